@@ -1,0 +1,105 @@
+"""blobcat: a file catalog for Azure Storage. `import catalog`, then `catalog.connect(url)`."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .catalog import Catalog, connect
+    from .entities import FileVersion, Folder, Metadata, VolumeInfo
+    from .errors import (
+        AccessDeniedError,
+        CatalogError,
+        ConflictError,
+        IntegrityError,
+        InvalidError,
+        NotFoundError,
+        OutcomeUnknownError,
+        TooLargeError,
+        UnavailableError,
+    )
+    from .filters import Condition, F
+    from .ingest import IngestProgress, IngestReport
+    from .modes import Create, IfMatch, IfVersion, Mode, Overwrite
+    from .reader import Reader
+    from .recovery import Recovered, RecoveryReport
+    from .settings import Settings
+    from .sources import Content
+    from .verify import Finding, VerifyReport
+    from .volume import Item, Outcome, Volume
+    from .walk import Failure
+
+# Where each public name lives: imported when it is first used, so that `import catalog` costs nothing.
+_HOMES = {
+    "catalog": ("Catalog", "connect"),
+    "entities": ("FileVersion", "Folder", "Metadata", "VolumeInfo"),
+    "errors": (
+        "AccessDeniedError",
+        "CatalogError",
+        "ConflictError",
+        "IntegrityError",
+        "InvalidError",
+        "NotFoundError",
+        "OutcomeUnknownError",
+        "TooLargeError",
+        "UnavailableError",
+    ),
+    "filters": ("Condition", "F"),
+    "ingest": ("IngestProgress", "IngestReport"),
+    "modes": ("Create", "IfMatch", "IfVersion", "Mode", "Overwrite"),
+    "reader": ("Reader",),
+    "recovery": ("Recovered", "RecoveryReport"),
+    "settings": ("Settings",),
+    "sources": ("Content",),
+    "verify": ("Finding", "VerifyReport"),
+    "volume": ("Item", "Outcome", "Volume"),
+    "walk": ("Failure",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "AccessDeniedError",
+    "Catalog",
+    "CatalogError",
+    "Condition",
+    "ConflictError",
+    "Content",
+    "Create",
+    "F",
+    "Failure",
+    "FileVersion",
+    "Finding",
+    "Folder",
+    "IfMatch",
+    "IfVersion",
+    "IngestProgress",
+    "IngestReport",
+    "IntegrityError",
+    "InvalidError",
+    "Item",
+    "Metadata",
+    "Mode",
+    "NotFoundError",
+    "Outcome",
+    "OutcomeUnknownError",
+    "Overwrite",
+    "Reader",
+    "Recovered",
+    "RecoveryReport",
+    "Settings",
+    "TooLargeError",
+    "UnavailableError",
+    "VerifyReport",
+    "Volume",
+    "VolumeInfo",
+    "connect",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOME_OF[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

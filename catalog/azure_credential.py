@@ -1,0 +1,51 @@
+"""Who we are to Azure: the credential that was given, else the account's key, else a SAS, else the identity of whoever
+runs this (`DefaultAzureCredential`: environment, managed identity, `az login`, …).
+"""
+
+from typing import Any
+
+from azure.core.credentials import AzureNamedKeyCredential, AzureSasCredential
+
+from .errors import InvalidError
+from .locations import AzureLocation
+
+
+def azure_credential(location: AzureLocation, given: Any) -> Any:
+    """A credential that both SDK clients take. Raises: InvalidError.
+
+    `given` is a credential object of azure-identity or azure-core, or a str: a SAS, or else an account key.
+    """
+    match given:
+        case None:
+            pass
+        case str() if "sig=" in given:
+            return AzureSasCredential(given.removeprefix("?"))
+        case str() if given:
+            return _key(location.account, given)
+        case AzureNamedKeyCredential() | AzureSasCredential():
+            return given
+        case _ if callable(getattr(given, "get_token", None)):
+            return _over_tls(location, given)
+        case _:
+            message = f"a credential is an object of azure-identity or azure-core, or a str, not {type(given).__name__}"
+            raise InvalidError(message, op="connect", kind="invalid.credential")
+    if location.key:
+        return _key(location.account, location.key)
+    if location.sas:
+        return AzureSasCredential(location.sas)
+    from azure.identity.aio import DefaultAzureCredential
+
+    return _over_tls(location, DefaultAzureCredential())
+
+
+def _key(account: str, key: str) -> AzureNamedKeyCredential:
+    if not account:
+        raise InvalidError("an account key needs the account's name beside it", op="connect", kind="invalid.credential")
+    return AzureNamedKeyCredential(account, key)
+
+
+def _over_tls(location: AzureLocation, credential: Any) -> Any:
+    if not (location.blob_endpoint.startswith("https:") and location.table_endpoint.startswith("https:")):
+        message = "a token is sent over https only, and this catalog's endpoints are http"
+        raise InvalidError(message, op="connect", kind="invalid.credential")
+    return credential

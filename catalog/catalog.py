@@ -1,0 +1,184 @@
+"""Catalog: one table and one container, opened; and the volumes in them."""
+
+import getpass
+import os
+import socket
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from ulid import ULID
+
+from storage import ContentStore
+
+from .backends import Backend, backend
+from .entities import FileVersion, VolumeInfo
+from .errors import InvalidError
+from .listing import Lister
+from .locations import parse_location
+from .reader import Readers
+from .recovery import Recovery, RecoveryReport
+from .registry import Volumes
+from .retry import Clock, Deadline, SystemClock
+from .settings import Settings
+from .table import Table
+from .token import Token
+from .uploads import Uploads
+from .volume import Tools, Volume
+from .writer import Writer
+
+THREADS: Final = 8  # for digests and the caller's files; adapters bring their own
+WRITER_CHARACTERS_MAX: Final = 200
+
+
+class Catalog:
+    """A catalog that is open. Made by `connect`; constructed from its ports by tests and by those who bring their own.
+
+    Belongs to one event loop. Closing it ends its threads and tasks; what was under way then is as if it was cancelled.
+    """
+
+    def __init__(  # noqa: D107
+        self,
+        table: Table,
+        content: ContentStore,
+        *,
+        settings: Settings = Settings(),
+        writer: str | None = None,
+        clock: Clock = SystemClock(),
+        new_id: Callable[[], str] = lambda: str(ULID()),
+    ) -> None:
+        self._table = table
+        self._content = content
+        self._settings = settings
+        self._clock = clock
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="blobcat")
+        lister = Lister(table, settings, clock)
+        self._volumes = Volumes(lister, self._deadline, new_id)
+        self._writer = Writer(
+            table=table,
+            content=content,
+            uploads=Uploads(content, self._threads, settings, clock),
+            settings=settings,
+            clock=clock,
+            new_id=new_id,
+            name=check_writer(writer) if writer is not None else f"{_user()}@{socket.gethostname()}:{os.getpid()}",
+            reload=self._volumes.reload,
+        )
+        self._recovery = Recovery(self._writer, lister)
+        readers = Readers(content, self._threads, settings, clock)
+        self._tools = Tools(self._writer, readers, lister, self._threads, settings)
+
+    def __repr__(self) -> str:
+        return f"<Catalog of {self._table!r} and {self._content!r}>"
+
+    async def create_volume(
+        self, name: str, *, layout: str = "immutable", shards: int = 16, root: str | None = None, exist_ok: bool = False
+    ) -> Volume:
+        """Make a volume, and the table and container where they are not there yet. The first one becomes the default.
+
+        `shards` (a power of two up to 256, fixed for ever) spread it over partitions, each good for 2,000 entities/s.
+        `root` is the prefix of its blobs, by default `<name>/`; roots may not overlap. With `exist_ok`, a volume that
+        is there with the same settings is returned.
+
+        Raises: InvalidError, ConflictError, AccessDeniedError, UnavailableError.
+        """
+        await self._deadline().retried(self._table.create)
+        await self._deadline().retried(self._content.create)
+        info = await self._volumes.create(name, layout=layout, shards=shards, root=root, exist_ok=exist_ok)
+        return Volume(info, self._tools)
+
+    async def volume(self, name: str | None = None) -> Volume:
+        """Open a volume; the default one where no name is given. Raises: NotFoundError, UnavailableError."""
+        return Volume(await self._volumes.get(name), self._tools)
+
+    def volumes(self) -> AsyncIterator[VolumeInfo]:
+        """All volumes, in order of name. Raises: NotFoundError (no catalog here), UnavailableError."""
+        return self._volumes.all()
+
+    async def set_default_volume(self, name: str) -> None:
+        """Choose the volume that `volume()` opens. Raises: NotFoundError, UnavailableError."""
+        await self._volumes.set_default(name)
+
+    async def recover(self, *, patience_s: float | None = None) -> RecoveryReport:
+        """Settle the writes that were left half-done, in all volumes. Deletes nothing that it cannot prove dead.
+
+        Safe at any time, from anywhere, as often as you like. Without `patience_s` a write is left alone while its
+        writer may be alive: for as long as it asked, at least ten minutes. With 0 nothing is waited for; a writer that
+        is alive after all starts over by itself.
+        Raises: NotFoundError (no catalog here), UnavailableError, AccessDeniedError.
+        """
+        if patience_s is not None and not patience_s >= 0:
+            raise InvalidError(f"patience_s is a number of seconds from 0 up, not {patience_s!r}", op="recover")
+        items = [
+            item async for volume in self.volumes() for item in await self._recovery.run(volume, patience_s=patience_s)
+        ]
+        return RecoveryReport(tuple(items))
+
+    async def resolve(self, token: str) -> FileVersion | None:
+        """What became of a write that raised OutcomeUnknownError: the version it made; or None, and it never will.
+
+        The answer never changes. Where the write was still undecided, it is aborted by this.
+        Raises: InvalidError (no token), NotFoundError (its volume is gone), OutcomeUnknownError (try again).
+        """
+        parsed = Token.parse(token)
+        volume = await self._volumes.get(parsed.volume)
+        if volume.epoch != parsed.epoch:
+            message = f"the token belongs to another volume {parsed.volume!r}, which was deleted"
+            raise InvalidError(message, op="resolve", key=parsed.volume, kind="invalid.token")
+        return await self._writer.resolve(volume, parsed)
+
+    async def close(self) -> None:
+        """Close connections, threads and files. May be called twice; `async with connect(…)` does it."""
+        await self._writer.close()
+        await self._table.close()
+        await self._content.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _deadline(self) -> Deadline:
+        return Deadline(self._clock, self._settings.timeout_s, self._settings.request_timeout_s)
+
+
+@asynccontextmanager
+async def connect(
+    url: str,
+    *,
+    credential: Any = None,
+    container: str | None = None,
+    table: str | None = None,
+    settings: Settings = Settings(),
+    writer: str | None = None,
+) -> AsyncIterator[Catalog]:
+    """Open the catalog at a url: `async with connect("local:.blobcat") as cat`.
+
+    Urls: `local:DIR`, `memory:`, `azurite:`, `azurite://HOST:BLOBPORT:TABLEPORT`, `azure://ACCOUNT/CONTAINER`, or a
+    connection string. `credential`: an object of azure-identity or azure-core, or a str (SAS or account key); without one
+    the url's own, else `DefaultAzureCredential`. `writer` names in each version who wrote it (default `user@host:pid`).
+
+    Opening sends nothing and makes nothing; `create_volume` makes the table, the container or the folder.
+    Raises: InvalidError for a url, credential or setting that cannot work.
+    """
+    location = parse_location(url, container=container, table=table, hosts_allowed=settings.hosts_allowed)
+    if writer is not None:
+        check_writer(writer)
+    ports: Backend = backend(location, credential, settings)
+    catalog = Catalog(ports.table, ports.content, settings=settings, writer=writer)
+    try:
+        yield catalog
+    finally:
+        await catalog.close()
+
+
+def check_writer(writer: str) -> str:
+    """Raises: InvalidError for what is no name."""
+    if not isinstance(writer, str) or not writer.isprintable() or not 0 < len(writer) <= WRITER_CHARACTERS_MAX:
+        rule = f"1 to {WRITER_CHARACTERS_MAX} printable characters"
+        raise InvalidError(f"a writer's name is {rule}, not {writer!r}", op="connect")
+    return writer
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # no entry for this uid, as in many containers
+        return str(os.getuid()) if hasattr(os, "getuid") else "unknown"

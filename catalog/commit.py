@@ -1,0 +1,244 @@
+"""Group commit: many callers' changes, one transaction at a time per partition.
+
+A caller brings a `Unit`: operations that are applied together or not at all. While one transaction of a partition is
+under way the next one gathers, so a lone caller waits for nobody and a thousand callers fill batches. A caller that
+knows of others to come may bring a *patient* unit: it waits for a full transaction as long as more are `expected`.
+
+What a caller can rely on:
+
+- A unit is never split, and two units that touch the same row never share a transaction.
+- A refused transaction is taken apart until the unit that was refused is alone with its refusal; the others go on.
+  The service's word about which one it was is a hint: a unit that was blamed wrongly looks at its rows and comes back.
+- After an unknown outcome every unit of the transaction hears of it, and each is judged by its own rows.
+- Cancelling a caller takes its unit out if it still waits. If it is under way it may be applied; nobody else notices.
+- No more than `UNITS_MAX` units wait in a partition; further callers wait for a place.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from .errors import CatalogError, InvalidError, OutcomeUnknownError
+from .table import (
+    BATCH_BYTES_MAX,
+    OPERATIONS_MAX,
+    Operation,
+    RefusedError,
+    Table,
+    Written,
+    total_bytes,
+)
+
+UNITS_MAX: Final = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """Operations of one change. `shared` ones stand in a transaction once, however many units bring them."""
+
+    operations: tuple[Operation, ...]
+    shared: tuple[Operation, ...] = ()
+
+
+class Ticket:
+    """A unit in the queue, and the promise of its answer."""
+
+    __slots__ = ("alone", "answer", "rows", "size", "unit")
+
+    def __init__(self, partition: str, unit: Unit, answer: "asyncio.Future[Sequence[Written]]") -> None:
+        self.unit = unit
+        self.answer = answer
+        self.alone = False
+        self.rows = {operation.row for operation in unit.operations}
+        self.size = total_bytes(partition, unit.operations + unit.shared)
+
+
+def pack(waiting: Iterable[Ticket]) -> list[Ticket]:
+    """The tickets of the next transaction: in order, as many as fit."""
+    batch: list[Ticket] = []
+    rows: set[str] = set()
+    shared: set[str] = set()
+    own = size = 0
+    for ticket in waiting:
+        own += len(ticket.unit.operations)
+        size += ticket.size
+        more = shared.union(operation.row for operation in ticket.unit.shared)
+        if batch and (ticket.alone or own + len(more) > OPERATIONS_MAX or size > BATCH_BYTES_MAX):
+            break
+        if not rows.isdisjoint(ticket.rows):
+            break  # the same path again: it goes with the next one, and keeps its place
+        rows |= ticket.rows
+        shared = more
+        batch.append(ticket)
+        if ticket.alone:
+            break
+    return batch
+
+
+class Lane:
+    """The queue of one partition."""
+
+    def __init__(self, table: Table, partition: str, request_timeout_s: float) -> None:
+        self._table = table
+        self._request_timeout_s = request_timeout_s
+        self._partition = partition
+        self._prompt: deque[Ticket] = deque()
+        self._patient: deque[Ticket] = deque()
+        self._places = asyncio.Semaphore(UNITS_MAX)
+        self._changed = asyncio.Event()
+        self._expected = 0
+        self._task: asyncio.Task[None] | None = None
+
+    def __repr__(self) -> str:
+        waiting = len(self._prompt) + len(self._patient)
+        return f"<Lane {self._partition}: {waiting} waiting, {self._expected} expected>"
+
+    def expect(self, units: int) -> None:
+        """So many patient units will come, or will be taken back by `expect(-1)` each."""
+        self._expected += units
+        self._changed.set()
+
+    async def commit(self, unit: Unit, *, patient: bool = False) -> Sequence[Written]:
+        """Bring a unit, and wait for its answer: one `Written` for each of its own operations.
+
+        Raises what `Table.submit` raises, for this unit.
+        """
+        async with self._places:
+            ticket = Ticket(self._partition, unit, asyncio.get_running_loop().create_future())
+            (self._patient if patient else self._prompt).append(ticket)
+            self.expect(-1 if patient else 0)
+            if self._task is None or self._task.done():
+                self._task = asyncio.create_task(self._run(), name=f"lane {self._partition}")
+            return await ticket.answer
+
+    async def _run(self) -> None:
+        while self._prompt or self._patient:
+            if not self._ready():
+                self._changed.clear()
+                await self._changed.wait()
+            elif batch := self._take():
+                await self._submit(batch)
+
+    def _ready(self) -> bool:
+        """Whether the next transaction should go: someone is in a hurry, it is full, or nobody else will come."""
+        if self._prompt or self._expected <= 0:
+            return True
+        full = sum(len(ticket.unit.operations) for ticket in self._patient) >= OPERATIONS_MAX
+        return full or sum(ticket.size for ticket in self._patient) >= BATCH_BYTES_MAX
+
+    def _take(self) -> list[Ticket]:
+        """Out of the queue: those who were cancelled, and the tickets of the next transaction."""
+        waiting = [ticket for ticket in (*self._prompt, *self._patient) if not ticket.answer.done()]
+        batch = pack(waiting)
+        left = set(waiting[len(batch) :])
+        self._prompt = deque(ticket for ticket in self._prompt if ticket in left)
+        self._patient = deque(ticket for ticket in self._patient if ticket in left)
+        return batch
+
+    async def _submit(self, batch: list[Ticket]) -> None:
+        operations = [operation for ticket in batch for operation in ticket.unit.operations]
+        shared = {operation.row: operation for ticket in batch for operation in ticket.unit.shared}
+        try:
+            async with asyncio.timeout(self._request_timeout_s):
+                written = await self._table.submit(self._partition, [*operations, *shared.values()])
+        except RefusedError as exc:
+            if exc.index is not None and exc.index >= len(operations):
+                _answer(batch, exc)  # what all of them share
+            else:
+                self._take_apart(batch, exc, None if exc.index is None else _owner(batch, exc.index))
+        except InvalidError as exc:
+            self._take_apart(batch, exc, None)
+        except TimeoutError:
+            message = f"no answer within {self._request_timeout_s:g} s"
+            _answer(batch, OutcomeUnknownError(message, op="submit", kind="outcome-unknown.timeout"))
+        except asyncio.CancelledError:
+            for ticket in batch:
+                ticket.answer.cancel()
+            raise
+        except Exception as exc:  # noqa: BLE001 — whatever it is, it belongs to those who wait
+            _answer(batch, exc)
+        else:
+            answers = iter(written)
+            for ticket in batch:
+                own = [next(answers) for _ in ticket.unit.operations]
+                if not ticket.answer.done():
+                    ticket.answer.set_result(own)
+
+    def _take_apart(self, batch: list[Ticket], error: CatalogError, blamed: Ticket | None) -> None:
+        """Answer the one that was refused; where it is not known which one, try each alone."""
+        if blamed is None and len(batch) == 1:
+            blamed = batch[0]
+        rest = [ticket for ticket in batch if ticket is not blamed]
+        if blamed is not None:
+            _answer([blamed], error)
+        else:
+            for ticket in rest:
+                ticket.alone = True
+        self._prompt.extendleft(reversed(rest))
+
+    async def close(self) -> None:
+        """Stop; whoever still waits is cancelled."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        for ticket in (*self._prompt, *self._patient):
+            ticket.answer.cancel()
+
+
+class Committer:
+    """The lanes of a table, made as they are needed."""
+
+    def __init__(self, table: Table, request_timeout_s: float) -> None:
+        self._table = table
+        self._request_timeout_s = request_timeout_s
+        self._lanes: dict[str, Lane] = {}
+
+    def __repr__(self) -> str:
+        return f"<Committer of {len(self._lanes)} lanes>"
+
+    def lane(self, partition: str) -> Lane:
+        """The lane of a partition."""
+        if partition not in self._lanes:
+            self._lanes[partition] = Lane(self._table, partition, self._request_timeout_s)
+        return self._lanes[partition]
+
+    async def close(self) -> None:
+        """Stop all lanes. May be called twice."""
+        await asyncio.gather(*(lane.close() for lane in self._lanes.values()))
+        self._lanes.clear()
+
+
+def _owner(batch: list[Ticket], index: int) -> Ticket:
+    for ticket in batch:
+        index -= len(ticket.unit.operations)
+        if index < 0:
+            return ticket
+    return batch[-1]
+
+
+def _answer(batch: Iterable[Ticket], error: Exception) -> None:
+    for ticket in batch:
+        if not ticket.answer.done():
+            ticket.answer.set_exception(error)
+
+
+class Seat:
+    """A promise to bring one patient unit to a lane: kept by the first `commit`, taken back by leaving without one."""
+
+    def __init__(self, lane: Lane) -> None:
+        self._lane = lane
+        self._open = True
+        lane.expect(1)
+
+    async def commit(self, unit: Unit) -> Sequence[Written]:
+        """Bring a unit: the first one waits for others, a later one (the first was refused, say) does not."""
+        patient, self._open = self._open, False
+        return await self._lane.commit(unit, patient=patient)
+
+    def leave(self) -> None:
+        """Nobody need wait for this one any more."""
+        if self._open:
+            self._open = False
+            self._lane.expect(-1)

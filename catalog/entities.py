@@ -1,0 +1,384 @@
+"""Records and the rows they are kept in: the only module that knows what a row's columns are called.
+
+Whole numbers are Int64, times are Int64 microseconds since 1970, a user's metadata are columns `m_<key>`, a user's
+datetimes `t_<key>`: a row alone says its types. What is None has no column. Every row carries `schema`, and a row of a
+newer schema is refused, not misread. `parse(format(x)) == x` is a property test.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal, cast
+
+from .errors import IntegrityError, InvalidError, TooLargeError
+from .table import STRING_UNITS_MAX, Entity, Value, Values, units
+
+SCHEMA = 1
+METADATA_KEYS_MAX = 200
+METADATA_BYTES_MAX = 512 << 10  # a commit holds it twice, in the head and in the version
+KEY_CHARACTERS_MAX = 128
+
+Kind = Literal["put", "delete", "metadata", "move", "copy", "restore", "adopt"]
+Metadata = Mapping[str, str | int | float | bool | datetime]
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class FileVersion:
+    """One version of one file, as it was written and for ever. A delete is a version too, without content."""
+
+    volume: str
+    path: str
+    version: int
+    """1, 2, 3 … per path; never restarts, not even after a delete."""
+    kind: Kind
+    etag: str
+    """The id of the write that made it: changes exactly when the version does."""
+    size: int
+    """In bytes."""
+    digest: str
+    """`sha256:<hex>` of the content; empty for a delete."""
+    md5: str | None
+    """Plain hex."""
+    content_type: str
+    metadata: Metadata
+    created: datetime
+    """When the write began, by the service's clock: a label. The order of a path is its version."""
+    modified: datetime | None
+    """The source file's own time, where the writer gave one."""
+    writer: str
+    """Who wrote it: `user@host:pid` unless `connect` was told otherwise."""
+    request_id: str | None
+    chain: str
+    """sha256 over the previous version's chain and this record, so that history cannot be edited unseen."""
+    blob: str
+    """The name of the blob that holds the content; empty for a delete."""
+    blob_etag: str
+    blob_version: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """What lies between two slashes: the paths that begin with it. Nothing is stored for a folder itself."""
+
+    path: str
+    """Ends in `/`."""
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeInfo:
+    """The files of one named space, and how they are kept."""
+
+    name: str
+    epoch: str
+    """The volume's own id: a volume made again under an old name has another."""
+    layout: str
+    shards: int
+    root: str
+    """The prefix of all its blobs in the container."""
+    generation: int
+    """Of its settings."""
+    created: datetime
+    default: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The head row of a path: its current version, and the row etag under which it may be replaced."""
+
+    file: FileVersion
+    row_etag: str
+
+    @property
+    def live(self) -> bool:
+        """Whether there is a file now, and not the tombstone of one."""
+        return self.file.kind != "delete"
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """The row of a change under way: the fence that decides whether it may still commit."""
+
+    op: str
+    kind: Kind
+    path: str
+    blob: str
+    base_version: int
+    """The version that the writer found at the path; 0 for none, or where it did not look."""
+    writer: str
+    generation: int
+    patience_s: int
+    """How long a background recover leaves it alone."""
+    state: Literal["open", "aborted"] = "open"
+
+
+@dataclass(frozen=True, slots=True)
+class IntentRow:
+    """An intent as it was read: with the etag that a commit or an abort must name, and its time by the service."""
+
+    intent: Intent
+    etag: str
+    timestamp: int
+
+
+# --- Times -----------------------------------------------------------------------------------------------------------
+
+
+def microseconds(time: datetime) -> int:
+    """An aware datetime as it is stored."""
+    span = time - EPOCH
+    return (span.days * 86_400 + span.seconds) * 1_000_000 + span.microseconds
+
+
+def from_microseconds(stamp: int) -> datetime:
+    """The datetime, in UTC, that `microseconds` was given."""
+    return EPOCH + timedelta(microseconds=stamp)
+
+
+# --- Metadata --------------------------------------------------------------------------------------------------------
+
+
+def check_metadata(metadata: Metadata | None) -> Metadata:
+    """A private copy of the metadata, datetimes in UTC. Raises: InvalidError, TooLargeError, naming key and rule."""
+    if not metadata:
+        return {}
+    if not isinstance(metadata, Mapping):
+        raise InvalidError(f"metadata is a mapping, not {type(metadata).__name__}", op="metadata")
+    if len(metadata) > METADATA_KEYS_MAX:
+        message = f"metadata has at most {METADATA_KEYS_MAX} keys, not {len(metadata)}"
+        raise TooLargeError(message, op="metadata")
+    checked = {key: _check_item(key, value) for key, value in metadata.items()}
+    if sum(len(json.dumps(value, default=str)) + len(key) for key, value in checked.items()) > METADATA_BYTES_MAX:
+        raise TooLargeError(f"metadata takes at most {METADATA_BYTES_MAX >> 10} KiB as JSON", op="metadata")
+    return checked
+
+
+def _check_item(key: str, value: object) -> str | int | float | bool | datetime:  # noqa: C901 — one case per type
+    if not isinstance(key, str) or not key.isidentifier() or not key.isascii() or len(key) > KEY_CHARACTERS_MAX:
+        rule = f"an ASCII identifier of at most {KEY_CHARACTERS_MAX} characters"
+        raise InvalidError(f"metadata key {key!r} is no identifier: it must be {rule}", op="metadata")
+    match value:
+        case bool():
+            return value
+        case str():
+            if units(value) > STRING_UNITS_MAX:
+                message = f"metadata {key!r} is at most {STRING_UNITS_MAX:,} UTF-16 units long, not {units(value):,}"
+                raise TooLargeError(message, op="metadata")
+            if any("\ud800" <= character <= "\udfff" for character in value):
+                raise InvalidError(f"metadata {key!r} contains a lone surrogate", op="metadata")
+            return value
+        case int():
+            if not -(1 << 63) <= value < 1 << 63:
+                raise InvalidError(f"metadata {key!r} does not fit into 64 bits", op="metadata")
+            return value
+        case float():
+            if not math.isfinite(value):
+                raise InvalidError(f"metadata {key!r} is {value}, not a finite number", op="metadata")
+            return value
+        case datetime():
+            if value.tzinfo is None:
+                raise InvalidError(f"metadata {key!r} is a datetime without a time zone", op="metadata")
+            return value.astimezone(UTC)
+    kinds = "str, int, float, bool or datetime"
+    raise InvalidError(f"metadata {key!r} is {type(value).__name__}; it must be {kinds}", op="metadata")
+
+
+def metadata_values(metadata: Metadata) -> dict[str, Value]:
+    """Metadata as columns."""
+    return {
+        ("t_" + key if isinstance(value, datetime) else "m_" + key): (
+            microseconds(value) if isinstance(value, datetime) else value
+        )
+        for key, value in metadata.items()
+    }
+
+
+def _metadata(values: Values) -> Metadata:
+    return {
+        name[2:]: from_microseconds(cast("int", value)) if name[0] == "t" else value
+        for name, value in values.items()
+        if name[1] == "_" and name[0] in "mt"
+    }
+
+
+# --- Files -----------------------------------------------------------------------------------------------------------
+
+
+def file_values(file: FileVersion) -> dict[str, Value]:
+    """A version as columns: of its own row, and of the head while it is the current one."""
+    values: dict[str, Value] = {
+        "schema": SCHEMA,
+        "path": file.path,
+        "version": file.version,
+        "kind": file.kind,
+        "op": file.etag,
+        "size": file.size,
+        "digest": file.digest,
+        "content_type": file.content_type,
+        "created": microseconds(file.created),
+        "writer": file.writer,
+        "chain": file.chain,
+        "blob": file.blob,
+        "blob_etag": file.blob_etag,
+    }
+    if file.md5 is not None:
+        values["md5"] = file.md5
+    if file.modified is not None:
+        values["modified"] = microseconds(file.modified)
+    if file.request_id is not None:
+        values["request_id"] = file.request_id
+    if file.blob_version is not None:
+        values["blob_version"] = file.blob_version
+    return values | metadata_values(file.metadata)
+
+
+def parse_file(volume: str, entity: Entity) -> FileVersion:
+    """The version that a head or version row holds. Raises: InvalidError (newer schema), IntegrityError."""
+    values = cast("dict[str, Any]", _known(entity))
+    try:
+        modified = values.get("modified")
+        return FileVersion(
+            volume=volume,
+            path=values["path"],
+            version=values["version"],
+            kind=values["kind"],
+            etag=values["op"],
+            size=values["size"],
+            digest=values["digest"],
+            md5=values.get("md5"),
+            content_type=values["content_type"],
+            metadata=_metadata(values),
+            created=from_microseconds(values["created"]),
+            modified=None if modified is None else from_microseconds(modified),
+            writer=values["writer"],
+            request_id=values.get("request_id"),
+            chain=values["chain"],
+            blob=values["blob"],
+            blob_etag=values["blob_etag"],
+            blob_version=values.get("blob_version"),
+        )
+    except (KeyError, TypeError) as exc:
+        raise _damaged(entity) from exc
+
+
+def parse_head(volume: str, entity: Entity) -> Head:
+    """The head that a row holds. Raises: InvalidError (newer schema), IntegrityError."""
+    return Head(parse_file(volume, entity), entity.etag)
+
+
+def chain(previous: str, file: FileVersion) -> str:
+    """The link of a version to the one before it: over what was written, not over the services' etags or states."""
+    record = {
+        "volume": file.volume,
+        "path": file.path,
+        "version": file.version,
+        "kind": file.kind,
+        "op": file.etag,
+        "digest": file.digest,
+        "md5": file.md5,
+        "size": file.size,
+        "content_type": file.content_type,
+        "metadata": metadata_values(file.metadata),
+        "created": microseconds(file.created),
+        "source": None,
+    }
+    canonical = json.dumps(record, ensure_ascii=True, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(f"{previous}\n{canonical}".encode()).hexdigest()
+
+
+# --- Intents ---------------------------------------------------------------------------------------------------------
+
+
+def intent_values(intent: Intent) -> dict[str, Value]:
+    """An intent as columns."""
+    return {
+        "schema": SCHEMA,
+        "op": intent.op,
+        "kind": intent.kind,
+        "path": intent.path,
+        "blob": intent.blob,
+        "base_version": intent.base_version,
+        "writer": intent.writer,
+        "generation": intent.generation,
+        "patience_s": intent.patience_s,
+        "state": intent.state,
+    }
+
+
+def parse_intent(entity: Entity) -> IntentRow:
+    """The intent that a row holds. Raises: InvalidError (newer schema), IntegrityError."""
+    values = cast("dict[str, Any]", _known(entity))
+    try:
+        names = ("op", "kind", "path", "blob", "base_version", "writer", "generation", "patience_s", "state")
+        intent = Intent(**{name: values[name] for name in names})
+    except KeyError as exc:
+        raise _damaged(entity) from exc
+    return IntentRow(intent, entity.etag, entity.timestamp)
+
+
+# --- Volumes ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """The catalog's own row. Every change of a volume's row rewrites it, so that such changes happen one by one."""
+
+    default: str | None = None
+    etag: str | None = field(default=None, compare=False)
+
+
+def registry_values(registry: Registry) -> dict[str, Value]:
+    """The catalog's own row as columns."""
+    return {"schema": SCHEMA} | ({} if registry.default is None else {"default_volume": registry.default})
+
+
+def parse_registry(entity: Entity | None) -> Registry:
+    """The catalog's own row; an empty one where there is none yet. Raises: InvalidError (newer schema)."""
+    if entity is None:
+        return Registry()
+    return Registry(cast("str | None", _known(entity).get("default_volume")), entity.etag)
+
+
+def volume_values(info: VolumeInfo) -> dict[str, Value]:
+    """A volume as columns."""
+    return {
+        "schema": SCHEMA,
+        "name": info.name,
+        "epoch": info.epoch,
+        "layout": info.layout,
+        "shards": info.shards,
+        "root": info.root,
+        "generation": info.generation,
+    }
+
+
+def parse_volume(entity: Entity, default: str | None) -> VolumeInfo:
+    """The volume that a row holds. Raises: InvalidError (newer schema), IntegrityError."""
+    values = cast("dict[str, Any]", _known(entity))
+    try:
+        names = ("name", "epoch", "layout", "shards", "root", "generation")
+        created = from_microseconds(entity.timestamp)
+        return VolumeInfo(**{n: values[n] for n in names}, created=created, default=values["name"] == default)
+    except KeyError as exc:
+        raise _damaged(entity) from exc
+
+
+def _known(entity: Entity) -> Values:
+    schema = entity.values.get("schema")
+    if not isinstance(schema, int):
+        raise _damaged(entity)
+    if schema > SCHEMA:
+        message = f"row {entity.row} was written by a newer blobcat (schema {schema}, this one knows {SCHEMA}): upgrade"
+        raise InvalidError(message, op="parse", key=entity.row, kind="invalid.newer-schema")
+    return entity.values
+
+
+def _damaged(entity: Entity) -> IntegrityError:
+    message = f"row {entity.row} of {entity.partition} lacks what every row of its kind has"
+    return IntegrityError(message, op="parse", key=entity.row, kind="integrity.row")
+
+

@@ -1,0 +1,51 @@
+"""Bounded concurrency over an async iterator: many at a time, none lost, none left running."""
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+async def concurrently(
+    source: AsyncIterable[T], work: Callable[[T], Awaitable[R]], *, limit: int
+) -> AsyncIterator[R]:
+    """The results of `work` on every item, in order of completion; up to `limit` under way or not yet taken.
+
+    An error of the source or of `work` ends it all. Whoever stops early, or is cancelled, leaves no task behind.
+    """
+    places = asyncio.Semaphore(limit)
+    finished: asyncio.Queue[asyncio.Task[R] | None] = asyncio.Queue()
+    running: set[asyncio.Task[R]] = set()
+
+    async def feed() -> None:
+        try:
+            async for item in source:
+                await places.acquire()
+                task = asyncio.ensure_future(_awaited(work(item)))
+                running.add(task)
+                task.add_done_callback(finished.put_nowait)
+        finally:
+            finished.put_nowait(None)
+
+    feeder = asyncio.create_task(feed())
+    fed = False
+    try:
+        while running or not fed:
+            task = await finished.get()
+            if task is None:
+                fed = True
+                await feeder
+                continue
+            running.discard(task)
+            places.release()
+            yield task.result()
+    finally:
+        for task in (feeder, *running):
+            task.cancel()
+        await asyncio.gather(feeder, *running, return_exceptions=True)
+
+
+async def _awaited(work: Awaitable[R]) -> R:
+    return await work

@@ -1,0 +1,158 @@
+"""Where a path's rows are: the path codec, row keys, ranges and shards.
+
+The codec is injective, keeps prefixes (`encode(a + b)` begins with `encode(a)`) and keeps order: segment by segment,
+and by code point inside a segment, so that everything under `a/` sorts before `a-b`. Azure orders keys by UTF-16 unit,
+SQLite by byte and Python by code point; on strings of BMP characters without surrogates the three agree, so the codec
+emits nothing else:
+
+    /                                   →  !               the lowest of what it emits: a folder before its neighbours
+    space                               →  "
+    ! " # $ % & ' > ?                   →  two units: $ & or > and a letter, in ascending order
+    U+FFE5 and up, astral included      →  two units: a lead from U+FFE5 and a digit from U+3400
+    every other character               →  itself
+
+U+0020 is never emitted: it ends a path before a suffix, and sorts below everything. U+FFFD U+FFFD is above everything.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from .errors import InvalidError, TooLargeError
+
+ENCODED_UNITS_MAX = 500  # of the 512 that a RowKey has: a letter, a separator and ten digits go beside it
+SHARDS_MAX = 256
+VERSION_MAX = 10**10 - 2
+
+_ESCAPES: Final = {
+    "/": "!", " ": '"',
+    "!": "$a", '"': "$b", "#": "$c", "$": "$d", "%": "&a", "&": "&b", "'": "&c", ">": ">a", "?": ">b",
+}  # fmt: skip
+_TO_KEY = str.maketrans(_ESCAPES)
+_FROM_KEY = {encoded: plain for plain, encoded in _ESCAPES.items()}
+_ENCODED = re.compile(r'[!"]|[$&>].|[\uffe5-\uffff].', re.DOTALL)
+
+_HIGH = 0xFFE5  # from here up, a character is a lead and a digit
+_DIGIT = 0x3400
+_DIGITS = 0xD800 - _DIGIT  # the digits end where the surrogates begin
+_HIGH_CHARACTERS = re.compile("[\uffe5-\U0010ffff]")
+
+_END = " "
+_ABOVE = "\ufffd\ufffd"
+
+
+@dataclass(frozen=True, slots=True)
+class RowRange:
+    """The rows from `first` (included) up to `stop` (excluded)."""
+
+    first: str
+    stop: str
+
+
+def encode(path: str) -> str:
+    """A path, or the beginning of one, as it stands in a row key."""
+    encoded = path.translate(_TO_KEY)
+    return encoded if encoded.isascii() else _HIGH_CHARACTERS.sub(_encode_high, encoded)
+
+
+def decode(encoded: str) -> str:
+    """The path that `encode` was given. Raises: InvalidError for what `encode` never emits."""
+    path = _ENCODED.sub(_decode_units, encoded)
+    if encode(path) != encoded:
+        raise InvalidError(f"{ascii(encoded)} is no encoded path", op="decode")
+    return path
+
+
+def _encode_high(character: re.Match[str]) -> str:
+    lead, digit = divmod(ord(character[0]) - _HIGH, _DIGITS)
+    return chr(_HIGH + lead) + chr(_DIGIT + digit)
+
+
+def _decode_units(found: re.Match[str]) -> str:
+    units = found[0]
+    if units[0] < chr(_HIGH):
+        return _FROM_KEY.get(units, "\0")  # what no path contains
+    point = _HIGH + (ord(units[0]) - _HIGH) * _DIGITS + ord(units[1]) - _DIGIT
+    return chr(point) if 0 <= point <= 0x10FFFF else "\0"  # noqa: PLR2004 — Unicode's last
+
+
+def check_key_length(path: str) -> None:
+    """Refuse a path that would not fit into a row key. Raises: TooLargeError."""
+    if len(path) > ENCODED_UNITS_MAX // 2 and len(encode(path)) > ENCODED_UNITS_MAX:
+        message = f"path {ascii(path[:60])}… is longer than {ENCODED_UNITS_MAX} units after encoding"
+        raise TooLargeError(message, op="path", key=path)
+
+
+# --- Partitions ------------------------------------------------------------------------------------------------------
+
+REGISTRY = "~"
+"""The partition of the volumes themselves."""
+
+
+def shard_of(path: str, shards: int) -> int:
+    """The shard of a path: the same for ever, on every machine."""
+    return int.from_bytes(hashlib.blake2b(path.encode()).digest()[:8], "big") & (shards - 1)
+
+
+def partition(epoch: str, shard: int) -> str:
+    """The partition key of a volume's shard."""
+    return f"{epoch}~{shard:02x}"
+
+
+def check_shards(shards: int) -> int:
+    """A power of two, up to SHARDS_MAX. Raises: InvalidError."""
+    if isinstance(shards, bool) or not isinstance(shards, int) or not 1 <= shards <= SHARDS_MAX or shards & (shards - 1):
+        raise InvalidError(f"shards is a power of two from 1 to {SHARDS_MAX}, not {shards!r}", op="create_volume")
+    return shards
+
+
+# --- Rows ------------------------------------------------------------------------------------------------------------
+
+INTENTS: Final = RowRange("i", "j")
+VOLUMES: Final = RowRange("v", "w")  # in the registry
+CATALOG: Final = "c"  # in the registry
+
+
+def head_row(path: str) -> str:
+    """The one row that says what is at a path now."""
+    return "h" + encode(path)
+
+
+def version_row(path: str, version: int) -> str:
+    """The row of one version; newer versions sort first."""
+    return f"v{encode(path)}{_END}{VERSION_MAX + 1 - version:010d}"
+
+
+def intent_row(op: str) -> str:
+    """The row of a change that is under way."""
+    return "i" + op
+
+
+def gate_row(generation: int) -> str:
+    """The row that lets writers of one generation of settings into a shard."""
+    return f"g{generation}"
+
+
+def volume_row(name: str) -> str:
+    """The row of a volume, in the registry."""
+    return "v" + name
+
+
+def heads(prefix: str) -> RowRange:
+    """The heads of all paths that begin with `prefix`."""
+    return _with_prefix("h", prefix)
+
+
+def versions_under(prefix: str) -> RowRange:
+    """All versions of all paths that begin with `prefix`."""
+    return _with_prefix("v", prefix)
+
+
+def versions(path: str, *, above: int = 0) -> RowRange:
+    """The versions of one path that are newer than `above`, newest first."""
+    return RowRange(f"v{encode(path)}{_END}", version_row(path, above))
+
+
+def _with_prefix(letter: str, prefix: str) -> RowRange:
+    return RowRange(letter + encode(prefix), letter + encode(prefix) + _ABOVE)

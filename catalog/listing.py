@@ -1,0 +1,136 @@
+"""Rows of many shards, read at the same time and merged in order of path.
+
+A page that fails is read again from behind the last row that was seen, so a fault in the middle of a listing is
+invisible. A listing is not a snapshot across shards (N1); within it every path that was there all the time appears once.
+"""
+
+import asyncio
+import heapq
+from collections.abc import AsyncIterator, Sequence
+
+from .entities import VolumeInfo
+from .errors import UnavailableError
+from .filters import Condition
+from .keys import RowRange, partition
+from .retry import Clock, Deadline
+from .settings import Settings
+from .table import Entity, Table
+
+
+class Lister:
+    """Reads ranges of rows of one table."""
+
+    def __init__(self, table: Table, settings: Settings, clock: Clock) -> None:
+        self.table = table
+        self._settings = settings
+        self._clock = clock
+
+    def __repr__(self) -> str:
+        return f"<Lister of {self.table!r}>"
+
+    async def pages(
+        self,
+        partition_key: str,
+        rows: RowRange,
+        *,
+        where: Condition | None = None,
+        select: Sequence[str] | None = None,
+    ) -> AsyncIterator[Sequence[Entity]]:
+        """The pages of one partition. The time limit begins anew with each page.
+
+        Raises: UnavailableError, NotFoundError (no table), AccessDeniedError.
+        """
+        first, failures = rows.first, 0
+        deadline = self._deadline()
+        while True:
+            query = self.table.query(partition_key, RowRange(first, rows.stop), where=where, select=select)
+            pages = aiter(query)
+            try:
+                while True:
+                    page = await deadline.read(lambda: anext(pages, None))  # noqa: B023 — awaited at once
+                    if page is None:
+                        return
+                    deadline, failures = self._deadline(), 0
+                    if page:
+                        first = page[-1].row + " "  # U+0020 sorts below all that keys are made of
+                        yield page
+            except UnavailableError as exc:
+                failures += 1
+                await deadline.pause(failures)
+                if deadline.passed:
+                    raise deadline.expired(exc) from exc
+
+    async def shards(
+        self,
+        volume: VolumeInfo,
+        rows: RowRange,
+        *,
+        where: Condition | None = None,
+        select: Sequence[str] | None = None,
+    ) -> AsyncIterator[Entity]:
+        """A range of rows of all shards of a volume, in order of row key."""
+        keys = [partition(volume.epoch, shard) for shard in range(volume.shards)]
+        cursors = [_Cursor(self.pages(key, rows, where=where, select=select)) for key in keys]
+        try:
+            await asyncio.gather(*(cursor.start() for cursor in cursors))
+            heap = [(cursor.row, index) for index, cursor in enumerate(cursors) if cursor.row]
+            heapq.heapify(heap)
+            while heap:
+                cursor = cursors[heap[0][1]]
+                yield cursor.entity
+                await cursor.advance()
+                if cursor.row:
+                    heapq.heapreplace(heap, (cursor.row, heap[0][1]))
+                else:
+                    heapq.heappop(heap)
+        finally:
+            await asyncio.gather(*(cursor.close() for cursor in cursors))
+
+    def _deadline(self) -> Deadline:
+        return Deadline(self._clock, self._settings.timeout_s, self._settings.request_timeout_s)
+
+
+class _Cursor:
+    """One shard's rows: the page in hand, and the next one on its way."""
+
+    def __init__(self, pages: AsyncIterator[Sequence[Entity]]) -> None:
+        self._pages = pages
+        self._page: Sequence[Entity] = ()
+        self._index = 0
+        self._next: asyncio.Task[Sequence[Entity] | None] | None = None
+        self.row = ""  # of the current entity; empty at the end
+
+    @property
+    def entity(self) -> Entity:
+        return self._page[self._index]
+
+    async def start(self) -> None:
+        self._fetch()
+        await self._turn()
+
+    async def advance(self) -> None:
+        self._index += 1
+        if self._index < len(self._page):
+            self.row = self._page[self._index].row
+        else:
+            await self._turn()
+
+    async def _turn(self) -> None:
+        assert self._next  # noqa: S101 — there is always a page on its way until the last
+        page = await self._next
+        if page is None:
+            self._next, self.row = None, ""
+            return
+        self._page, self._index, self.row = page, 0, page[0].row
+        self._fetch()
+
+    def _fetch(self) -> None:
+        async def fetch() -> Sequence[Entity] | None:
+            return await anext(self._pages, None)
+
+        self._next = asyncio.create_task(fetch())
+
+    async def close(self) -> None:
+        if self._next is not None:
+            self._next.cancel()
+            await asyncio.gather(self._next, return_exceptions=True)

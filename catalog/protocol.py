@@ -1,0 +1,655 @@
+"""The write protocol of immutable volumes, as pure steps: (frozen state, answer) -> (state, next request).
+
+No transaction spans a table and a blob store. A change is all-or-nothing all the same, because one transaction of the
+path's shard decides it, and everything before that can be recognised and undone by anyone:
+
+    W1  INTENT    insert the intent, and merge the shard's gate: only writers with the settings in force get in
+    W2  CONTENT   put the blob, If-None-Match: *, with the op's id in its metadata             (puts only)
+    W3  COMMIT    delete the intent (If-Match), insert or replace the head (If-Match), insert the version row
+
+Whoever wants an open intent out of the way moves it to `aborted` by compare-and-swap. From then on W3 cannot be
+applied, not even a copy of it that is still under way; so "committed" and "not applied" are facts, and the blob of an
+aborted op may be deleted once no version row of that op is found. Rules that a simpler version gets wrong:
+
+- An answer to W3 that is not a proof (unknown, but also *refused*: the refusal may answer a second copy) is settled by
+  reading, the **intent first**, and only when it is gone or aborted the version row. The other order tells lies,
+  because the commit can land between the two reads. Once in doubt an op stays in doubt until that has settled it.
+- A refusal by itself proves nothing for the op, and one proven attempt does not clear an unproven earlier one (S2).
+- A moved head is no conflict while its version is the base's, or where the mode is `Overwrite`: the change is rebased
+  onto it and sent again, without a new upload.
+- After the compare-and-swap of an abort, the version row is looked for once more: a late copy of W1 can bring the
+  intent of a committed op back, and its blob is live (S5).
+- Content is deleted only If-Match, and only if it carries this op's id.
+
+The driver (`writer.py`) sends each request once, turns what comes back into an `Answer`, and says `Expired` instead of
+sending when the call's time is up. It decides nothing. Recovery and `resolve` are the same steps, entered elsewhere.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+from typing import Final
+
+from .entities import FileVersion, Head, Intent, IntentRow, Kind, Metadata, chain, from_microseconds, microseconds
+from .errors import (
+    CatalogError,
+    ConflictError,
+    IntegrityError,
+    NotFoundError,
+    UnavailableError,
+)
+from .modes import Create, IfMatch, IfVersion, Mode, Overwrite
+
+# --- What a change is ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What content is, known once all of it was read."""
+
+    size: int
+    digest: str
+    md5: str
+
+
+NOTHING: Final = Facts(0, "", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a caller wants, the same however often it has to start over."""
+
+    volume: str
+    path: str
+    kind: Kind
+    mode: Mode
+    writer: str
+    metadata: Metadata
+    content_type: str
+    modified: int | None = None
+
+
+class Phase(Enum):
+    """What an op waits for."""
+
+    HEAD = auto()
+    INTENT = auto()
+    READ_BACK = auto()
+    CONTENT = auto()
+    STAT = auto()
+    COMMIT = auto()
+    SETTLE = auto()
+    REBASE = auto()
+    LOOK = auto()
+    ABORT = auto()
+    CLEAN = auto()
+    DELETE = auto()
+    DROP = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """One attempt at a change: everything that decides what comes next."""
+
+    id: str
+    change: Change
+    blob: str  # empty for a change without content
+    generation: int
+    patience_s: int
+    phase: Phase
+    floor: int = 0  # no version of this op is at or below it
+    base: Head | None = None
+    intent: IntentRow | None = None
+    facts: Facts | None = None
+    blob_etag: str = ""
+    doubt: bool = False  # a copy of W3 may have been applied, or may yet be
+    error: CatalogError | None = None  # why the op is to be aborted
+    found: FileVersion | None = None  # the version row of this op
+
+
+# --- Requests and results --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ReadHead:
+    """Read the head row of the path."""
+
+
+@dataclass(frozen=True, slots=True)
+class InsertIntent:
+    """W1."""
+
+    intent: Intent
+
+
+@dataclass(frozen=True, slots=True)
+class ReadIntent:
+    """Read the op's intent row."""
+
+
+@dataclass(frozen=True, slots=True)
+class PutContent:
+    """W2."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatContent:
+    """Ask whether the blob is there, and carries this op's id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """W3."""
+
+    intent_etag: str
+    base: Head | None
+    file: FileVersion
+
+
+@dataclass(frozen=True, slots=True)
+class FindVersion:
+    """Look for a version row of this op, above a version."""
+
+    above: int
+
+
+@dataclass(frozen=True, slots=True)
+class AbortIntent:
+    """Replace the intent by its aborted self, If-Match."""
+
+    row: IntentRow
+
+
+@dataclass(frozen=True, slots=True)
+class DropIntent:
+    """Delete the intent, If-Match: the op was settled long ago."""
+
+    row: IntentRow
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteContent:
+    """Delete the blob, If-Match."""
+
+    etag: str
+
+
+Request = (
+    ReadHead
+    | InsertIntent
+    | ReadIntent
+    | PutContent
+    | StatContent
+    | Commit
+    | FindVersion
+    | AbortIntent
+    | DropIntent
+    | DeleteContent
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """The change is in the catalog, as this version."""
+
+    file: FileVersion
+
+
+@dataclass(frozen=True, slots=True)
+class NotApplied:
+    """The op did not change anything, and never will."""
+
+    error: CatalogError
+
+
+@dataclass(frozen=True, slots=True)
+class StartOver:
+    """As `NotApplied`, and for no fault of the caller's: try again with a fresh op and fresh settings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """Time is up, and the op may or may not be applied."""
+
+    error: CatalogError | None
+
+
+Result = Committed | NotApplied | StartOver | Undecided
+
+
+# --- Answers ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A write was applied."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The content is there, under this etag: the answer to a put, or to a stat that found this op's blob."""
+
+    etag: str
+    facts: Facts
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A row was read."""
+
+    row: Head | IntentRow | FileVersion
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """There is no such row or blob."""
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """A blob is there, and it is not this op's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The service says that a condition did not hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A write may have been applied, or may yet be."""
+
+    error: CatalogError
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A read was not answered, or a write was proven not to be applied: by this request."""
+
+    error: CatalogError
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """The call's time is up; the request was not sent."""
+
+    error: CatalogError
+
+
+Answer = Done | Stored | Found | Absent | Foreign | Refused | Doubt | Failed | Expired
+Next = tuple[Op, Request | Result]
+
+
+# --- Entry points ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is at the path, or None, as the caller read it after its own call began."""
+
+    head: Head | None
+
+
+def begin(op: Op, known: Known | None = None) -> Next:
+    """Begin a change."""
+    if known is not None:
+        return _on_base(op, known.head)
+    if isinstance(op.change.mode, Create):  # a look first would cost a request, and decide nothing
+        return _to(op, Phase.INTENT)
+    return _to(op, Phase.HEAD)
+
+
+def recover(op: Op, row: IntentRow) -> Next:
+    """Settle somebody's intent: abort it, unless its op was committed."""
+    return _to(_with(op, row), Phase.ABORT if row.intent.state == "open" else Phase.LOOK)
+
+
+def resolve(op: Op) -> Next:
+    """Settle an op whose writer has given up on it."""
+    return _to(op, Phase.SETTLE)
+
+
+def step(op: Op, answer: Answer) -> Next:
+    """What to do after an answer."""
+    match answer:
+        case Expired(error):
+            return _gave_up(op, error)
+        case Failed(UnavailableError()):
+            return _to(op, op.phase)  # proven for this request, so the same request again
+        case _:
+            return _HANDLERS[op.phase](op, answer)
+
+
+def _to(op: Op, phase: Phase) -> Next:
+    return replace(op, phase=phase), _request(op, phase)
+
+
+def _request(op: Op, phase: Phase) -> Request:  # noqa: PLR0911 — one line per phase
+    match phase:
+        case Phase.HEAD | Phase.REBASE:
+            return ReadHead()
+        case Phase.INTENT:
+            return InsertIntent(intent_of(op))
+        case Phase.READ_BACK | Phase.SETTLE:
+            return ReadIntent()
+        case Phase.CONTENT:
+            return PutContent()
+        case Phase.STAT | Phase.CLEAN:
+            return StatContent()
+        case Phase.COMMIT:
+            return Commit(_intent(op).etag, op.base, version_of(op))
+        case Phase.LOOK:
+            return FindVersion(op.floor)
+        case Phase.ABORT:
+            return AbortIntent(_intent(op))
+        case Phase.DELETE:
+            return DeleteContent(op.blob_etag)
+        case Phase.DROP:
+            return DropIntent(_intent(op))
+
+
+# --- The way forward -------------------------------------------------------------------------------------------------
+
+
+def _on_head(op: Op, answer: Answer) -> Next:
+    match answer:
+        case Found(Head() as head):
+            return _on_base(op, head)
+        case Absent():
+            return _on_base(op, None)
+        case Failed(error):
+            return op, NotApplied(error)
+    raise _unexpected(op, answer)
+
+
+def _on_base(op: Op, head: Head | None) -> Next:
+    """The head is known, and nothing is written yet."""
+    if error := conflict(op.change, head):
+        return op, NotApplied(error)
+    if head and is_unchanged(op.change, op.facts, head):
+        return op, Committed(head.file)
+    return _to(replace(op, base=head, floor=_version(head)), Phase.INTENT)
+
+
+def _on_intent(op: Op, answer: Answer) -> Next:
+    match answer:
+        case Found(IntentRow() as row):  # applied, and the answer told etag and time
+            return _on_fenced(op, row)
+        case Done() | Refused() | Doubt():  # refused: the gate is gone, or this is the answer to a second copy
+            return _to(op, Phase.READ_BACK)
+        case Failed(error):
+            return op, NotApplied(error)
+    raise _unexpected(op, answer)
+
+
+def _on_read_back(op: Op, answer: Answer) -> Next:
+    match answer:
+        case Found(IntentRow(intent=intent) as row) if intent.state == "open":
+            return _on_fenced(op, row)
+        case Found() | Absent():  # aborted; or not there, and if it still comes, recovery will find it
+            return op, StartOver()
+        case Failed(error):
+            return op, NotApplied(error)
+    raise _unexpected(op, answer)
+
+
+def _on_fenced(op: Op, row: IntentRow) -> Next:
+    return _to(replace(op, intent=row), Phase.CONTENT if op.blob else Phase.COMMIT)
+
+
+def _on_content(op: Op, answer: Answer) -> Next:
+    match answer:
+        case Stored(etag, facts):
+            return _to(replace(op, blob_etag=etag, facts=facts), Phase.COMMIT)
+        case Refused() | Doubt():
+            return _to(op, Phase.STAT)
+        case Failed(error):
+            return _abort(op, error)
+    raise _unexpected(op, answer)
+
+
+def _on_stat(op: Op, answer: Answer) -> Next:
+    match answer:
+        case Stored(etag, facts):
+            return _to(replace(op, blob_etag=etag, facts=facts), Phase.COMMIT)
+        case Absent():
+            return _to(op, Phase.CONTENT)
+        case Foreign():
+            message = f"blob {op.blob} is there already, and not this write's"
+            return _abort(op, IntegrityError(message, op=op.change.kind, key=op.change.path, kind="integrity.foreign"))
+        case Failed(error):
+            return _abort(op, error)
+    raise _unexpected(op, answer)
+
+
+def _on_commit(op: Op, answer: Answer) -> Next:
+    match answer:
+        case Found(FileVersion() as file):
+            return op, Committed(file)
+        case Refused() | Doubt():
+            return _to(replace(op, doubt=True), Phase.SETTLE)
+        case Failed(error) if op.doubt:
+            return _to(replace(op, error=error), Phase.SETTLE)
+        case Failed(error):
+            return _abort(op, error)
+    raise _unexpected(op, answer)
+
+
+# --- Settling: intent first, then the version row --------------------------------------------------------------------
+
+
+def _on_settle(op: Op, answer: Answer) -> Next:
+    match answer:
+        case Found(IntentRow(intent=intent) as row):
+            if intent.state == "open" and op.intent and row.etag == op.intent.etag:  # not applied so far
+                return _to(op, Phase.ABORT if op.error else Phase.REBASE)
+            return _to(_with(op, row), Phase.LOOK)
+        case Absent():
+            return _to(replace(op, intent=None), Phase.LOOK)
+        case Failed(error):
+            return _gave_up(op, error)
+    raise _unexpected(op, answer)
+
+
+def _with(op: Op, row: IntentRow) -> Op:
+    """The op with its intent as it is now; whoever settles another's op learns from it which blob is meant."""
+    return replace(op, intent=row, blob=row.intent.blob, floor=min(op.floor, row.intent.base_version))
+
+
+def _on_rebase(op: Op, answer: Answer) -> Next:
+    match answer:
+        case Found(Head() as head):
+            pass
+        case Absent():
+            head = None
+        case Failed(error):
+            return _gave_up(op, error)
+        case _:
+            raise _unexpected(op, answer)
+    if head and head.file.etag == op.id:
+        return op, Committed(head.file)
+    if _version(head) != _version(op.base) and (error := conflict(op.change, head)):
+        return _abort(op, error)
+    return _to(replace(op, base=head), Phase.COMMIT)
+
+
+def _on_look(op: Op, answer: Answer) -> Next:
+    match answer:
+        case Found(FileVersion() as file) if op.intent:
+            return _to(replace(op, found=file), Phase.DROP)
+        case Found(FileVersion() as file):
+            return op, Committed(file)
+        case Absent() if op.intent and op.intent.intent.state == "open":
+            return _to(op, Phase.ABORT)
+        case Absent() if op.intent and op.blob:
+            return _to(replace(op, doubt=False), Phase.CLEAN)
+        case Absent():
+            return _over(op)
+        case Failed(error):
+            return _gave_up(op, error)
+    raise _unexpected(op, answer)
+
+
+# --- Aborting --------------------------------------------------------------------------------------------------------
+
+
+def _abort(op: Op, error: CatalogError) -> Next:
+    return _to(replace(op, error=error), Phase.ABORT)
+
+
+def _on_abort(op: Op, answer: Answer) -> Next:
+    match answer:
+        case Found(IntentRow() as row):
+            return _to(replace(op, intent=row), Phase.LOOK)
+        case Done() | Refused() | Doubt():
+            return _to(op, Phase.SETTLE)
+        case Failed(error):
+            return _gave_up(op, error)
+    raise _unexpected(op, answer)
+
+
+def _on_clean(op: Op, answer: Answer) -> Next:
+    match answer:
+        case Stored(etag):
+            return _to(replace(op, blob_etag=etag), Phase.DELETE)
+        case Absent() | Foreign() | Failed():
+            return _over(op)
+    raise _unexpected(op, answer)
+
+
+def _on_delete(op: Op, answer: Answer) -> Next:
+    match answer:
+        case Done() | Absent() | Failed():
+            return _over(op)
+        case Refused() | Doubt():
+            return _to(op, Phase.CLEAN)
+    raise _unexpected(op, answer)
+
+
+def _on_drop(op: Op, _: Answer) -> Next:
+    assert op.found  # noqa: S101 — the phase is entered with it
+    return op, Committed(op.found)
+
+
+def _over(op: Op) -> Next:
+    return op, NotApplied(op.error) if op.error else StartOver()
+
+
+def _gave_up(op: Op, error: CatalogError) -> Next:
+    """No more requests. Without W3 ever sent unproven, the op is not applied and never will be: only we send its W3."""
+    if op.found:
+        return op, Committed(op.found)
+    return op, Undecided(error) if op.doubt else NotApplied(op.error or error)
+
+
+_HANDLERS: Final[dict[Phase, Callable[[Op, Answer], Next]]] = {
+    Phase.HEAD: _on_head,
+    Phase.INTENT: _on_intent,
+    Phase.READ_BACK: _on_read_back,
+    Phase.CONTENT: _on_content,
+    Phase.STAT: _on_stat,
+    Phase.COMMIT: _on_commit,
+    Phase.SETTLE: _on_settle,
+    Phase.REBASE: _on_rebase,
+    Phase.LOOK: _on_look,
+    Phase.ABORT: _on_abort,
+    Phase.CLEAN: _on_clean,
+    Phase.DELETE: _on_delete,
+    Phase.DROP: _on_drop,
+}
+
+
+# --- What the rows will say ------------------------------------------------------------------------------------------
+
+
+def intent_of(op: Op) -> Intent:
+    """The intent that W1 inserts."""
+    return Intent(
+        op=op.id,
+        kind=op.change.kind,
+        path=op.change.path,
+        blob=op.blob,
+        base_version=_version(op.base),
+        writer=op.change.writer,
+        generation=op.generation,
+        patience_s=op.patience_s,
+    )
+
+
+def version_of(op: Op) -> FileVersion:
+    """The version that W3 commits: after `op.base`, and at the time of the intent, or just after the base's."""
+    change, facts, base = op.change, op.facts or NOTHING, op.base
+    created = max(_intent(op).timestamp, microseconds(base.file.created) + 1 if base else 0)
+    unchained = FileVersion(
+        volume=change.volume,
+        path=change.path,
+        version=_version(base) + 1,
+        kind=change.kind,
+        etag=op.id,
+        size=facts.size,
+        digest=facts.digest,
+        md5=facts.md5 or None,
+        content_type=change.content_type,
+        metadata=change.metadata,
+        created=from_microseconds(created),
+        modified=None if change.modified is None else from_microseconds(change.modified),
+        writer=change.writer,
+        request_id=None,
+        chain="",
+        blob=op.blob,
+        blob_etag=op.blob_etag,
+        blob_version=None,
+    )
+    return replace(unchained, chain=chain(base.file.chain if base else "", unchained))
+
+
+def conflict(change: Change, head: Head | None) -> CatalogError | None:
+    """Why the change may not follow this head; None where it may."""
+    file = head.file if head and head.live else None
+    found = f"version {file.version}" if file else "no file"
+    match change.mode:
+        case Create() if file:
+            return _conflict(change, "no file", found, "conflict.exists")
+        case IfVersion(version) if not file or file.version != version:
+            return _conflict(change, f"version {version}", found, "conflict.version")
+        case IfMatch(etag) if not file or file.etag != etag:
+            return _conflict(change, f"etag {etag}", f"etag {file.etag}" if file else found, "conflict.etag")
+    if change.kind == "delete" and not file:
+        return NotFoundError(f"there is no file {change.path!r} to delete", op="delete", key=change.path)
+    return None
+
+
+def _conflict(change: Change, expected: str, found: str, kind: str) -> ConflictError:
+    message = f"{change.kind} {change.path!r}: expected {expected}, found {found}"
+    return ConflictError(message, expected=expected, found=found, op=change.kind, key=change.path, kind=kind)
+
+
+def is_unchanged(change: Change, facts: Facts | None, head: Head) -> bool:
+    """Whether the head is already what the change would make of it."""
+    return (
+        change.kind == "put"
+        and change.mode == Overwrite()
+        and facts is not None
+        and head.live
+        and head.file.digest == facts.digest
+        and head.file.content_type == change.content_type
+        and same_metadata(head.file.metadata, change.metadata)
+    )
+
+
+def same_metadata(one: Metadata, other: Metadata) -> bool:
+    """Whether keys, types and values are the same; for Python alone, True == 1 == 1.0."""
+    return one == other and all(type(one[key]) is type(other[key]) for key in one)
+
+
+def _version(head: Head | None) -> int:
+    return head.file.version if head else 0
+
+
+def _intent(op: Op) -> IntentRow:
+    assert op.intent  # noqa: S101 — all phases that ask for it are entered with it
+    return op.intent
+
+
+def _unexpected(op: Op, answer: Answer) -> AssertionError:
+    return AssertionError(f"{answer!r} answers no request of {op.phase}")

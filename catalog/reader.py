@@ -1,0 +1,170 @@
+"""Reading content: streamed, picked up again where a connection broke, and verified at the end.
+
+A whole content is verified: at its end its digest is the catalog's, or an error is raised instead of the last chunk
+(S4). A range is pinned to the blob that the catalog means, and not verified; `Reader.verified` says which.
+"""
+
+from collections.abc import AsyncIterator
+from concurrent.futures import Executor
+from contextlib import aclosing, asynccontextmanager
+from types import TracebackType
+from typing import Final, Self
+
+from storage import Always, ContentStore, Digester, IfMatch, Opened, Span
+
+from .entities import FileVersion
+from .errors import CatalogError, ConflictError, IntegrityError, InvalidError, NotFoundError, UnavailableError
+from .retry import Clock, Deadline
+from .settings import Settings
+from .threads import in_thread
+
+HASHED_INLINE_BYTES: Final = 8 << 10
+
+
+class Reader:
+    """A file that is being read: iterate over it for chunks, or `read()` it. Once, from its beginning."""
+
+    def __init__(self, file: FileVersion, chunks: AsyncIterator[bytes], *, whole: bool) -> None:
+        self.file = file
+        self._chunks = chunks
+        self._whole = whole
+        self._ended = False
+        self._rest = b""
+
+    def __repr__(self) -> str:
+        return f"<Reader of {self.file.path!r} version {self.file.version}, verified={self.verified}>"
+
+    @property
+    def verified(self) -> bool:
+        """Whether all of the content was read, and its digest is the catalog's. Never true of a range."""
+        return self._whole and self._ended
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        """The next chunk. Raises: IntegrityError in place of the last one where the content is not what was written."""
+        if self._rest:
+            chunk, self._rest = self._rest, b""
+            return chunk
+        try:
+            return await anext(self._chunks)
+        except StopAsyncIteration:
+            self._ended = True
+            raise
+
+    async def read(self, size: int = -1) -> bytes:
+        """The next `size` bytes, fewer only at the end; all that is left where `size` is negative.
+
+        Raises: IntegrityError, UnavailableError.
+        """
+        parts, left = [], size
+        while size < 0 or left > 0:
+            chunk = await anext(self, b"")
+            if not chunk:
+                break
+            if size >= 0 and len(chunk) > left:
+                chunk, self._rest = chunk[:left], chunk[left:]
+            parts.append(chunk)
+            left -= len(chunk)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+class Readers:
+    """Opens the content of file versions."""
+
+    def __init__(self, store: ContentStore, threads: Executor, settings: Settings, clock: Clock) -> None:
+        self._store = store
+        self._threads = threads
+        self._settings = settings
+        self._clock = clock
+
+    @asynccontextmanager
+    async def open(self, file: FileVersion, span: Span) -> AsyncIterator[Reader]:
+        """Read a version's content, or a span of it. Raises: NotFoundError for a version that is a delete."""
+        if file.kind == "delete":
+            message = f"version {file.version} of {file.path!r} is a delete: it has no content"
+            raise NotFoundError(message, op="read", key=file.path, kind="not-found.deleted")
+        if span.start < 0 or (span.length is not None and span.length < 0):
+            raise InvalidError("start and length are not negative", op="read", key=file.path)
+        whole = span.start == 0 and span.length is None
+        async with aclosing(self._stream(file, span)) as stream, aclosing(self._verified(file, stream)) as verified:
+            yield Reader(file, verified if whole else stream, whole=whole)
+
+    async def _verified(self, file: FileVersion, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """The chunks, each given out when the next one is there: so the last one is given out verified."""
+        digester = Digester()
+        held: bytes | None = None
+        async for chunk in chunks:
+            if held is not None:
+                yield held
+            if len(chunk) <= HASHED_INLINE_BYTES:
+                digester.update(chunk)
+            else:
+                await in_thread(self._threads, digester.update, chunk)
+            held = chunk
+        found = digester.digests()
+        if found.digest != file.digest or found.size != file.size:
+            raise _damaged(file, f"it has {found.size:,} bytes, {found.digest}; written were {file.size:,}, {file.digest}")
+        if held is not None:
+            yield held
+
+    async def _stream(self, file: FileVersion, span: Span) -> AsyncIterator[bytes]:
+        """The bytes of a span, over as many connections as it takes, all of one blob's one etag."""
+        start, etag, failures = span.start, "", 0
+        end = file.size if span.length is None else min(file.size, span.start + span.length)
+        deadline = self._deadline()
+        while True:
+            left = None if span.length is None else max(0, end - start)
+            when = IfMatch(etag) if etag else Always()
+            try:
+                async with _entered(self._store.open(file.blob, span=Span(start, left), when=when), deadline) as opened:
+                    etag = opened.blob.etag
+                    _check_identity(file, opened)
+                    while chunk := await deadline.read(lambda opened=opened: anext(opened.chunks, b"")):  # type: ignore[misc]
+                        start += len(chunk)
+                        deadline, failures = self._deadline(), 0
+                        yield chunk
+                return
+            except UnavailableError as exc:
+                failures += 1
+                await deadline.pause(failures)
+                if deadline.passed:
+                    raise deadline.expired(exc) from exc
+            except NotFoundError as exc:
+                raise _damaged(file, "it is missing", "integrity.missing") from exc
+            except ConflictError as exc:
+                raise _damaged(file, "it was changed while it was read", "integrity.changed") from exc
+
+    def _deadline(self) -> Deadline:
+        return Deadline(self._clock, self._settings.timeout_s, self._settings.request_timeout_s)
+
+
+class _entered:  # noqa: N801 — reads as what it does
+    """Enter a context under a deadline, and leave it without one."""
+
+    def __init__(self, context: object, deadline: Deadline) -> None:
+        self._context = context
+        self._deadline = deadline
+
+    async def __aenter__(self) -> Opened:
+        return await self._deadline.read(self._context.__aenter__)  # type: ignore[attr-defined, no-any-return]
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._context.__aexit__(kind, exc, trace)  # type: ignore[attr-defined]
+
+
+def _check_identity(file: FileVersion, opened: Opened) -> None:
+    """A blob whose etag moved may have been touched by others; it must still say that it is this content."""
+    if opened.blob.etag == file.blob_etag:
+        return
+    found = opened.blob.headers.metadata.get("sha256", "")
+    if f"sha256:{found}" != file.digest or opened.blob.size != file.size:
+        raise _damaged(file, "another blob is in its place", "integrity.foreign")
+
+
+def _damaged(file: FileVersion, what: str, kind: str = "integrity.digest") -> CatalogError:
+    message = f"content of {file.path!r} version {file.version} is not what was written: {what}"
+    return IntegrityError(message, op="read", key=file.path, kind=kind)

@@ -1,0 +1,137 @@
+"""Recovery: settle the intents that their writers left behind. Anyone may, at any time, from anywhere.
+
+It reads intents only, so its cost follows the writes in flight and not the catalog. An open intent is aborted by
+compare-and-swap, unless its op was committed; the content of an aborted op is deleted, if it carries the op's id and no
+version refers to it. An aborted intent stays for a week, so that a put that arrives late is recognised and removed too.
+
+In the background an intent is left alone until it is older than the patience its writer asked for, by the service's
+clock: for liveness alone, as two who abort each other's work would never finish. With patience 0 nothing is waited for,
+and a writer that is still alive starts over with a fresh op.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from .commit import Unit
+from .entities import SCHEMA, IntentRow, VolumeInfo, parse_intent
+from .errors import CatalogError
+from .exchange import partition_of
+from .flow import concurrently
+from .keys import INTENTS, gate_row, intent_row, partition
+from .listing import Lister
+from .protocol import Committed, NotApplied, StartOver
+from .table import Delete, Merge, RefusedError
+from .writer import Writer
+
+KEPT_US: Final = 7 * 86_400 * 1_000_000
+ROWS_AT_A_TIME: Final = 32
+
+Action = Literal["aborted", "committed", "swept", "dropped", "waiting", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What was found of one op, and done about it."""
+
+    volume: str
+    path: str
+    op: str
+    kind: str
+    writer: str
+    action: Action
+    """`aborted`: it was open, and will never be applied · `committed`: it had been applied · `swept`: aborted before,
+    looked at again · `dropped`: aborted over a week ago · `waiting`: its writer may be alive · `failed`: see error."""
+    error: CatalogError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryReport:
+    """Every intent that recovery found, and what became of it."""
+
+    items: tuple[Recovered, ...] = ()
+
+    def count(self, action: Action) -> int:
+        """How many items had this end."""
+        return sum(item.action == action for item in self.items)
+
+    @property
+    def quiet(self) -> bool:
+        """Whether there was nothing to settle: no write under way, waiting or failed."""
+        return all(item.action in ("swept", "dropped") for item in self.items)
+
+
+class Recovery:
+    """Settles the intents of a volume."""
+
+    def __init__(self, writer: Writer, lister: Lister) -> None:
+        self._writer = writer
+        self._lister = lister
+
+    def __repr__(self) -> str:
+        return f"<Recovery by {self._writer!r}>"
+
+    async def run(self, volume: VolumeInfo, *, patience_s: float | None) -> list[Recovered]:
+        """Settle all intents that are older than `patience_s`, or than the patience each asks for.
+
+        Raises: UnavailableError, AccessDeniedError where the rows cannot be read; the trouble of a single op is its item's.
+        """
+        return [
+            item async for item in concurrently(
+                self._due(volume, patience_s), lambda due: self._settle(volume, *due), limit=ROWS_AT_A_TIME
+            )
+        ]  # fmt: skip
+
+    async def _due(
+        self, volume: VolumeInfo, patience_s: float | None
+    ) -> AsyncIterator[tuple[IntentRow, int, float | None]]:
+        for shard in range(volume.shards):
+            key, now = partition(volume.epoch, shard), 0
+            async for page in self._lister.pages(key, INTENTS):
+                for entity in page:
+                    now = now or await self._now(volume, key)
+                    yield parse_intent(entity), now - entity.timestamp, patience_s
+
+    async def _now(self, volume: VolumeInfo, key: str) -> int:
+        """The service's time: that of a marker just written. Nobody depends on the etag of a gate."""
+        gate = gate_row(volume.generation)
+        unit = Unit((Merge(gate, {"schema": SCHEMA}),))
+        deadline = self._writer.deadline()
+        written = await deadline.retried(lambda: self._writer.committer.lane(key).commit(unit))
+        if written[0].timestamp is not None:
+            return written[0].timestamp
+        entity = await deadline.retried(lambda: self._lister.table.get(key, gate))
+        return entity.timestamp if entity else 0
+
+    async def _settle(self, volume: VolumeInfo, row: IntentRow, age_us: int, patience_s: float | None) -> Recovered:
+        intent = row.intent
+
+        def item(action: Action, error: CatalogError | None = None) -> Recovered:
+            return Recovered(volume.name, intent.path, intent.op, intent.kind, intent.writer, action, error)
+
+        patience = intent.patience_s if patience_s is None else patience_s
+        if intent.state == "open" and age_us < patience * 1_000_000:
+            return item("waiting")
+        try:
+            match await self._writer.settle(volume, row):
+                case Committed():
+                    return item("committed")
+                case NotApplied() | StartOver() if intent.state == "open":
+                    return item("aborted")
+                case NotApplied() | StartOver() if age_us > KEPT_US:
+                    await self._drop(volume, row)
+                    return item("dropped")
+                case NotApplied() | StartOver():
+                    return item("swept")
+                case undecided:
+                    return item("failed", undecided.error)
+        except CatalogError as exc:
+            return item("failed", exc)
+
+    async def _drop(self, volume: VolumeInfo, row: IntentRow) -> None:
+        unit = Unit((Delete(intent_row(row.intent.op), row.etag),))
+        lane = self._writer.committer.lane(partition_of(volume, row.intent.path))
+        try:
+            await self._writer.deadline().retried(lambda: lane.commit(unit))
+        except RefusedError:
+            return  # another recover was faster

@@ -1,0 +1,173 @@
+"""The volumes of a catalog: their rows, and how they come to be.
+
+All of them are in one partition, beside the catalog's own row. Every change rewrites that row If-Match in the same
+transaction, so changes happen one after the other, and names and roots are checked against what is really there.
+
+A volume's gates are made before its row. They stand in partitions of a fresh epoch, so whoever stops in between leaves
+a few rows that nothing will ever read; and a gate whose insertion was not answered is never trusted: a late copy of it
+could bring a gate back after the settings have changed. The volume starts over with another epoch.
+"""
+
+import re
+from collections.abc import AsyncIterator, Callable
+
+from .entities import (
+    EPOCH,
+    SCHEMA,
+    Registry,
+    VolumeInfo,
+    parse_registry,
+    parse_volume,
+    registry_values,
+    volume_values,
+)
+from .errors import ConflictError, InvalidError, NotFoundError, OutcomeUnknownError, UnavailableError
+from .keys import CATALOG, REGISTRY, VOLUMES, check_shards, gate_row, partition, volume_row
+from .listing import Lister
+from .paths import check_path
+from .retry import Deadline
+from .table import Insert, Operation, RefusedError, Replace
+
+ROOT_CHARACTERS_MAX = 200
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
+
+
+def check_volume_name(name: str) -> str:
+    """Raises: InvalidError."""
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        rule = "a lower-case letter, then up to 30 lower-case letters, digits and hyphens"
+        raise InvalidError(f"a volume's name is {rule}, not {name!r}", op="volume")
+    return name
+
+
+def check_root(root: str) -> str:
+    """Raises: InvalidError for what is no prefix of blobs."""
+    if not isinstance(root, str) or not root.endswith("/") or len(root) > ROOT_CHARACTERS_MAX:
+        rule = f"ends in / and has at most {ROOT_CHARACTERS_MAX} characters"
+        raise InvalidError(f"a volume's root {rule}; {root!r} does not", op="create_volume")
+    check_path(root[:-1])
+    return root
+
+
+class Volumes:
+    """The registry of one catalog."""
+
+    def __init__(self, lister: Lister, deadline: Callable[[], Deadline], new_id: Callable[[], str]) -> None:
+        self._table = lister.table
+        self._lister = lister
+        self._deadline = deadline
+        self._new_id = new_id
+
+    def __repr__(self) -> str:
+        return f"<Volumes of {self._table!r}>"
+
+    async def get(self, name: str | None) -> VolumeInfo:
+        """A volume by its name, or the default one. Raises: NotFoundError."""
+        registry = await self._registry() if name is None else Registry()
+        name = registry.default if name is None else check_volume_name(name)
+        if name is None:
+            message = "this catalog has no volume yet: make one with create_volume (blobcat init)"
+            raise NotFoundError(message, op="volume", kind="not-found.volume")
+        deadline = self._deadline()
+        row = await deadline.retried(lambda: self._table.get(REGISTRY, volume_row(name)))
+        if row is None:
+            message = f"there is no volume {name!r}: make it with create_volume (blobcat init --volume {name})"
+            raise NotFoundError(message, op="volume", key=name, kind="not-found.volume")
+        return parse_volume(row, registry.default)
+
+    async def all(self) -> AsyncIterator[VolumeInfo]:
+        """All volumes, in order of name."""
+        registry = await self._registry()
+        async for page in self._lister.pages(REGISTRY, VOLUMES):
+            for row in page:
+                yield parse_volume(row, registry.default)
+
+    async def reload(self, info: VolumeInfo) -> VolumeInfo:
+        """A volume as it is now. Raises: NotFoundError where it is another one by now."""
+        now = await self.get(info.name)
+        if now.epoch != info.epoch:
+            message = f"volume {info.name!r} was deleted and made again: open it anew"
+            raise NotFoundError(message, op="volume", key=info.name, kind="not-found.volume")
+        return now
+
+    async def create(self, name: str, *, layout: str, shards: int, root: str | None, exist_ok: bool) -> VolumeInfo:
+        """Make a volume. The first one becomes the default.
+
+        Raises: InvalidError, ConflictError (it is there already, or its root overlaps another's), UnavailableError.
+        """
+        check_volume_name(name)
+        check_shards(shards)
+        if layout != "immutable":
+            raise InvalidError(f"layout is 'immutable', not {layout!r}", op="create_volume", key=name)
+        root = check_root(f"{name}/" if root is None else root)
+        deadline, last, tried = self._deadline(), None, set[str]()
+        while not deadline.passed:
+            registry = await self._registry()
+            if existing := await self._existing(name, layout, shards, root, exist_ok=exist_ok, ours=tried):
+                return existing
+            epoch = self._new_id()
+            tried.add(epoch)
+            info = VolumeInfo(name, epoch, layout, shards, root, 1, created=EPOCH, default=False)
+            try:
+                await self._make(info, registry, deadline)
+                return await self.get(name)
+            except (RefusedError, OutcomeUnknownError, UnavailableError) as exc:
+                last = exc  # someone else changed the registry, or this try cannot be trusted: look, and begin again
+                await deadline.pause(1)
+        raise deadline.expired(last)
+
+    async def _existing(
+        self, name: str, layout: str, shards: int, root: str, *, exist_ok: bool, ours: set[str]
+    ) -> VolumeInfo | None:
+        """The volume, where it is there as wanted, or was made by this very call. Raises: ConflictError."""
+        async for other in self.all():
+            if other.epoch in ours:
+                return other
+            if other.name == name:
+                wanted, found = (layout, shards, root), (other.layout, other.shards, other.root)
+                if exist_ok and wanted == found:
+                    return other
+                if not exist_ok:
+                    message = f"volume {name!r} is there already"
+                else:
+                    message = f"volume {name!r} is there already, with other settings: wanted {wanted}, found {found}"
+                raise ConflictError(
+                    message, expected=wanted, found=found, op="create_volume", key=name, kind="conflict.exists"
+                )
+            if other.root.startswith(root) or root.startswith(other.root):
+                message = f"root {root!r} overlaps with root {other.root!r} of volume {other.name!r}"
+                raise ConflictError(message, found=other.root, op="create_volume", key=name, kind="conflict.root")
+        return None
+
+    async def _make(self, info: VolumeInfo, registry: Registry, deadline: Deadline) -> None:
+        for shard in range(info.shards):
+            key, gate = partition(info.epoch, shard), Insert(gate_row(info.generation), {"schema": SCHEMA})
+            await deadline.write(lambda key=key, gate=gate: self._table.submit(key, [gate]))  # type: ignore[misc]
+        row = Insert(volume_row(info.name), volume_values(info))
+        changed = Registry(registry.default or info.name)
+        await deadline.write(lambda: self._table.submit(REGISTRY, [row, _registry_row(registry, changed)]))
+
+    async def set_default(self, name: str) -> None:
+        """Make a volume the default one. Raises: NotFoundError, UnavailableError."""
+        deadline, last = self._deadline(), None
+        while not deadline.passed:
+            registry = await self._registry()
+            await self.get(check_volume_name(name))
+            if registry.default == name:
+                return
+            change = _registry_row(registry, Registry(name))
+            try:
+                await deadline.write(lambda change=change: self._table.submit(REGISTRY, [change]))  # type: ignore[misc]
+            except (RefusedError, OutcomeUnknownError, UnavailableError) as exc:
+                last = exc
+                await deadline.pause(1)
+        raise deadline.expired(last)
+
+    async def _registry(self) -> Registry:
+        deadline = self._deadline()
+        return parse_registry(await deadline.retried(lambda: self._table.get(REGISTRY, CATALOG)))
+
+
+def _registry_row(before: Registry, after: Registry) -> Operation:
+    values = registry_values(after)
+    return Insert(CATALOG, values) if before.etag is None else Replace(CATALOG, values, before.etag)

@@ -1,0 +1,123 @@
+"""Retries, in this one place: when to send again, how long to wait before it, and when to stop.
+
+The SDKs' own retries are off, because they report a write that was applied as a conflict. Here a *request* is sent
+once, under its own time limit; reads and idempotent uploads go through `retried`; changes go through `protocol`, which
+says what a failed request leaves to be done. Both stop at a `Deadline`, and neither lets a service's `Retry-After`
+stretch it.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Final, Protocol, TypeVar
+
+from .errors import OutcomeUnknownError, UnavailableError
+
+FIRST_PAUSE_S: Final = 0.02
+LONGEST_PAUSE_S: Final = 2.0
+
+T = TypeVar("T")
+
+
+class Clock(Protocol):
+    """Monotonic time and sleep, in seconds. No safety rests on it: only when to give up does."""
+
+    def now(self) -> float:
+        """Seconds since some moment; never runs backwards."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Return after that many seconds."""
+
+
+class SystemClock:
+    """The machine's own."""
+
+    def now(self) -> float:
+        """Seconds since the machine started."""
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Return after that many seconds."""
+        await asyncio.sleep(seconds)
+
+
+class Deadline:
+    """The moment at which a call gives up."""
+
+    def __init__(self, clock: Clock, timeout_s: float, request_timeout_s: float) -> None:
+        self._clock = clock
+        self._end = clock.now() + timeout_s
+        self._timeout_s = timeout_s
+        self._request_timeout_s = request_timeout_s
+
+    def __repr__(self) -> str:
+        return f"<Deadline in {self.remaining:.3f} s>"
+
+    @property
+    def remaining(self) -> float:
+        """Seconds left; never negative."""
+        return max(0.0, self._end - self._clock.now())
+
+    @property
+    def passed(self) -> bool:
+        """Whether it is time to give up."""
+        return self._clock.now() >= self._end
+
+    def expired(self, last: Exception | None) -> UnavailableError:
+        """What to say at the end."""
+        because = f"; the last trouble: {last}" if last else ""
+        return UnavailableError(f"gave up after {self._timeout_s:g} s{because}", kind="unavailable.deadline")
+
+    async def pause(self, failures: int) -> None:
+        """Wait before the next attempt, longer after each failure, and never past the deadline."""
+        pause = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(failures - 1, 16))
+        await self._clock.sleep(min(pause, self.remaining))
+
+    async def read(self, request: Callable[[], Awaitable[T]]) -> T:
+        """Send a read once. Raises: UnavailableError when it takes too long."""
+        try:
+            async with asyncio.timeout(min(self.remaining, self._request_timeout_s)):
+                return await request()
+        except TimeoutError as exc:
+            raise UnavailableError("no answer in time", kind="unavailable.timeout") from exc
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Time spent in here does not count: waiting for a place, or for the caller's own content."""
+        since = self._clock.now()
+        try:
+            yield
+        finally:
+            self._end += self._clock.now() - since
+
+    async def write(self, request: Callable[[], Awaitable[T]]) -> T:
+        """Send a write once. Raises: OutcomeUnknownError when it takes too long."""
+        try:
+            async with asyncio.timeout(min(self.remaining, self._request_timeout_s)):
+                return await request()
+        except TimeoutError as exc:
+            raise OutcomeUnknownError("no answer in time", kind="outcome-unknown.timeout") from exc
+
+    async def wait(self, request: Callable[[], Awaitable[T]]) -> T:
+        """Wait for a write that someone else sends, and limits. Raises: OutcomeUnknownError at the deadline."""
+        try:
+            async with asyncio.timeout(self.remaining):
+                return await request()
+        except TimeoutError as exc:
+            raise OutcomeUnknownError("no answer in time", kind="outcome-unknown.timeout") from exc
+
+    async def retried(self, request: Callable[[], Awaitable[T]]) -> T:
+        """Send a request that may be sent twice, until it is answered.
+
+        Raises: UnavailableError at the deadline, and at once whatever else the request raises.
+        """
+        failures = 0
+        while True:
+            try:
+                return await self.read(request)
+            except (UnavailableError, OutcomeUnknownError) as exc:
+                failures += 1
+                await self.pause(failures)
+                if self.passed:
+                    raise self.expired(exc) from exc

@@ -1,0 +1,48 @@
+"""How a catalog behaves: frozen values, few, given to `connect`. Units and bounds are in the names."""
+
+from dataclasses import dataclass
+from math import isfinite
+
+from .errors import InvalidError
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All of it has a default that is right for most."""
+
+    timeout_s: float = 60
+    """How long a call may wait for the services, all attempts together. Reading your content does not count."""
+    request_timeout_s: float = 20
+    """How long one request may take before it is given up, and its outcome looked up."""
+    transfers_max: int = 32
+    """Contents on their way at the same time."""
+    buffer_bytes: int = 64 << 20
+    """Content held in memory at the same time, beyond what callers hold themselves."""
+    one_shot_bytes: int = 8 << 20
+    """Content up to this size is one put; larger content is staged in blocks first."""
+    block_bytes: int = 8 << 20
+    """The size of a staged block."""
+    concurrency_max: int = 256
+    """Changes under way at the same time in `put_many`, and files under way in `ingest` beyond what packing needs."""
+    hosts_allowed: tuple[str, ...] = ()
+    """Host suffixes to trust beside Azure's own, such as `blob.example.com`."""
+
+    def __post_init__(self) -> None:
+        """Raises: InvalidError for a time or number that cannot be meant."""
+        for name in ("timeout_s", "request_timeout_s"):
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or not isfinite(value) or value <= 0:
+                raise InvalidError(f"{name} is a positive, finite number of seconds, not {value!r}", op="settings")
+        for name in ("transfers_max", "buffer_bytes", "one_shot_bytes", "block_bytes", "concurrency_max"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise InvalidError(f"{name} is a whole number from 1 up, not {value!r}", op="settings")
+
+
+def check_timeout(timeout_s: float | None) -> float | None:
+    """Raises: InvalidError for a time-out that is no positive, finite number of seconds."""
+    if timeout_s is None:
+        return None
+    if isinstance(timeout_s, bool) or not isinstance(timeout_s, int | float) or not isfinite(timeout_s) or timeout_s <= 0:
+        raise InvalidError(f"timeout_s is a positive, finite number of seconds, not {timeout_s!r}", op="settings")
+    return timeout_s

@@ -1,0 +1,280 @@
+"""The Table port: entities in partitions, changed by transactions. The shape of an Azure table, and nothing more.
+
+It knows partitions, rows, etags and limits. It knows nothing of files, and never retries: a method is one request (a
+query: one per page), and its caller decides what a failure means.
+
+What every table guarantees, and `tests/contracts` proves for each:
+
+- `submit` applies all of its operations or none, and `get` and `query` never see half of one.
+- An etag changes with every change of its row and never comes back to that row. Rows of one transaction may share one.
+- `query` yields rows in order of row key, each at most once; every row that was there all the time is among them.
+- Timestamps are the service's own, in microseconds, and never run backwards within a partition.
+- A failure is definite unless it says otherwise. `RefusedError` is the service's word that a condition of *this*
+  request did not hold; whether an earlier copy of it was applied is for the caller to find out.
+
+Not guaranteed: that a query over several pages is a snapshot; that a `where` is applied in full (see `query`).
+
+Limits are checked here, before the wire; an over-limit batch is refused, never silently split.
+"""
+
+import json
+import re
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from math import isfinite
+from typing import Protocol
+
+from .errors import ConflictError, InvalidError, TooLargeError
+from .filters import Condition
+from .keys import RowRange
+
+Value = str | int | float | bool
+Values = Mapping[str, Value]
+
+ANY_ETAG = "*"
+"""The etag of an operation that asks only that the row exists."""
+
+# Azure Tables, "Understanding the Table service data model" and "Performing entity group transactions".
+OPERATIONS_MAX = 100
+BATCH_BYTES_MAX = 3_500 * 1024  # the service takes 4 MiB; the rest is for the multipart around the entities
+ENTITY_BYTES_MAX = 1 << 20
+PROPERTIES_MAX = 252
+NAME_UNITS_MAX = 255
+STRING_UNITS_MAX = 32_768
+KEY_UNITS_MAX = 512
+BOUND_UNITS_MAX = KEY_UNITS_MAX + 2  # a prefix of the longest key, and what closes it
+INT64_MIN, INT64_MAX = -(1 << 63), (1 << 63) - 1
+OPERATION_BYTES = 1024  # what the multipart puts around an entity
+_KEY_BYTES = 18  # of a unit of a key: percent-encoded in the url, escaped in the entity
+_ENTITY_FACTOR = 9  # no operation takes more bytes than this many times its entity's size, and what is around it
+_NOT_IN_KEYS = re.compile(r"[/\\#?\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_SURROGATES = re.compile(r"[\ud800-\udfff]")
+_as_json = json.encoder.encode_basestring_ascii
+RESERVED_NAMES = frozenset({"PartitionKey", "RowKey", "Timestamp", "etag"})
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """A row as it was read."""
+
+    partition: str
+    row: str
+    values: Values
+    etag: str
+    timestamp: int  # µs since 1970, by the service's clock, of the row's last change
+
+
+@dataclass(frozen=True, slots=True)
+class Insert:
+    """Add a row that must not be there."""
+
+    row: str
+    values: Values
+
+
+@dataclass(frozen=True, slots=True)
+class Replace:
+    """Put other values in the place of a row that must be there, with this etag."""
+
+    row: str
+    values: Values
+    etag: str = ANY_ETAG
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """Set some values of a row that must be there, with this etag; the others stay."""
+
+    row: str
+    values: Values
+    etag: str = ANY_ETAG
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Remove a row that must be there, with this etag."""
+
+    row: str
+    etag: str = ANY_ETAG
+
+
+Operation = Insert | Replace | Merge | Delete
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What one operation of a transaction left behind: the row's new etag and time; both None after a delete."""
+
+    etag: str | None
+    timestamp: int | None  # None also where the service's answer does not tell: read the row
+
+
+class RefusedError(ConflictError):
+    """A transaction was refused: a row was there (409), was not there (404), or had another etag (412).
+
+    `index` is the operation that the service blames, or None where it names none. A hint: the SDK says 0 when it finds
+    no index, so whoever acts on it looks at the rows.
+    """
+
+    default_kind = "conflict.refused"
+
+    def __init__(self, message: str, *, index: int | None, op: str = "submit", key: str = "") -> None:
+        super().__init__(message, op=op, key=key)
+        self.index = index
+
+
+class Table(Protocol):
+    """Where the names are. See the module for what all tables guarantee."""
+
+    async def create(self) -> None:
+        """Make the table. It is no error that it is already there."""
+
+    async def drop(self) -> None:
+        """Remove the table with all its rows. It is no error that there is none."""
+
+    async def get(self, partition: str, row: str) -> Entity | None:
+        """Read one row; None where there is none.
+
+        Raises: NotFoundError (no table), AccessDeniedError, UnavailableError.
+        """
+
+    def query(
+        self,
+        partition: str,
+        rows: RowRange,
+        *,
+        where: Condition | None = None,
+        select: Sequence[str] | None = None,
+    ) -> AsyncIterator[Sequence[Entity]]:
+        """Read a range of rows, page by page; a page may be empty.
+
+        `where` is a wish: rows for which it holds are all there, others may be among them, so the caller evaluates it
+        again. `select` names the values wanted; others may come along, absent ones do not.
+
+        Raises: NotFoundError (no table), AccessDeniedError, UnavailableError (also in the middle).
+        """
+
+    async def submit(self, partition: str, operations: Sequence[Operation]) -> Sequence[Written]:
+        """Apply all operations, or none. One answer for each operation, in order.
+
+        Raises: RefusedError, InvalidError, TooLargeError, NotFoundError (no table), AccessDeniedError,
+        UnavailableError (proven: not applied), OutcomeUnknownError.
+        """
+
+    async def close(self) -> None:
+        """Let go of connections, threads and files. May be called twice."""
+
+
+def units(text: str) -> int:
+    """The length of a string as Azure counts it, in UTF-16 code units."""
+    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def entity_bytes(partition: str, row: str, values: Values) -> int:
+    """The size of an entity by the service's own formula. Raises: InvalidError, TooLargeError, for a wrong value."""
+    size = 4 + 2 * (units(partition) + units(row))
+    for name, value in values.items():
+        size += _name_bytes(name)
+        kind = type(value)
+        if kind is str and value.isascii() and len(value) <= STRING_UNITS_MAX:  # type: ignore[union-attr, arg-type]
+            size += 4 + 2 * len(value)  # type: ignore[arg-type]  # what most values are
+        elif kind is bool:
+            size += 1
+        else:
+            size += _value_bytes(row, name, value)
+    return size
+
+
+@lru_cache(maxsize=4096)
+def _name_bytes(name: str) -> int:
+    if not name.isidentifier() or units(name) > NAME_UNITS_MAX or name in RESERVED_NAMES:
+        raise InvalidError(f"{name!r} is no name for a property", op="submit", key=name)
+    return 8 + 2 * units(name)
+
+
+def _value_bytes(row: str, name: str, value: object) -> int:
+    match value:
+        case str() if _SURROGATES.search(value):
+            raise InvalidError(f"{name} contains a lone surrogate", op="submit", key=row)
+        case str() if units(value) > STRING_UNITS_MAX:
+            raise TooLargeError(f"{name} is at most {STRING_UNITS_MAX:,} UTF-16 units long", op="submit", key=row)
+        case str():
+            return 4 + 2 * units(value)
+        case int() if not INT64_MIN <= value <= INT64_MAX:
+            raise InvalidError(f"{name} does not fit into 64 bits", op="submit", key=row)
+        case float() if not isfinite(value):
+            raise InvalidError(f"{name} is not a finite number", op="submit", key=row)
+        case int() | float():
+            return 8
+    raise InvalidError(f"{name} is text, a number or a truth value, not {type(value).__name__}", op="submit", key=row)
+
+
+def operation_bytes(partition: str, operation: Operation) -> int:
+    """An upper bound of what an operation takes in a batch's body: values as JSON, types, keys and headers."""
+    values = {} if isinstance(operation, Delete) else operation.values
+    text = sum(
+        6 * len(name) + 60 + (len(_as_json(value)) if isinstance(value, str) else 0) for name, value in values.items()
+    )
+    return OPERATION_BYTES + _KEY_BYTES * (units(partition) + units(operation.row)) + text
+
+
+def check_batch(partition: str, operations: Sequence[Operation]) -> None:
+    """Refuse what the service would refuse, or worse, half accept. Raises: InvalidError, TooLargeError."""
+    if not operations:
+        raise InvalidError("a transaction needs at least one operation", op="submit", key=partition)
+    if len(operations) > OPERATIONS_MAX:
+        message = f"a transaction holds at most {OPERATIONS_MAX} operations, not {len(operations)}"
+        raise TooLargeError(message, op="submit", key=partition)
+    if len({operation.row for operation in operations}) != len(operations):
+        raise InvalidError("a transaction may name each row once", op="submit", key=partition)
+    check_key("PartitionKey", partition)
+    size = 0
+    for operation in operations:
+        check_key("RowKey", operation.row)
+        if not isinstance(operation, Insert):
+            _check_etag(operation)
+        values = {} if isinstance(operation, Delete) else operation.values
+        size += OPERATION_BYTES + _ENTITY_FACTOR * check_values(partition, operation.row, values)
+    if size > BATCH_BYTES_MAX and total_bytes(partition, operations) > BATCH_BYTES_MAX:
+        message = f"a transaction's body holds at most {BATCH_BYTES_MAX:,} bytes"
+        raise TooLargeError(message, op="submit", key=partition)
+
+
+def _check_etag(operation: Replace | Merge | Delete) -> None:
+    if not operation.etag or not operation.etag.isascii() or not operation.etag.isprintable():
+        raise InvalidError("an etag is one line of ASCII", op="submit", key=operation.row)
+
+
+def check_key(which: str, key: str, *, op: str = "submit") -> None:
+    """Refuse a key that Azure does not take. Raises: InvalidError, TooLargeError."""
+    if units(key) > KEY_UNITS_MAX:
+        raise TooLargeError(f"{which} is at most {KEY_UNITS_MAX} UTF-16 units long", op=op, key=key)
+    if wrong := _NOT_IN_KEYS.search(key):
+        raise InvalidError(f"{which} may not contain {wrong[0]!r}", op=op, key=key)
+
+
+def check_range(partition: str, rows: RowRange) -> None:
+    """Refuse a range that no key could bound. Raises: InvalidError, TooLargeError."""
+    check_key("PartitionKey", partition, op="query")
+    for bound in (rows.first, rows.stop):
+        if units(bound) > BOUND_UNITS_MAX:
+            raise TooLargeError(f"a bound is at most {BOUND_UNITS_MAX} UTF-16 units long", op="query", key=partition)
+        if wrong := _NOT_IN_KEYS.search(bound):
+            raise InvalidError(f"a bound may not contain {wrong[0]!r}", op="query", key=partition)
+
+
+def check_values(partition: str, row: str, values: Values) -> int:
+    """Refuse values that Azure does not take, and return the entity's size. Raises: InvalidError, TooLargeError."""
+    if len(values) > PROPERTIES_MAX:
+        message = f"an entity has at most {PROPERTIES_MAX} properties, not {len(values)}"
+        raise TooLargeError(message, op="submit", key=row)
+    size = entity_bytes(partition, row, values)
+    if size > ENTITY_BYTES_MAX:
+        raise TooLargeError("an entity is at most 1 MiB large", op="submit", key=row)
+    return size
+
+
+def total_bytes(partition: str, operations: Iterable[Operation]) -> int:
+    """What these operations take together in a batch's body, at most."""
+    return sum(operation_bytes(partition, operation) for operation in operations)

@@ -1,0 +1,340 @@
+"""Volume: the files of one named space. The API that people use; every verb is a few lines over one of its parts."""
+
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
+from concurrent.futures import Executor
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from os import PathLike
+from pathlib import Path
+
+from storage import Span
+
+from .entities import (
+    FileVersion,
+    Folder,
+    Metadata,
+    VolumeInfo,
+    check_metadata,
+    microseconds,
+    parse_file,
+)
+from .errors import CatalogError, InvalidError, NotFoundError
+from .exchange import partition_of
+from .filters import Comparison, Condition
+from .flow import concurrently
+from .ingest import Ingest, IngestReport, Progress
+from .keys import VERSION_MAX, check_key_length, head_row, heads, version_row, versions
+from .listing import Lister
+from .media import check_content_type, content_type_of
+from .modes import Create, Mode, Overwrite, check_mode
+from .paths import check_path, check_prefix
+from .protocol import Change
+from .reader import Reader, Readers
+from .settings import Settings, check_timeout
+from .sources import Content, check_content
+from .verify import VerifyReport, verify
+from .writer import Writer
+
+LIVE = Comparison("kind", "!=", "delete")
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One file of `put_many`."""
+
+    path: str
+    content: Content
+    metadata: Metadata | None = None
+    content_type: str | None = None
+    modified: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of an item: its version, or the error that its `put` would have raised."""
+
+    item: Item
+    file: FileVersion | None
+    error: CatalogError | None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the item is in the catalog."""
+        return self.error is None
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What the volumes of a catalog share."""
+
+    writer: Writer
+    readers: Readers
+    lister: Lister
+    threads: Executor
+    settings: Settings
+
+
+class Volume:
+    """The files of one named space. Made by `Catalog.volume` and `Catalog.create_volume`."""
+
+    def __init__(self, info: VolumeInfo, tools: Tools) -> None:
+        self.info = info
+        self._tools = tools
+
+    def __repr__(self) -> str:
+        return f"<Volume {self.info.name!r}, {self.info.shards} shards, blobs under {self.info.root!r}>"
+
+    @property
+    def name(self) -> str:
+        """The volume's name."""
+        return self.info.name
+
+    # --- Writing -----------------------------------------------------------------------------------------------------
+
+    async def put(
+        self,
+        path: str,
+        content: Content,
+        *,
+        mode: Mode = Overwrite(),
+        metadata: Metadata | None = None,
+        content_type: str | None = None,
+        modified: datetime | None = None,
+        timeout_s: float | None = None,
+    ) -> FileVersion:
+        """Write a file: when this returns, content and catalog both have it, for good.
+
+        `content` is bytes, a path, a binary file object, or something that yields bytes, of any size; a `str` is never
+        a file's name. Content and metadata that are there already make no new version (`Overwrite(force=True)` does);
+        the version that is there is returned. `metadata` replaces what the file had. Without a `content_type` the
+        path's extension tells it. `timeout_s` limits the time spent on the services; reading your content does not count.
+
+        Raises: ConflictError (the mode's condition does not hold: says expected and found), InvalidError and
+        TooLargeError (nothing was sent), AccessDeniedError, UnavailableError: not applied, and never will be.
+        OutcomeUnknownError: may or may not be applied; `Catalog.resolve(error.token)` settles it. Cancelled, a put is in
+        the same state, without a token: look at the path, or let `recover` settle it.
+        """
+        change = self._put(path, mode, metadata, content_type, modified)
+        check_timeout(timeout_s)
+        return await self._tools.writer.put(self.info, change, check_content(content), timeout_s=timeout_s)
+
+    async def put_many(self, items: AsyncIterable[Item], *, mode: Mode = Overwrite()) -> AsyncIterator[Outcome]:
+        """Write many files, sharing transactions. One outcome per item, in order of completion; none is raised.
+
+        Up to `Settings.concurrency_max` items are taken ahead of the outcomes that were asked for. Leaving the loop
+        early cancels what is under way.
+        """
+        check_mode(mode)
+
+        async def put(item: Item) -> Outcome:
+            try:
+                file = await self.put(
+                    item.path,
+                    item.content,
+                    mode=mode,
+                    metadata=item.metadata,
+                    content_type=item.content_type,
+                    modified=item.modified,
+                )
+            except CatalogError as exc:
+                return Outcome(item, None, exc)
+            return Outcome(item, file, None)
+
+        async with aclosing(concurrently(items, put, limit=self._tools.settings.concurrency_max)) as outcomes:
+            async for outcome in outcomes:
+                yield outcome
+
+    async def ingest(  # noqa: D417
+        self,
+        source: PathLike[str] | str,
+        *,
+        prefix: str = "",
+        exclude: Sequence[str] = (),
+        metadata: Metadata | None = None,
+        trust_mtime: bool = False,
+        progress: Progress | None = None,
+    ) -> IngestReport:
+        """Make the volume hold a tree of local files, under a prefix. What is unchanged costs no write.
+
+        Unchanged is what has the head's size and digest; with `trust_mtime`, its size and modification time, without
+        reading it. `exclude` are shell patterns, matched against names and against paths in the tree. Files keep the
+        metadata they have unless `metadata` is given. Nothing is deleted. Started again after a crash, it carries on.
+
+        One bad file stops no other: see `failed` of the report. Raises: InvalidError, NotFoundError (no such tree),
+        UnavailableError and AccessDeniedError where the catalog cannot be listed.
+        """
+        prefix = check_prefix(prefix if not prefix or prefix.endswith("/") else prefix + "/")
+        run = Ingest(
+            self.info,
+            writer=self._tools.writer,
+            lister=self._tools.lister,
+            threads=self._tools.threads,
+            settings=self._tools.settings,
+            metadata=None if metadata is None else check_metadata(metadata),
+            trust_mtime=trust_mtime,
+            progress=progress,
+        )
+        return await run.run(Path(source), prefix, exclude)
+
+    async def delete(self, path: str, *, mode: Mode = Overwrite(), missing_ok: bool = False) -> FileVersion | None:
+        """Delete a file: its head becomes a tombstone, and the delete a version. Older versions stay readable.
+
+        Returns the version that the delete is; None where there is no file and `missing_ok` is set.
+        Raises: NotFoundError, and as `put`.
+        """
+        if isinstance(check_mode(mode), Create):
+            raise InvalidError("delete takes Overwrite(), IfVersion(n) or IfMatch(etag), not Create()", op="delete")
+        change = Change(self.name, self._path(path), "delete", mode, self._tools.writer.name, {}, "")
+        writer = self._tools.writer
+        try:
+            return await writer.write(self.info, writer.fresh(self.info, change), deadline=writer.deadline())
+        except NotFoundError:
+            if missing_ok:
+                return None
+            raise
+
+    # --- Reading -----------------------------------------------------------------------------------------------------
+
+    async def stat(self, path: str, *, version: int | None = None) -> FileVersion:
+        """Describe a file, or one of its versions (also one that is a delete). One request.
+
+        Raises: NotFoundError, AccessDeniedError, UnavailableError.
+        """
+        path = self._path(path)
+        row = head_row(path) if version is None else version_row(path, _check_version(version))
+        deadline, table = self._tools.writer.deadline(), self._tools.lister.table
+        entity = await deadline.retried(lambda: table.get(partition_of(self.info, path), row))
+        if entity is None:
+            what = f"file {path!r}" if version is None else f"version {version} of {path!r}"
+            raise NotFoundError(f"there is no {what} in volume {self.name!r}", op="stat", key=path)
+        file = parse_file(self.name, entity)
+        if version is None and file.kind == "delete":
+            message = f"file {path!r} was deleted (version {file.version}); its older versions can still be read"
+            raise NotFoundError(message, op="stat", key=path, kind="not-found.deleted")
+        return file
+
+    async def read(self, path: str, *, version: int | None = None) -> bytes:
+        """The whole content of a file, verified against its digest.
+
+        Raises: NotFoundError, IntegrityError (not what was written), AccessDeniedError, UnavailableError.
+        """
+        async with self._tools.readers.open(await self.stat(path, version=version), Span()) as reader:
+            return await reader.read()
+
+    @asynccontextmanager
+    async def open(
+        self, path: str, *, version: int | None = None, start: int = 0, length: int | None = None
+    ) -> AsyncIterator[Reader]:
+        """Read a file as a stream of chunks, in bounded memory.
+
+        The whole content is verified: where it is not what was written, an error comes in place of the last chunk. A
+        range (`start`, `length`, in bytes) is pinned to the blob that the catalog means, and not verified.
+        Raises: as `read`; a broken connection is picked up where it broke.
+        """
+        file = await self.stat(path, version=version)
+        async with self._tools.readers.open(file, Span(start, length)) as reader:
+            yield reader
+
+    async def list(
+        self, prefix: str = "", *, recursive: bool = False, deleted: bool = False
+    ) -> AsyncIterator[FileVersion | Folder]:
+        """What is under a prefix, in order of path: files and folders, or with `recursive` all files.
+
+        With `deleted`, the tombstones of deleted files as well. Not a snapshot: see N1 in the guarantees.
+        Raises: InvalidError, NotFoundError (no catalog), AccessDeniedError, UnavailableError.
+        """
+        prefix = check_prefix(prefix)
+        folder = ""
+        where = None if deleted else LIVE
+        async with aclosing(self._tools.lister.shards(self.info, heads(prefix), where=where)) as rows:
+            async for row in rows:
+                path = str(row.values["path"])
+                if (where is not None and not where.holds(row.values)) or (folder and path.startswith(folder)):
+                    continue
+                below = path.find("/", len(prefix))
+                if recursive or below < 0:
+                    yield parse_file(self.name, row)
+                else:
+                    folder = path[: below + 1]
+                    yield Folder(folder)
+
+    async def query(
+        self, where: Condition, *, prefix: str = "", limit: int | None = None
+    ) -> AsyncIterator[FileVersion]:
+        """The files for which a condition holds, in order of path: `(F.size > 1000) & (F.meta["owner"] == "ops")`.
+
+        A comparison holds only where the file has the field, with a value of the literal's type; `~` is the plain
+        complement. What the service can decide it decides; the answer is the same on every back end.
+        Raises: as `list`.
+        """
+        prefix = check_prefix(prefix)
+        if not isinstance(where, Condition):
+            raise InvalidError(f"where is a condition, such as F.size > 1000, not {where!r}", op="query")
+        if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 0):
+            raise InvalidError(f"limit is a whole number from 0 up, not {limit!r}", op="query")
+        left = limit
+        both = LIVE & where
+        async with aclosing(self._tools.lister.shards(self.info, heads(prefix), where=both)) as rows:
+            if left == 0:
+                return
+            async for row in rows:
+                if both.holds(row.values):
+                    yield parse_file(self.name, row)
+                    left = None if left is None else left - 1
+                    if left == 0:
+                        return
+
+    async def history(self, path: str) -> AsyncIterator[FileVersion]:
+        """All versions of a file, newest first; deletes too. Raises: NotFoundError where there never was one."""
+        path = self._path(path)
+        found = False
+        pages = self._tools.lister.pages(partition_of(self.info, path), versions(path))
+        async with aclosing(pages):
+            async for page in pages:
+                for row in page:
+                    found = True
+                    yield parse_file(self.name, row)
+        if not found:
+            raise NotFoundError(f"there never was a file {path!r} in volume {self.name!r}", op="history", key=path)
+
+    async def verify(
+        self, prefix: str = "", *, progress: Callable[[int, int], None] | None = None
+    ) -> VerifyReport:
+        """Read the content of every version under a prefix, and compare it with what was written.
+
+        `progress` hears of versions checked and bytes read. Damage is in the report, not raised.
+        Raises: as `list`.
+        """
+        return await verify(self.info, check_prefix(prefix), self._tools.lister, self._tools.readers, progress)
+
+    # --- Checks ------------------------------------------------------------------------------------------------------
+
+    def _path(self, path: str) -> str:
+        path = check_path(path)
+        check_key_length(path)
+        return path
+
+    def _put(
+        self, path: str, mode: Mode, metadata: Metadata | None, content_type: str | None, modified: datetime | None
+    ) -> Change:
+        path = self._path(path)
+        if modified is not None and (not isinstance(modified, datetime) or modified.tzinfo is None):
+            raise InvalidError(f"modified is a datetime with a time zone, not {modified!r}", op="put", key=path)
+        return Change(
+            volume=self.name,
+            path=path,
+            kind="put",
+            mode=check_mode(mode),
+            writer=self._tools.writer.name,
+            metadata=check_metadata(metadata),
+            content_type=content_type_of(path) if content_type is None else check_content_type(content_type),
+            modified=None if modified is None else microseconds(modified),
+        )
+
+
+
+def _check_version(version: int) -> int:
+    if isinstance(version, bool) or not isinstance(version, int) or not 1 <= version <= VERSION_MAX:
+        raise InvalidError(f"a version is a whole number from 1 up, not {version!r}", op="version")
+    return version

@@ -1,0 +1,198 @@
+"""Carries out changes: drives `protocol` step by step, with a fresh op each time it has to start over.
+
+It decides nothing about a write. It makes ops, waits between requests, watches the deadline, and says at the end what
+the caller needs to hear: the version, a definite error, or a token.
+"""
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import PurePosixPath
+from typing import Final
+
+from storage import ContentStore, check_name
+
+from .commit import Committer, Seat
+from .entities import FileVersion, IntentRow, VolumeInfo
+from .errors import OutcomeUnknownError, UnavailableError
+from .exchange import Exchange
+from .modes import Overwrite
+from .paths import RESERVED
+from .protocol import (
+    Change,
+    Committed,
+    Doubt,
+    Expired,
+    Failed,
+    Known,
+    Next,
+    NotApplied,
+    Op,
+    Phase,
+    Result,
+    StartOver,
+    Undecided,
+    begin,
+    recover,
+    resolve,
+    step,
+)
+from .retry import Clock, Deadline
+from .settings import Settings
+from .sources import Content
+from .table import Table
+from .token import Token
+from .uploads import Payload, Uploads, must_replay
+
+PATIENCE_S: Final = 600
+STAGINGS_MAX: Final = 3
+
+_EXTENSION = re.compile(r"\.[A-Za-z0-9]{1,16}")
+
+
+class Writer:
+    """Writes changes to the volumes of one catalog."""
+
+    def __init__(  # noqa: D107
+        self,
+        *,
+        table: Table,
+        content: ContentStore,
+        uploads: Uploads,
+        settings: Settings,
+        clock: Clock,
+        new_id: Callable[[], str],
+        name: str,
+        reload: Callable[[VolumeInfo], Awaitable[VolumeInfo]],
+    ) -> None:
+        self.name = name
+        self.uploads = uploads
+        self.committer = Committer(table, settings.request_timeout_s)
+        self._table = table
+        self._content = content
+        self._settings = settings
+        self._clock = clock
+        self._new_id = new_id
+        self._reload = reload
+
+    def __repr__(self) -> str:
+        return f"<Writer {self.name}, {self.committer!r}>"
+
+    def deadline(self, timeout_s: float | None = None) -> Deadline:
+        """A deadline that begins now."""
+        return Deadline(self._clock, timeout_s or self._settings.timeout_s, self._settings.request_timeout_s)
+
+    def fresh(self, volume: VolumeInfo, change: Change, timeout_s: float | None = None) -> Op:
+        """A new attempt at a change. Raises: InvalidError where its content could have no name."""
+        op = self._new_id()
+        blob = ""
+        if change.kind == "put":
+            extension = _EXTENSION.fullmatch(PurePosixPath(change.path).suffix)
+            blob = f"{volume.root}{RESERVED}/{change.path}~{op}{extension[0] if extension else ''}"
+            check_name(blob, op=change.kind)
+        patience = max(PATIENCE_S, int(timeout_s or self._settings.timeout_s) + 1)
+        return Op(op, change, blob, volume.generation, patience, Phase.HEAD)
+
+    async def put(
+        self, volume: VolumeInfo, change: Change, content: Content, *, timeout_s: float | None = None
+    ) -> FileVersion:
+        """Write content of any kind. Raises: as `write`, and what reading the content raises."""
+        for _ in range(STAGINGS_MAX):
+            op = self.fresh(volume, change, timeout_s)
+            async with self.uploads.prepare(content, op.blob) as payload:
+                file = await self.write(volume, op, payload, deadline=self.deadline(timeout_s))
+            if file is not None:
+                return file
+            must_replay(content)
+            volume = await self._reload(volume)
+        message = f"put {change.path!r} was aborted by others {STAGINGS_MAX} times after its content was staged"
+        raise UnavailableError(message, op="put", key=change.path, kind="unavailable.aborted")
+
+    async def write(
+        self,
+        volume: VolumeInfo,
+        op: Op,
+        payload: Payload | None = None,
+        *,
+        deadline: Deadline,
+        known: Known | None = None,
+        seat: Seat | None = None,
+    ) -> FileVersion | None:
+        """Carry out an op, and others in its place if others abort it.
+
+        None: aborted, and its content was staged for this op alone. Raises: NotFoundError, ConflictError, InvalidError,
+        AccessDeniedError, IntegrityError, UnavailableError (all: not applied); OutcomeUnknownError (with a token).
+        """
+        while True:
+            exchange = self._exchange(volume, deadline, payload, seat)
+            op = replace(op, facts=payload.facts if payload else None)
+            match await self._drive(exchange, begin(op, known)):
+                case op, Committed(file):
+                    return file
+                case op, NotApplied(error):
+                    raise error
+                case op, Undecided(error):
+                    raise self._unknown(volume, op, error)
+                case op, StartOver():
+                    if deadline.passed:
+                        raise deadline.expired(None)
+                    if payload is not None and payload.bound:
+                        return None
+                    volume = await deadline.retried(lambda volume=volume: self._reload(volume))  # type: ignore[misc]
+                    op, known = self.fresh(volume, op.change), None
+                    await deadline.pause(1)
+
+    async def settle(self, volume: VolumeInfo, row: IntentRow) -> Result:
+        """Settle somebody's intent: abort its op, unless it was committed."""
+        intent = row.intent
+        change = Change(volume.name, intent.path, intent.kind, Overwrite(), intent.writer, {}, "")
+        error = UnavailableError(f"{intent.kind} {intent.path!r} was aborted", op=intent.kind, key=intent.path)
+        op = Op(
+            intent.op, change, intent.blob, intent.generation, 0, Phase.ABORT, floor=intent.base_version, error=error
+        )
+        return (await self._drive(self._exchange(volume, self.deadline()), recover(op, row)))[1]
+
+    async def resolve(self, volume: VolumeInfo, token: Token) -> FileVersion | None:
+        """The version that an op made; None where it made none, and never will. Raises: OutcomeUnknownError."""
+        change = Change(volume.name, token.path, "put", Overwrite(), self.name, {}, "")
+        error = UnavailableError(f"op {token.op} was aborted", op="resolve", key=token.path)
+        op = Op(token.op, change, "", 0, 0, Phase.SETTLE, floor=token.floor, doubt=True, error=error)
+        match await self._drive(self._exchange(volume, self.deadline()), resolve(op)):
+            case _, Committed(file):
+                return file
+            case _, NotApplied():
+                return None
+            case op, Undecided(last):
+                raise self._unknown(volume, op, last)
+        raise AssertionError(op)
+
+    def _exchange(
+        self, volume: VolumeInfo, deadline: Deadline, payload: Payload | None = None, seat: Seat | None = None
+    ) -> Exchange:
+        return Exchange(self._table, self._content, self.committer, volume, deadline, payload, seat)
+
+    async def _drive(self, exchange: Exchange, first: Next) -> tuple[Op, Result]:
+        op, request = first
+        failures, last = 0, None
+        while not isinstance(request, Result):
+            if exchange.deadline.passed:
+                op, request = step(op, Expired(exchange.deadline.expired(last)))
+                continue
+            answer = await exchange.send(op, request)
+            if isinstance(answer, Doubt | Failed):
+                last = answer.error
+                if isinstance(last, UnavailableError | OutcomeUnknownError):
+                    failures += 1
+                    await exchange.deadline.pause(failures)
+            op, request = step(op, answer)
+        return op, request
+
+    def _unknown(self, volume: VolumeInfo, op: Op, last: Exception | None) -> OutcomeUnknownError:
+        token = Token(volume.name, volume.epoch, op.change.path, op.id, op.floor)
+        because = f" ({last})" if last else ""
+        message = f"{op.change.kind} {op.change.path!r} may or may not be applied{because}: resolve its token"
+        return OutcomeUnknownError(message, token=str(token), op=op.change.kind, key=op.change.path)
+
+    async def close(self) -> None:
+        """Stop the lanes. May be called twice."""
+        await self.committer.close()

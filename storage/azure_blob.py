@@ -1,0 +1,228 @@
+"""AzureBlobContent: the Blob service of a flat account.
+
+Each method is one request, sent once (see `azure_transport`), through the pipeline of the SDK's own container client:
+signing, tokens and headers are the SDK's. Its methods are not used for blobs: they may split an upload, ask twice for
+an empty blob, repeat a cut download, and cost several times as much. What the requests look like is `azure_wire`'s,
+what a failure means `azure_errors`'.
+
+A read is one GET, streamed: the service answers from one version of the blob, so it is pinned from the first byte to
+the last without asking again. Only a span that turns out to be empty costs a second request.
+"""
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Final
+from urllib.parse import quote
+
+from azure.core.exceptions import HttpResponseError
+from azure.core.pipeline.transport import AsyncHttpTransport
+from azure.core.rest import AsyncHttpResponse, HttpRequest
+from azure.storage.blob.aio import ContainerClient
+
+from .azure_errors import code_of, status_of, translating
+from .azure_transport import SENT_ONCE
+from .azure_transport import transport as single_shot
+from .azure_wire import (
+    blob_from_headers,
+    block_id,
+    block_list,
+    byte_range,
+    conditions,
+    md5_text,
+    page_of_blobs,
+    property_headers,
+    quoted,
+    reorder_key,
+)
+from .content import WHOLE, Always, Blob, Blocks, Capabilities, Headers, Opened, Precondition, Span
+from .errors import ConflictError, InvalidError, UnavailableError
+from .names import check_container
+from .requests import check_delete, check_list, check_open, check_put, check_stage, check_stat
+
+_SUCCESS: Final = range(200, 300)
+_NO_SUCH_RANGE: Final = 416
+
+
+def blob_client(
+    endpoint: str,
+    container: str,
+    credential: Any = None,
+    *,
+    transport: AsyncHttpTransport[Any, Any] | None = None,
+) -> ContainerClient:
+    """A client of one container that sends each request once. Constructing does no I/O.
+
+    `endpoint` is the account's, as in "https://account.blob.core.windows.net"; `credential` whatever the SDK takes.
+    The time-outs are the transport's: see `azure_transport.transport`. Raises: InvalidError (the container's name).
+    """
+    check_container(container, op="connect")
+    return ContainerClient(endpoint, container, credential, transport=transport or single_shot(), **SENT_ONCE)
+
+
+class AzureBlobContent:
+    """The port `storage.content.ContentStore` over a container of a flat account. Owns the client that it is given."""
+
+    def __init__(self, client: ContainerClient) -> None:
+        self._client = client
+        self._url, _, self._sas = client.url.partition("?")
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"<AzureBlobContent {self._url}{' closed' if self._closed else ''}>"
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities()
+
+    async def create(self) -> None:
+        with self._asking("create", self._client.container_name, write=True):
+            try:
+                await self._answer("PUT", self._address("", "restype=container"), {})
+            except HttpResponseError as exc:
+                if code_of(exc) != "ContainerAlreadyExists":
+                    raise
+
+    async def stage(self, name: str, block: str, data: bytes) -> None:
+        check_stage(name, block, data)
+        query = f"comp=block&blockid={quote(block_id(block), safe='')}"
+        with self._asking("stage", name, write=True):
+            await self._answer("PUT", self._address(name, query), {}, data)
+
+    async def put(self, name: str, content: bytes | Blocks, *, when: Precondition, headers: Headers) -> str:
+        check_put(name, content, when, headers)
+        sent = {**property_headers(headers), **conditions(when)}
+        md5 = md5_text(headers.md5) if headers.md5 else None
+        with self._asking("put", name, write=True):
+            if isinstance(content, Blocks):
+                sent |= {"x-ms-blob-content-md5": md5} if md5 else {}
+                answer = await self._answer("PUT", self._address(name, "comp=blocklist"), sent, block_list(content.ids))
+            else:
+                sent |= {"x-ms-blob-type": "BlockBlob"} | ({"Content-MD5": md5} if md5 else {})
+                answer = await self._answer("PUT", self._address(name), sent, content)
+            return answer.headers["ETag"].strip('"')
+
+    @asynccontextmanager
+    async def open(self, name: str, *, span: Span = WHOLE, when: Precondition = Always()) -> AsyncIterator[Opened]:
+        check_open(name, span, when)
+        answer = await self._ranged(name, span, when) if span.length != 0 else None
+        if answer is None:
+            yield Opened(await self._beyond(name, span, when), _nothing())
+            return
+        try:
+            with self._asking("open", name, write=False):
+                blob = blob_from_headers(name, answer.headers)
+                size = int(answer.headers["Content-Length"])
+            yield Opened(blob, _chunks(name, answer, size))
+        finally:
+            await answer.close()
+
+    async def stat(self, name: str) -> Blob:
+        check_stat(name)
+        return await self._described("stat", name, Always())
+
+    async def delete(self, name: str, *, when: Precondition) -> None:
+        check_delete(name, when)
+        with self._asking("delete", name, write=True):
+            await self._answer("DELETE", self._address(name), conditions(when))
+
+    async def list(self, prefix: str = "") -> AsyncIterator[Blob]:
+        check_list(prefix)
+        run: list[Blob] = []  # it may go on in the next page
+        async for page in self._pages(prefix):
+            for blob in page:
+                if run and reorder_key(run[0].name) != reorder_key(blob.name):
+                    for ready in _by_name(run):
+                        yield ready
+                    run.clear()
+                run.append(blob)
+        for ready in _by_name(run):
+            yield ready
+
+    async def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            await self._client.close()
+
+    async def _described(self, op: str, name: str, when: Precondition) -> Blob:
+        with self._asking(op, name, write=False):
+            answer = await self._answer("HEAD", self._address(name), conditions(when))
+            return blob_from_headers(name, answer.headers)
+
+    async def _ranged(self, name: str, span: Span, when: Precondition) -> AsyncHttpResponse | None:
+        """The answer to GET, its body still to be read; None where the span begins at the end or beyond."""
+        with self._asking("open", name, write=False):
+            try:
+                return await self._answer(
+                    "GET", self._address(name), {**byte_range(span), **conditions(when)}, stream=True
+                )
+            except HttpResponseError as exc:
+                if status_of(exc) == _NO_SUCH_RANGE:
+                    return None
+                raise
+
+    async def _beyond(self, name: str, span: Span, when: Precondition) -> Blob:
+        """The blob of which a span is empty."""
+        blob = await self._described("open", name, when)
+        if span.length != 0 and span.start < blob.size:
+            message = f"open {name}: the blob changed between two requests"
+            raise ConflictError(message, op="open", key=name, found=blob.etag, kind="conflict.etag")
+        return blob
+
+    async def _pages(self, prefix: str) -> AsyncIterator[tuple[Blob, ...]]:
+        marker, more = "", True
+        while more:
+            query = "restype=container&comp=list&include=metadata"
+            query += f"&prefix={quote(prefix, safe='')}" if prefix else ""
+            query += f"&marker={quote(marker, safe='')}" if marker else ""
+            with self._asking("list", prefix, write=False):
+                answer = await self._answer("GET", self._address("", query), {})
+                page, marker = page_of_blobs(answer.content)
+            yield page
+            more = bool(marker)
+
+    @contextmanager
+    def _asking(self, op: str, key: str, *, write: bool) -> Iterator[None]:
+        if self._closed:
+            raise InvalidError(f"{op} {key}: the store is closed", op=op, key=key, kind="invalid.closed")
+        with translating(op, key, write=write):
+            yield
+
+    def _address(self, name: str, query: str = "") -> str:
+        path = f"{self._url}/{quoted(name)}" if name else self._url
+        asked = "&".join(filter(None, (query, self._sas)))
+        return f"{path}?{asked}" if asked else path
+
+    async def _answer(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes = b"", *, stream: bool = False
+    ) -> AsyncHttpResponse:
+        """Send one request through the SDK's pipeline. Raises: HttpResponseError for an answer that is a refusal."""
+        sent = {"x-ms-version": self._client.api_version, **headers}
+        if body:
+            sent["Content-Type"] = "application/octet-stream"
+        request = HttpRequest(method, url, headers=sent, content=body or None)
+        answer: AsyncHttpResponse = await self._client._client._send_request(request, stream=stream)  # noqa: SLF001
+        if answer.status_code in _SUCCESS:
+            return answer
+        await answer.close()
+        raise HttpResponseError(response=answer)
+
+
+def _by_name(blobs: list[Blob]) -> list[Blob]:
+    return sorted(blobs, key=lambda blob: blob.name)
+
+
+async def _chunks(name: str, answer: AsyncHttpResponse, size: int) -> AsyncIterator[bytes]:
+    """The body as it arrives, all of it. Raises: UnavailableError."""
+    received = 0
+    with translating("open", name, write=False):
+        async for chunk in answer.iter_raw():
+            received += len(chunk)
+            yield chunk
+    if received != size:
+        raise UnavailableError(f"open {name}: {received:,} of {size:,} bytes arrived", op="open", key=name)
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    empty: tuple[bytes, ...] = ()
+    for chunk in empty:
+        yield chunk

@@ -1,0 +1,199 @@
+"""What a failed request to Azure means: one error of ours for each of theirs.
+
+Theory. A class of ours says what a handler may do, so the question is never what went wrong but what is *known* of the
+request. For a write there are three answers:
+
+- It was refused: the service answered 400, 401, 403, 404, 409, 412 or 413. Its status alone decides; SDKs pick their
+  classes by error code, and code and status may disagree.
+- It was never sent, and there is proof: the connection was refused or timed out, the host has no address, TLS failed,
+  no token could be had. The proof is the exception of aiohttp inside the SDK's, never the SDK's own: azure-core raises
+  `ServiceRequestError` ("No request was sent") also for connections that were lost after the service had applied all.
+- Everything else is unknown: 5xx, 408, 429, time-outs, lost connections, answers that a parser chokes on. Hence every
+  `Exception` is caught, and cancellation and the like, which are none, pass.
+
+A read that failed is at worst unavailable. The proof of "never sent" holds for one attempt: clients must not send again
+by themselves, neither in the SDK nor in aiohttp (see `azure_transport`).
+
+No message here carries what an SDK or a service said, except error codes and host names: their texts quote urls,
+signatures and strings to sign (S15). Where an original does, it is not chained either.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import aiohttp
+from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
+
+from .errors import (
+    AccessDeniedError,
+    CatalogError,
+    ConflictError,
+    InvalidError,
+    NotFoundError,
+    OutcomeUnknownError,
+    TooLargeError,
+    UnavailableError,
+)
+
+_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+_CODE: Final = re.compile(r"[A-Za-z]{1,64}")
+_SECRET: Final = re.compile(r"sig=|sharedkey|signature|bearer |accountkey", re.IGNORECASE)
+
+_KEY_HINT: Final = "is it the right account key or SAS, unexpired, and is this machine's clock right?"
+_ROLE_HINT: Final = "the identity needs the roles Storage Blob Data Contributor and Storage Table Data Contributor"
+
+
+@dataclass(frozen=True, slots=True)
+class _Meaning:
+    """What a refusal means, and how to say it in one line."""
+
+    error: type[CatalogError]
+    kind: str
+    text: str
+
+
+# By status: these, and no others, prove that a write was not applied.
+_BY_STATUS: Final = {
+    400: _Meaning(InvalidError, "invalid.request", "the service calls the request invalid"),
+    401: _Meaning(AccessDeniedError, "access-denied.credential", f"the service refused the credential: {_KEY_HINT}"),
+    403: _Meaning(AccessDeniedError, "access-denied", "the credential may not do this"),
+    404: _Meaning(NotFoundError, "not-found", "it does not exist"),
+    409: _Meaning(ConflictError, "conflict", "the service reports a conflict"),
+    412: _Meaning(ConflictError, "conflict.etag", "it is not what the precondition asks for"),
+    413: _Meaning(TooLargeError, "too-large.request", "the request is over the service's limit"),
+}
+
+# By error code, within those statuses: the same knowledge of the write, a better word for it.
+_BY_CODE: Final = {
+    "AccountIsDisabled": _Meaning(AccessDeniedError, "access-denied.account", "the storage account is disabled"),
+    "AuthenticationFailed": _Meaning(
+        AccessDeniedError, "access-denied.credential", f"the service refused the credential: {_KEY_HINT}"
+    ),
+    "AuthorizationFailure": _Meaning(
+        AccessDeniedError, "access-denied.network", "the account's firewall or the SAS does not allow this"
+    ),
+    "AuthorizationPermissionMismatch": _Meaning(
+        AccessDeniedError, "access-denied.role", f"the credential may not do this: {_ROLE_HINT}"
+    ),
+    "BlobAlreadyExists": _Meaning(ConflictError, "conflict.exists", "a blob of this name is there already"),
+    "BlobImmutableDueToPolicy": _Meaning(AccessDeniedError, "access-denied.policy", "a policy makes it immutable"),
+    "BlobNotFound": _Meaning(NotFoundError, "not-found.blob", "there is no such blob"),
+    "ContainerAlreadyExists": _Meaning(ConflictError, "conflict.exists", "the container is there already"),
+    "ContainerBeingDeleted": _Meaning(UnavailableError, "unavailable.deleting", "the container is being deleted"),
+    "ContainerNotFound": _Meaning(NotFoundError, "not-found.container", "the container does not exist"),
+    "EntityAlreadyExists": _Meaning(ConflictError, "conflict.exists", "an entity of this key is there already"),
+    "EntityTooLarge": _Meaning(TooLargeError, "too-large.entity", "the entity is larger than the service allows"),
+    "InvalidBlobOrBlock": _Meaning(InvalidError, "invalid.block", "the service calls the block id invalid"),
+    "InvalidBlockList": _Meaning(InvalidError, "invalid.block", "a block of the list was never staged"),
+    "Md5Mismatch": _Meaning(InvalidError, "invalid.md5", "the bytes that arrived have another MD5"),
+    "MetadataTooLarge": _Meaning(TooLargeError, "too-large.metadata", "the metadata is over 8 KiB"),
+    "RequestBodyTooLarge": _Meaning(TooLargeError, "too-large.request", "the request is over the service's limit"),
+    "TableAlreadyExists": _Meaning(ConflictError, "conflict.exists", "the table is there already"),
+    "TableBeingDeleted": _Meaning(UnavailableError, "unavailable.deleting", "the table is being deleted"),
+    "TableNotFound": _Meaning(NotFoundError, "not-found.table", "the table does not exist"),
+}
+
+
+@contextmanager
+def translating(op: str, key: str, *, write: bool) -> Iterator[None]:
+    """Run a request; raise what its failure means. Errors of our own tree pass, as does cancellation.
+
+    Raises: any class of the tree, see `translated`.
+    """
+    try:
+        yield
+    except CatalogError:
+        raise
+    except Exception as exc:  # noqa: BLE001 — see above: all that is not cancellation
+        raise translated(exc, op=op, key=key, write=write) from (None if _tells_secrets(exc) else exc)
+
+
+def translated(exc: Exception, *, op: str, key: str, write: bool) -> CatalogError:
+    """The error of ours that says what is known after `exc`. Not raised, and without a cause."""
+    meaning = _refusal(exc) or _never_sent(exc) or _unknown(exc, write=write)
+    where = " ".join(filter(None, (op, _printable(key))))
+    return meaning.error(f"{where}: {meaning.text}" if where else meaning.text, op=op, key=key, kind=meaning.kind)
+
+
+def status_of(exc: BaseException) -> int | None:
+    """The HTTP status of the answer that made an SDK raise this; None where there was no answer."""
+    return exc.status_code if isinstance(exc, HttpResponseError) and exc.response is not None else None
+
+
+def code_of(exc: BaseException) -> str:
+    """The service's error code, "" where there is none. It is one word: what is not is not a code."""
+    code = getattr(exc, "error_code", None)
+    if not code and isinstance(exc, HttpResponseError) and exc.response is not None:
+        code = getattr(exc.response, "headers", {}).get("x-ms-error-code")
+    text = str(getattr(code, "value", code) or "")
+    return text if _CODE.fullmatch(text) else ""
+
+
+def _refusal(exc: Exception) -> _Meaning | None:
+    """The service answered that it did not do it."""
+    status, code = status_of(exc), code_of(exc)
+    if status not in _BY_STATUS:
+        too_large = code == "RequestBodyTooLarge"  # a batch's answer is a 202 with the refusal inside
+        return _BY_CODE[code] if too_large and status is not None else None
+    meaning = _BY_CODE.get(code) or _BY_STATUS[status]
+    return _Meaning(meaning.error, meaning.kind, f"{meaning.text} ({' '.join(filter(None, (str(status), code)))})")
+
+
+def _never_sent(exc: Exception) -> _Meaning | None:
+    """Proof, from the innermost library, that nothing was sent."""
+    if isinstance(exc, ClientAuthenticationError) and status_of(exc) is None:
+        return _Meaning(AccessDeniedError, "access-denied.credential", "the credential gives no token or signature")
+    for link in _chain(exc):
+        if isinstance(link, aiohttp.ClientConnectorError):
+            return _not_connected(link)
+        if isinstance(link, aiohttp.ConnectionTimeoutError):
+            return _Meaning(UnavailableError, "unavailable.connect", "no connection in time")
+        if isinstance(link, aiohttp.InvalidURL):
+            return _Meaning(InvalidError, "invalid.url", "the service's url is not a valid one")
+    return None
+
+
+def _not_connected(exc: aiohttp.ClientConnectorError) -> _Meaning:
+    place = f"{exc.host}:{exc.port}"
+    if isinstance(exc, aiohttp.ClientConnectorDNSError):
+        return _Meaning(UnavailableError, "unavailable.dns", f"no address is known for {exc.host}")
+    if isinstance(exc, aiohttp.ClientSSLError):
+        return _Meaning(UnavailableError, "unavailable.tls", f"no trusted TLS connection to {place}")
+    if exc.host in _LOOPBACK:
+        return _Meaning(UnavailableError, "unavailable.connect", f"nothing answers at {place}: is Azurite running?")
+    return _Meaning(UnavailableError, "unavailable.connect", f"nothing answers at {place}")
+
+
+def _unknown(exc: Exception, *, write: bool) -> _Meaning:
+    """Nothing is known of a write; a read simply did not succeed."""
+    status, code = status_of(exc), code_of(exc)
+    if status is None:
+        text = "the connection was lost, or its answer is not readable"
+        text = "no answer in time" if any(isinstance(link, TimeoutError) for link in _chain(exc)) else text
+        text = f"{text} ({type(exc).__name__})"
+    else:
+        text = f"the service answered {' '.join(filter(None, (str(status), code)))}"
+    if not write:
+        return _Meaning(UnavailableError, UnavailableError.default_kind, text)
+    return _Meaning(OutcomeUnknownError, OutcomeUnknownError.default_kind, f"{text}; it may or may not be applied")
+
+
+def _chain(exc: BaseException) -> Iterator[BaseException]:
+    """An exception and what it says caused it. Not its context: that may be another attempt."""
+    seen: set[int] = set()
+    link: BaseException | None = exc
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        yield link
+        link = (link.inner_exception if isinstance(link, AzureError) else None) or link.__cause__
+
+
+def _tells_secrets(exc: BaseException) -> bool:
+    return any(_SECRET.search(f"{link} {link!r}") for link in _chain(exc))
+
+
+def _printable(key: str) -> str:
+    return "".join(character if character.isprintable() else "?" for character in key)

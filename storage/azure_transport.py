@@ -1,0 +1,80 @@
+"""The one way to Azure: an azure-core transport that sends each request exactly once.
+
+Three layers would send a failed request again: the SDKs (their clients are made with `SENT_ONCE`), azure-core's
+redirects (the same), and below them aiohttp, which on a lost connection repeats GET, PUT and DELETE by itself. Its
+second attempt would answer for both: a conditional PUT that had been applied comes back as 412, a DELETE as 404, and a
+refused second connection would pass for proof that nothing was sent. So lost connections reach aiohttp's loop as an
+error of ours, which it does not take for its own to repeat. That is done by a client middleware, which is aiohttp's
+public means; no private switch is touched.
+
+Redirects are never followed, cookies never kept, bodies never decompressed: a blob's bytes are its bytes.
+"""
+
+from typing import Any, Final
+
+import aiohttp
+from azure.core.pipeline.transport import AioHttpTransport
+
+SENT_ONCE: Final[dict[str, Any]] = {
+    "retry_total": 0,
+    "retry_connect": 0,
+    "retry_read": 0,
+    "retry_status": 0,
+    "permit_redirects": False,
+    "redirect_max": 0,
+    "logging_enable": False,
+}
+"""For the constructor of every SDK client: no retries, no redirects, no log of what is sent."""
+
+CONNECTIONS_MAX: Final = 128
+READ_BYTES: Final = 1 << 18
+"""At most so much of a body is handed on at a time."""
+
+
+class ConnectionLostError(aiohttp.ClientConnectionError):
+    """The connection broke after the request had begun: what the server did with it is not known."""
+
+
+class SingleShotTransport(AioHttpTransport):  # type: ignore[misc]  # azure-core loads it lazily, untyped
+    """An `AioHttpTransport` that never sends a request twice. Constructing does no I/O; `close` is for good."""
+
+    def __init__(self, *, trust_env: bool = True, **timeouts: Any) -> None:
+        super().__init__(connection_data_block_size=READ_BYTES, **timeouts)
+        self._trust_env = trust_env
+        self._made = False
+
+    async def open(self) -> None:
+        """Make the session, on the running loop, at the first request."""
+        if not self._made:
+            self._made = True
+            self.session = aiohttp.ClientSession(
+                auto_decompress=False,
+                connector=aiohttp.TCPConnector(limit=CONNECTIONS_MAX),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                middlewares=(_once,),
+                trust_env=self._trust_env,
+            )
+        await super().open()
+
+
+def transport(
+    *, connection_timeout_s: float = 10.0, read_timeout_s: float = 60.0, trust_env: bool = True
+) -> SingleShotTransport:
+    """What every client of ours is given as `transport=`. Whoever closes the client closes it.
+
+    `read_timeout_s` is the longest silence while a request is under way, not its whole time. `trust_env`: go through
+    the proxy that the environment names; pass False for loopback.
+    """
+    return SingleShotTransport(
+        connection_timeout=connection_timeout_s, read_timeout=read_timeout_s, trust_env=trust_env
+    )
+
+
+async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Hide a lost connection from aiohttp's own loop; leave a connection that was never made as it is."""
+    try:
+        return await handler(request)
+    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as exc:
+        raise ConnectionLostError("the connection was lost") from exc

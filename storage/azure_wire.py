@@ -1,0 +1,121 @@
+"""How the Blob service writes things down: values of the port as headers and XML, and back. Pure; no request here.
+
+Etags stand in quotes in headers and without in listings; here they are bare. A blob's MD5 is `Content-MD5` in an
+answer with the whole blob, and `x-ms-blob-content-md5` in one with a part of it, where the other would be the part's.
+"""
+
+from base64 import b64decode, b64encode
+from collections.abc import Iterable, Mapping
+from typing import Final
+from urllib.parse import quote, unquote
+from xml.etree import ElementTree as ET
+
+from .content import Always, Blob, Headers, IfAbsent, IfMatch, Precondition, Span
+from .metadata import decoded, decoded_metadata, encoded_metadata
+
+_META: Final = "x-ms-meta-"
+_FIRST_REORDERED: Final = "\ue000"
+
+
+def quoted(name: str) -> str:
+    """A blob's name as the path of a url."""
+    return quote(name, safe="/~")
+
+
+def block_id(block: str) -> str:
+    """A block's id as the service wants it."""
+    return b64encode(block.encode()).decode()
+
+
+def block_list(ids: Iterable[str]) -> bytes:
+    """The body of Put Block List: blocks that were staged, none that an earlier commit consumed."""
+    items = "".join(f"<Uncommitted>{block_id(block)}</Uncommitted>" for block in ids)
+    return f'<?xml version="1.0" encoding="utf-8"?><BlockList>{items}</BlockList>'.encode()
+
+
+def conditions(when: Precondition) -> dict[str, str]:
+    """A precondition as headers."""
+    match when:
+        case IfAbsent():
+            return {"If-None-Match": "*"}
+        case IfMatch(etag):
+            return {"If-Match": f'"{etag}"'}
+        case Always():
+            return {}
+
+
+def byte_range(span: Span) -> dict[str, str]:
+    """A span that is not empty as headers; the whole blob is none, since an empty blob has no range."""
+    if span.start == 0 and span.length is None:
+        return {}
+    end = "" if span.length is None else span.start + span.length - 1
+    return {"x-ms-range": f"bytes={span.start}-{end}"}
+
+
+def property_headers(headers: Headers) -> dict[str, str]:
+    """What is kept with a blob, but its MD5, as headers of a put."""
+    metadata = {f"{_META}{key}": value for key, value in encoded_metadata(headers.metadata).items()}
+    return {"x-ms-blob-content-type": headers.content_type, **metadata}
+
+
+def md5_text(md5: bytes) -> str:
+    """An MD5 as headers carry it."""
+    return b64encode(md5).decode()
+
+
+def blob_from_headers(name: str, answer: Mapping[str, str]) -> Blob:
+    """The blob that an answer to GET or HEAD describes. Raises: KeyError, ValueError (it is no such answer)."""
+    part = answer.get("Content-Range")
+    md5 = answer.get("x-ms-blob-content-md5" if part else "Content-MD5")
+    metadata = {key.lower().removeprefix(_META): value for key, value in answer.items() if _is_meta(key)}
+    return Blob(
+        name=name,
+        size=int(part.rpartition("/")[2] if part else answer["Content-Length"]),
+        etag=answer["ETag"].strip('"'),
+        headers=Headers(
+            content_type=answer.get("Content-Type", ""),
+            md5=b64decode(md5) if md5 else None,
+            metadata=decoded_metadata(metadata),
+        ),
+    )
+
+
+def page_of_blobs(body: bytes) -> tuple[tuple[Blob, ...], str]:
+    """A page of a listing, and the marker of the next: "" where there is none. Raises: ParseError, ValueError."""
+    root = ET.fromstring(body)  # noqa: S314 — the service's own answer; expat bounds what entities expand to
+    return tuple(map(_blob_from_item, root.iterfind("Blobs/Blob"))), root.findtext("NextMarker") or ""
+
+
+def reorder_key(name: str) -> str:
+    """What two names share exactly if UTF-16 units and code points may disagree about their order.
+
+    They differ where, after the same beginning, one name has a character of the astral planes and the other one from
+    U+E000 to U+FFFF. All these characters come last in both orders, so the names that have one after the same
+    beginning are neighbours in both: a listing in the one order is brought into the other by sorting its runs of equal
+    keys, each by itself. A name without such a character is a run of its own.
+    """
+    for at, character in enumerate(name):
+        if character >= _FIRST_REORDERED:
+            return name[:at]
+    return f"{name}\0"
+
+
+def _blob_from_item(item: ET.Element) -> Blob:
+    tag = item.find("Name")
+    name = "" if tag is None else tag.text or ""
+    properties = {child.tag: child.text or "" for child in item.iterfind("Properties/*")}
+    md5 = properties.get("Content-MD5")
+    return Blob(
+        name=unquote(name) if tag is not None and tag.get("Encoded") == "true" else name,
+        size=int(properties["Content-Length"]),
+        etag=properties["Etag"].strip('"'),
+        headers=Headers(
+            content_type=properties.get("Content-Type", ""),
+            md5=b64decode(md5) if md5 else None,
+            metadata={child.tag.lower(): decoded(child.text or "") for child in item.iterfind("Metadata/*")},
+        ),
+    )
+
+
+def _is_meta(key: str) -> bool:
+    return key[: len(_META)].lower() == _META

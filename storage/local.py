@@ -1,0 +1,154 @@
+"""LocalContent: a directory on disk, the embedded default. Several processes may use one at the same time.
+
+Theory. The bytes of a blob are a file, written in staging and complete before anyone can know of it. One short
+transaction on `content.db` then decides the precondition and names the file: that is the commit (`local_index`). Only
+afterwards is the file moved to where people find it, and a file that it replaces removed (`local_files`); both can be
+left undone, by a full disk or by a kill, and the next process that writes here does them (`local_disk`). So at any
+instant a blob is all there or not at all, and a kill costs nothing that was acknowledged.
+
+A reader takes the row, then opens the file. If it is gone, the blob was replaced or deleted in between, and the row is
+read again. An open file stays readable whatever becomes of its name, so a read is pinned by the system itself.
+
+With `sync="normal"` a loss of power may cost the last writes, since the system has not written them yet; the index
+stays consistent, and digests tell what is missing. With `sync="full"` file, folder and index are flushed before the
+answer.
+
+All work is done in the store's own threads, which end with `close`. A put whose caller was cancelled ends by itself,
+the one way or the other.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final, Literal, ParamSpec, TypeVar
+
+from .content import WHOLE, Always, Blob, Blocks, Capabilities, Headers, Opened, Precondition, Span
+from .errors import InvalidError
+from .local_disk import Disk
+from .local_errors import explaining
+from .local_reading import Reading
+from .requests import check_delete, check_list, check_open, check_put, check_stage, check_stat
+
+THREADS: Final = 4
+PAGE_ROWS: Final = 500
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+class LocalContent:
+    """The port `storage.content.ContentStore` over a directory. Constructing does no I/O."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        sync: Literal["normal", "full"] = "normal",
+        busy_timeout_s: float = 30.0,
+        threads: int = THREADS,
+    ) -> None:
+        self._directory = directory
+        self._disk = Disk(directory, full=sync == "full", busy_timeout_s=busy_timeout_s)
+        self._threads = ThreadPoolExecutor(threads, "local-content")
+        self._running: set[Future[Any]] = set()
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"<LocalContent {self._directory}{' closed' if self._closed else ''}>"
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities()
+
+    async def create(self) -> None:
+        await self._done("create", str(self._directory), self._disk.create)
+
+    async def stage(self, name: str, block: str, data: bytes) -> None:
+        check_stage(name, block, data)
+        assembly, extent = self._disk.staged.promise(name, block, len(data))
+        await self._done("stage", name, self._disk.stage, assembly, block, extent, data)
+
+    async def put(self, name: str, content: bytes | Blocks, *, when: Precondition, headers: Headers) -> str:
+        check_put(name, content, when, headers)
+        if isinstance(content, Blocks):
+            return await self._done("put", name, self._disk.put_blocks, name, content, when, headers)
+        return await self._done("put", name, self._disk.put_bytes, name, content, when, headers)
+
+    @asynccontextmanager
+    async def open(self, name: str, *, span: Span = WHOLE, when: Precondition = Always()) -> AsyncIterator[Opened]:
+        check_open(name, span, when)
+        reading = await self._opened(name, span, when)
+        try:
+            yield Opened(reading.blob, self._chunks(reading))
+        finally:
+            reading.close()
+
+    async def stat(self, name: str) -> Blob:
+        check_stat(name)
+        return await self._done("stat", name, self._disk.stat, name)
+
+    async def delete(self, name: str, *, when: Precondition) -> None:
+        check_delete(name, when)
+        await self._done("delete", name, self._disk.delete, name, when)
+
+    async def list(self, prefix: str = "") -> AsyncIterator[Blob]:
+        check_list(prefix)
+        after = ""
+        while page := await self._done("list", prefix, self._disk.index.page, prefix, after, PAGE_ROWS):
+            for blob in page:
+                yield blob
+            after = page[-1].name
+
+    async def file_of(self, name: str) -> Path:
+        """Where a blob's bytes are at the moment, for a person or a tool to look at. Raises: NotFoundError."""
+        check_stat(name)
+        return await self._done("stat", name, self._disk.file_of, name)
+
+    async def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        await asyncio.gather(*map(asyncio.wrap_future, list(self._running)), return_exceptions=True)
+        await asyncio.wrap_future(self._threads.submit(self._disk.close))
+        self._threads.shutdown()
+
+    async def _opened(self, name: str, span: Span, when: Precondition) -> Reading:
+        work = self._begun("open", name, self._disk.open, name, span, when)
+        try:
+            return await asyncio.wrap_future(work)
+        except asyncio.CancelledError:
+            work.add_done_callback(_close_unused)
+            raise
+
+    async def _chunks(self, reading: Reading) -> AsyncIterator[bytes]:
+        if reading.ready is not None:
+            if reading.ready:
+                yield reading.ready
+            return
+        while chunk := await self._done("open", reading.blob.name, reading.next):
+            yield chunk
+
+    async def _done(self, op: str, key: str, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        return await asyncio.wrap_future(self._begun(op, key, work, *args, **kwargs))
+
+    def _begun(self, op: str, key: str, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
+        """Give work to the threads."""
+        if self._closed:
+            raise InvalidError(f"{op} {key}: the store is closed", op=op, key=key, kind="invalid.closed")
+
+        def explained() -> _T:
+            with explaining(op, key):
+                return work(*args, **kwargs)
+
+        future = self._threads.submit(explained)
+        self._running.add(future)
+        future.add_done_callback(self._running.discard)
+        return future
+
+
+def _close_unused(work: Future[Reading]) -> None:
+    """A read that was cancelled while its file was being opened."""
+    if not work.cancelled() and work.exception() is None:
+        work.result().close()

@@ -1,0 +1,197 @@
+"""The blocking half of a local store: the order in which files and index change, and what a kill in between costs.
+
+    put      file complete in staging   | commit the row   | move the file   | remove the one it replaces
+    delete                              | commit           |                 | remove the file
+    a kill   leaves a staged file:      | leaves it to be moved, or removed:
+             removed by the next sweep  | done by the next sweep
+
+What fails before the commit raises and leaves nothing; what fails after it is put off, since the blob is there, and a
+reader finds its file in staging too. A commit of unknown outcome leaves its file to the sweep, which asks the index.
+
+A sweep runs before a store's first write: it settles the sessions of dead processes, and removes what is garbage.
+"""
+
+import os
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+from .content import Always, Blob, Blocks, Headers, Precondition, Span
+from .errors import IntegrityError
+from .local_blocks import Assembly, Extent, Part, Staged, append, whole, write_at
+from .local_errors import leaves_unknown
+from .local_files import Files, place_of, token_of
+from .local_index import Index, Kept
+from .local_reading import Reading
+
+
+class Disk:
+    """A store in a directory. All methods block, and any thread may call them. Constructing does no I/O.
+
+    Raises: beside our own tree OSError, sqlite3.Error and CommitError, for `local_errors.explaining`.
+    """
+
+    def __init__(self, directory: Path, *, full: bool, busy_timeout_s: float) -> None:
+        synchronous = "FULL" if full else "NORMAL"
+        self.files = Files(directory, full=full)
+        self.index = Index(directory / "content.db", busy_timeout_s=busy_timeout_s, synchronous=synchronous)
+        self.staged = Staged(self.files)
+        self._unmoved: list[str] = []
+        self._swept = False
+        self._sweeping = threading.Lock()
+
+    def create(self) -> None:
+        """Make the store where it is not; sweep it where it is."""
+        with self.files.creating():
+            self.index.create()
+        self._begin()
+
+    def stage(self, assembly: Assembly, block: str, extent: Extent, data: bytes) -> None:
+        """Write a block to the place that `staged.promise` gave it."""
+        self._begin()
+        self.staged.write(assembly, block, extent, data)
+
+    def put_bytes(self, name: str, data: bytes, when: Precondition, headers: Headers) -> str:
+        """Write a blob of bytes that are all here. Returns its etag."""
+        self._begin()
+        token, descriptor = self.files.create()
+        try:
+            try:
+                write_at(descriptor, data, 0)
+                self.files.finish(descriptor)
+            finally:
+                os.close(descriptor)
+            kept = Kept(Blob(name, len(data), token, headers), place_of(name, token))
+            replaced = self.index.put(kept, when)
+        except BaseException as exc:
+            self._undo(token, exc)
+            raise
+        self._tidy(kept, replaced)
+        self.staged.drop(name)
+        return token
+
+    def put_blocks(self, name: str, blocks: Blocks, when: Precondition, headers: Headers) -> str:
+        """Write a blob of staged blocks. Returns its etag."""
+        self._begin()
+        with self.staged.chosen(name, blocks.ids) as (assembly, extents):
+            size = sum(extent.size for extent in extents)
+            part = whole(extents)
+            token = self._flushed(part) if part else self._joined(extents)
+            kept = Kept(Blob(name, size, token, headers), place_of(name, token))
+            try:
+                replaced = self.index.put(kept, when)
+            except BaseException as exc:
+                if part is None:
+                    self._undo(token, exc)
+                elif leaves_unknown(exc):
+                    self.staged.drop_chosen(name, assembly, keep=part)
+                raise
+            self._tidy(kept, replaced)
+            self.staged.drop_chosen(name, assembly, keep=part)
+            return token
+
+    def open(self, name: str, span: Span, when: Precondition) -> Reading:
+        """A blob and its bytes, pinned: whatever happens to the name, the open file stays."""
+        looked_for = ""
+        while True:
+            kept = self.index.get(name, when, op="open")
+            descriptor = self.files.opened(kept.file)
+            if descriptor is not None:
+                return Reading(kept, descriptor, span)
+            if kept.file == looked_for:  # not replaced, not moved: somebody else removed it
+                message = f"open {name}: its file is missing: {kept.file}"
+                raise IntegrityError(message, op="open", key=name, kind="integrity.missing")
+            looked_for = kept.file
+
+    def stat(self, name: str) -> Blob:
+        """A blob without its bytes."""
+        return self.index.get(name, Always(), op="stat").blob
+
+    def file_of(self, name: str) -> Path:
+        """Where a blob's bytes are."""
+        return self.files.path_of(self.index.get(name, Always(), op="stat").file)
+
+    def delete(self, name: str, when: Precondition) -> None:
+        """Remove a blob."""
+        self._begin()
+        self._discard(self.index.delete(name, when))
+
+    def close(self) -> None:
+        """Remove what is staged, and let go of everything. No other thread may be at work."""
+        self.staged.close()
+        with suppress(Exception):  # put off once more: the next sweep does it
+            for file in self._unmoved:
+                self.files.settle(file)
+            self.index.forget((), now=True)
+        self.files.close()
+        self.index.close()
+
+    def _begin(self) -> None:
+        """Before the first write: see that there is a store, begin a session, and sweep."""
+        if self._swept:
+            return
+        with self._sweeping:
+            if not self._swept:
+                self.index.check()
+                self.files.begin()
+                self._sweep()
+                self._swept = True
+
+    def _sweep(self) -> None:
+        for session in self.files.dead_sessions():
+            try:
+                left = session.tokens()
+                files = {token_of(file): file for file in self.index.files_made_by(session.path.name)} if left else {}
+                for token in left:
+                    if token in files:
+                        self._settle(files[token])
+                    else:
+                        self.files.remove(token)
+            finally:
+                session.end()
+        for file in self.index.garbage():
+            self._discard(file)
+
+    def _tidy(self, kept: Kept, replaced: str | None) -> None:
+        """After the commit."""
+        self._settle(kept.file)
+        if replaced is not None:
+            self._discard(replaced)
+
+    def _settle(self, file: str) -> None:
+        try:
+            self.files.settle(file)
+        except OSError:
+            self._unmoved.append(file)
+
+    def _discard(self, file: str) -> None:
+        try:
+            self.files.discard(file)
+        except OSError:
+            return  # it stays noted as garbage
+        self.index.forget([file])
+
+    def _undo(self, token: str, exc: BaseException) -> None:
+        """Remove the file of a put that failed; not of one that may be committed."""
+        if not leaves_unknown(exc):
+            self.files.remove(token)
+
+    def _flushed(self, part: Part) -> str:
+        with part.used() as descriptor:
+            if descriptor is not None:
+                self.files.finish(descriptor)
+        return part.token
+
+    def _joined(self, extents: list[Extent]) -> str:
+        """A new file of blocks that are not one already."""
+        token, descriptor = self.files.create()
+        try:
+            for extent in extents:
+                append(extent, descriptor)
+            self.files.finish(descriptor)
+        except BaseException:
+            self.files.remove(token)
+            raise
+        finally:
+            os.close(descriptor)
+        return token

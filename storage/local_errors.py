@@ -1,0 +1,96 @@
+"""What a failed disk or a failed SQLite means: one error of ours for each of theirs.
+
+All that a local store does before the commit leaves nothing behind, so any failure there is definite. Of a commit
+itself SQLite says whether it can be: a full disk or a refused write ends the transaction without its last frame, and
+what has no last frame never happened. After any other failure (a flush, a lock) nobody can tell.
+"""
+
+import errno
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from .errors import (
+    AccessDeniedError,
+    CatalogError,
+    IntegrityError,
+    InvalidError,
+    NotFoundError,
+    OutcomeUnknownError,
+    UnavailableError,
+)
+
+_Meaning = tuple[type[CatalogError], str, str]
+
+_DISK: Final[_Meaning] = (UnavailableError, "disk", "the disk fails")
+_FULL: Final[_Meaning] = (UnavailableError, "disk-full", "the disk is full")
+_DENIED: Final[_Meaning] = (AccessDeniedError, "access-denied", "no permission")
+
+_BY_ERRNO: Final[dict[int | None, _Meaning]] = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: (UnavailableError, "disk-full", "the disk quota is used up"),
+    errno.EFBIG: (UnavailableError, "disk-full", "the file would be larger than is allowed here"),
+    errno.EACCES: _DENIED,
+    errno.EPERM: _DENIED,
+    errno.EROFS: (AccessDeniedError, "access-denied.read-only", "the disk is read-only"),
+    errno.ENOENT: (NotFoundError, "not-found.container", "the store's folder is gone"),
+    errno.ENOTDIR: (InvalidError, "invalid.folder", "a file is where the store's folder should be"),
+    errno.EEXIST: (InvalidError, "invalid.folder", "a file is where the store's folder should be"),
+    errno.ENAMETOOLONG: (InvalidError, "invalid.folder", "the store's folder has too long a name"),
+    errno.EMFILE: (UnavailableError, "too-many-files", "this process has too many open files"),
+    errno.ENFILE: (UnavailableError, "too-many-files", "this machine has too many open files"),
+}
+_BY_SQLITE: Final[dict[int, _Meaning]] = {
+    sqlite3.SQLITE_BUSY: (UnavailableError, "busy", "other processes are writing, and did not end in time"),
+    sqlite3.SQLITE_FULL: _FULL,
+    sqlite3.SQLITE_CANTOPEN: _DENIED,
+    sqlite3.SQLITE_PERM: _DENIED,
+    sqlite3.SQLITE_READONLY: (AccessDeniedError, "access-denied.read-only", "content.db is read-only"),
+    sqlite3.SQLITE_CORRUPT: (IntegrityError, "integrity.file", "content.db is damaged"),
+    sqlite3.SQLITE_NOTADB: (IntegrityError, "integrity.file", "content.db is no database"),
+}
+_NOT_COMMITTED: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE})
+
+
+class CommitError(Exception):
+    """COMMIT failed, with the sqlite3.Error as its cause."""
+
+
+@contextmanager
+def explaining(op: str, key: str) -> Iterator[None]:
+    """Do something on the disk; raise what its failure means. Errors of our own tree pass."""
+    try:
+        yield
+    except (OSError, sqlite3.Error, CommitError) as exc:
+        raise explained(exc, op=op, key=key) from exc
+
+
+def explained(exc: OSError | sqlite3.Error | CommitError, *, op: str, key: str) -> CatalogError:
+    """The error of ours that says what is known after `exc`."""
+    error, kind, text = _meaning(exc)
+    return error(f"{op} {key}: {text} ({_detail(exc)})", op=op, key=key, kind=kind)
+
+
+def leaves_unknown(exc: BaseException) -> bool:
+    """Whether a transaction that raised this may be committed after all."""
+    return isinstance(exc, CommitError) and not {_code(exc), _code(exc) & 0xFF} & _NOT_COMMITTED
+
+
+def _meaning(exc: BaseException) -> _Meaning:
+    if leaves_unknown(exc):
+        return OutcomeUnknownError, OutcomeUnknownError.default_kind, "the disk fails; it may or may not be applied"
+    if isinstance(exc, OSError):
+        return _BY_ERRNO.get(exc.errno, _DISK)
+    return _BY_SQLITE.get(_code(exc) & 0xFF, _DISK)
+
+
+def _code(exc: BaseException) -> int:
+    cause = exc.__cause__ if isinstance(exc, CommitError) else exc
+    return getattr(cause, "sqlite_errorcode", 0)
+
+
+def _detail(exc: BaseException) -> str:
+    if isinstance(exc, OSError):
+        return exc.strerror or type(exc).__name__
+    return str(exc.__cause__ or exc)

@@ -1,0 +1,216 @@
+"""The truth of a local store: which blobs there are, in a SQLite `content.db`.
+
+A row is a blob: its name, etag, size, headers, and the file with its bytes. A transaction that inserts, replaces or
+deletes one is the only commit point of the store; what lies on the disk without a row does not exist. Files of which a
+row was replaced or deleted are noted as garbage in the same transaction, so that a killed process cannot leak them;
+the notes go in a later transaction, since forgetting them has no hurry.
+
+`content.db` appears whole: it is made under another name and renamed. It is never made by opening it, so that a wrong
+folder says "not found". WAL keeps readers and writers out of each other's way. Each thread has a connection of its
+own; the threads of one process take turns at writing by a lock, which is much quicker than SQLite's polling.
+
+Order is SQLite's BINARY on UTF-8, which is order of code point.
+"""
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from itertools import takewhile
+from pathlib import Path
+from typing import Final
+
+from .content import Blob, Headers, Precondition
+from .errors import InvalidError, NotFoundError
+from .local_errors import CommitError
+from .preconditions import decide_put, decide_there, no_such_blob
+
+VERSION: Final = 1
+
+_SCHEMA: Final = f"""
+    CREATE TABLE blob (
+        name TEXT PRIMARY KEY, etag TEXT NOT NULL, size INTEGER NOT NULL, content_type TEXT NOT NULL,
+        md5 BLOB, metadata TEXT NOT NULL, file TEXT NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE garbage (file TEXT PRIMARY KEY) WITHOUT ROWID;
+    PRAGMA user_version = {VERSION};
+"""
+_COLUMNS: Final = "name, etag, size, content_type, md5, metadata, file"
+_FIND: Final = f"SELECT {_COLUMNS} FROM blob WHERE name = ?"  # noqa: S608 — our own words
+_FIND_FILE: Final = "SELECT etag, file FROM blob WHERE name = ?"
+_PAGE: Final = f"SELECT {_COLUMNS} FROM blob WHERE name >= ? AND name > ? ORDER BY name LIMIT ?"  # noqa: S608
+_FILES: Final = "SELECT file FROM blob WHERE instr(file, ?)"
+_PUT: Final = f"INSERT OR REPLACE INTO blob ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+_DELETE: Final = "DELETE FROM blob WHERE name = ?"
+_DISCARD: Final = "INSERT OR IGNORE INTO garbage (file) VALUES (?)"
+_FORGET: Final = "DELETE FROM garbage WHERE file = ?"
+
+_Row = tuple[str, str, int, str, bytes | None, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A blob, and the file with its bytes, relative to the store's folder."""
+
+    blob: Blob
+    file: str
+
+
+class Index:
+    """The blobs of one store. All methods block; any thread may call them, several at once."""
+
+    def __init__(self, path: Path, *, busy_timeout_s: float, synchronous: str) -> None:
+        self._path = path
+        self._busy_timeout_s = busy_timeout_s
+        self._synchronous = synchronous
+        self._connections: list[sqlite3.Connection] = []
+        self._here = threading.local()
+        self._writing = threading.Lock()
+        self._forgettable: list[str] = []
+
+    def __repr__(self) -> str:
+        return f"<Index {self._path}>"
+
+    def create(self) -> None:
+        """Make `content.db` where it is not. The caller holds the lock that keeps other processes from doing so."""
+        if self._path.exists():
+            return
+        new = self._path.with_name(f"{self._path.name}.new")
+        for left in (new, Path(f"{new}-wal"), Path(f"{new}-shm")):
+            left.unlink(missing_ok=True)
+        with closing(sqlite3.connect(new, isolation_level=None)) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.executescript(_SCHEMA)
+        new.rename(self._path)
+
+    def check(self) -> None:
+        """Raises: NotFoundError (there is no store here), InvalidError (it is of a newer blobcat)."""
+        self._connection()
+
+    def get(self, name: str, when: Precondition, *, op: str) -> Kept:
+        """The blob of this name. Raises: NotFoundError, ConflictError."""
+        row: _Row | None = self._connection().execute(_FIND, (name,)).fetchone()
+        if row is None:
+            raise no_such_blob(op, name)
+        decide_there(when, row[1], op=op, key=name)
+        return _kept(row)
+
+    def put(self, kept: Kept, when: Precondition) -> str | None:
+        """Commit a blob if the precondition holds. Returns the file that it replaces. Raises: ConflictError."""
+        blob = kept.blob
+        with self._transaction() as connection:
+            found: tuple[str, str] | None = connection.execute(_FIND_FILE, (blob.name,)).fetchone()
+            decide_put(when, found[0] if found else None, key=blob.name)
+            connection.execute(_PUT, _row(kept))
+            if found:
+                connection.execute(_DISCARD, (found[1],))
+        return found[1] if found else None
+
+    def delete(self, name: str, when: Precondition) -> str:
+        """Commit that a blob is gone. Returns its file. Raises: NotFoundError, ConflictError."""
+        with self._transaction() as connection:
+            found: tuple[str, str] | None = connection.execute(_FIND_FILE, (name,)).fetchone()
+            if found is None:
+                raise no_such_blob("delete", name)
+            etag, file = found
+            decide_there(when, etag, op="delete", key=name)
+            connection.execute(_DELETE, (name,))
+            connection.execute(_DISCARD, (file,))
+        return file
+
+    def page(self, prefix: str, after: str, rows_max: int) -> Sequence[Blob]:
+        """The first blobs beyond the name `after` whose names begin with `prefix`; none where there are no more."""
+        rows = self._connection().execute(_PAGE, (prefix, after, rows_max)).fetchall()
+        return [_kept(row).blob for row in takewhile(lambda row: row[0].startswith(prefix), rows)]
+
+    def files_made_by(self, session: str) -> Sequence[str]:
+        """The files of all blobs that this session wrote. Walks all rows: it is for the dead."""
+        return [file for (file,) in self._connection().execute(_FILES, (f"~{session}-",))]
+
+    def garbage(self) -> Sequence[str]:
+        """The files of former blobs that may still be on the disk."""
+        return [file for (file,) in self._connection().execute("SELECT file FROM garbage")]
+
+    def forget(self, files: Iterable[str], *, now: bool = False) -> None:
+        """These files are off the disk: drop the notes of them, with the next transaction or with one of their own."""
+        self._forgettable.extend(files)
+        if now and self._forgettable:
+            with self._transaction():
+                pass
+
+    def close(self) -> None:
+        """Close all connections. No other thread may be at work."""
+        for connection in self._connections:
+            connection.close()
+        self._connections.clear()
+        self._here = threading.local()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """Raises: CommitError where COMMIT failed; before it, nothing is kept of whatever went wrong."""
+        connection = self._connection()
+        with self._writing:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                forgotten = self._forgettable[:]
+                if forgotten:
+                    connection.executemany(_FORGET, [(file,) for file in forgotten])
+                _commit(connection)
+            except BaseException:
+                _roll_back(connection)
+                raise
+            del self._forgettable[: len(forgotten)]
+
+    def _connection(self) -> sqlite3.Connection:
+        """This thread's connection. Raises: NotFoundError (no such store), InvalidError (of a newer blobcat)."""
+        connection: sqlite3.Connection | None = getattr(self._here, "connection", None)
+        if connection is None:
+            connection = self._here.connection = self._connected()
+            self._connections.append(connection)
+        return connection
+
+    def _connected(self) -> sqlite3.Connection:
+        if not self._path.exists():
+            message = f"there is no content store in {self._path.parent}"
+            raise NotFoundError(message, op="open", key=str(self._path.parent), kind="not-found.container")
+        connection = sqlite3.connect(
+            f"{self._path.absolute().as_uri()}?mode=rw",
+            uri=True,
+            timeout=self._busy_timeout_s,
+            isolation_level=None,
+            check_same_thread=False,  # `close` closes them all, when their threads are done
+        )
+        connection.execute(f"PRAGMA synchronous = {self._synchronous}")
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version > VERSION:
+            connection.close()
+            message = f"{self._path} was written by a newer blobcat"
+            raise InvalidError(message, op="open", key=str(self._path), kind="invalid.newer")
+        return connection
+
+
+def _commit(connection: sqlite3.Connection) -> None:
+    try:
+        connection.execute("COMMIT")
+    except sqlite3.Error as exc:
+        raise CommitError from exc
+
+
+def _roll_back(connection: sqlite3.Connection) -> None:
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
+
+
+def _row(kept: Kept) -> _Row:
+    blob, headers = kept.blob, kept.blob.headers
+    metadata = json.dumps(dict(headers.metadata)) if headers.metadata else ""
+    return blob.name, blob.etag, blob.size, headers.content_type, headers.md5, metadata, kept.file
+
+
+def _kept(row: _Row) -> Kept:
+    name, etag, size, content_type, md5, metadata, file = row
+    headers = Headers(content_type, md5, json.loads(metadata) if metadata else {})
+    return Kept(Blob(name, size, etag, headers), file)

@@ -1,0 +1,452 @@
+"""What is SqliteTable's alone: files, processes, threads, damage. What all tables do is in `contracts/test_table`."""
+
+import asyncio
+import os
+import signal
+import sqlite3
+import sys
+import threading
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing, closing
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from catalog.errors import (
+    AccessDeniedError,
+    IntegrityError,
+    InvalidError,
+    NotFoundError,
+    TooLargeError,
+    UnavailableError,
+)
+from catalog.keys import RowRange
+from catalog.sqlite_table import SqliteTable
+from catalog.table import Delete, Entity, Insert, Merge, Operation, RefusedError, Replace, Written
+
+ROOT = Path(__file__).parents[2]
+P = "p"
+ALL = RowRange("", "\uffff")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "table.db"
+
+
+@pytest.fixture
+async def table(file: Path) -> AsyncIterator[SqliteTable]:
+    table = SqliteTable(file)
+    await table.create()
+    yield table
+    await table.close()
+
+
+async def submit_one(table: SqliteTable, operation: Operation) -> Written:
+    (written,) = await table.submit(P, [operation])
+    return written
+
+
+async def read(table: SqliteTable) -> list[Entity]:
+    return [entity async for page in table.query(P, ALL) for entity in page]
+
+
+def sql(file: Path, text: str) -> list[tuple[object, ...]]:
+    """Go behind the table's back."""
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        return connection.execute(text).fetchall()
+
+
+# Processes.
+
+HEAD = """
+import asyncio, sys
+from catalog.sqlite_table import SqliteTable
+from catalog.table import Insert, RefusedError, Replace
+"""
+
+COUNTER = f"""{HEAD}
+async def main(file, steps):
+    table = SqliteTable(file)
+    await table.create()
+    try:
+        await table.submit("p", [Insert("counter", {{"n": 0}})])
+    except RefusedError:
+        pass
+    while steps:
+        row = await table.get("p", "counter")
+        try:
+            (written,) = await table.submit("p", [Replace("counter", {{"n": row.values["n"] + 1}}, row.etag)])
+        except RefusedError:
+            continue
+        print(written.etag)
+        steps -= 1
+    await table.close()
+
+asyncio.run(main(sys.argv[1], 60))
+"""
+
+WRITER = f"""{HEAD}
+async def main(file, first):
+    table = SqliteTable(file)
+    await table.create()
+    for number in range(first, first + 1_000_000):
+        await table.submit("p", [Insert(f"{{number:08}}-{{part:02}}", {{}}) for part in range(20)])
+        print(number, flush=True)
+
+asyncio.run(main(sys.argv[1], int(sys.argv[2])))
+"""
+
+
+async def start(program: str, *arguments: object) -> Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, *map(str, arguments), stdout=PIPE, stderr=PIPE, cwd=ROOT
+    )
+
+
+async def test_processes_that_race_lose_no_update_and_repeat_no_etag(file: Path) -> None:
+    processes = [await start(COUNTER, file) for _ in range(4)]
+    answers = [await process.communicate() for process in processes]
+    assert [errors.decode() for _, errors in answers] == [""] * 4
+    table = SqliteTable(file)
+    (counter,) = await read(table)
+    await table.close()
+    etags = [etag for output, _ in answers for etag in output.split()]
+    assert (counter.values, len(etags), len(set(etags))) == ({"n": 240}, 240, 240)
+
+
+async def test_a_killed_writer_leaves_whole_transactions_and_all_it_acknowledged(file: Path) -> None:
+    acknowledged: list[int] = []
+    for answers in (1, 2, 5, 17, 40):
+        process = await start(WRITER, file, len(acknowledged) + 1000 * answers)
+        assert process.stdout is not None
+        acknowledged += [int(await process.stdout.readline()) for _ in range(answers)]
+        process.send_signal(signal.SIGKILL)
+        rest, _ = await process.communicate()
+        acknowledged += map(int, rest.splitlines())
+    table = SqliteTable(file)
+    parts: dict[int, int] = {}
+    for entity in await read(table):
+        number = int(entity.row.partition("-")[0])
+        parts[number] = parts.get(number, 0) + 1
+    await table.close()
+    assert set(parts.values()) == {20}
+    assert set(acknowledged) <= set(parts)
+
+
+async def test_tables_that_are_made_at_the_same_time_are_one(file: Path) -> None:
+    tables = [SqliteTable(file) for _ in range(8)]
+    await asyncio.gather(*(table.create() for table in tables))
+    for number, table in enumerate(tables):
+        await submit_one(table, Insert(f"{number}", {}))
+    assert [len(await read(table)) for table in tables] == [8] * 8
+    await asyncio.gather(*(table.close() for table in tables))
+
+
+# Others at work on the same file.
+
+
+@pytest.fixture
+def locked(file: Path, table: SqliteTable) -> Iterator[sqlite3.Connection]:
+    """Somebody else's transaction, open."""
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield other
+
+
+async def test_a_file_that_stays_busy_is_unavailable(file: Path, locked: sqlite3.Connection) -> None:
+    impatient = SqliteTable(file, busy_timeout_s=0.01)
+    with pytest.raises(UnavailableError) as refused:
+        await submit_one(impatient, Insert("r", {}))
+    await impatient.close()
+    assert refused.value.kind == "busy"
+
+
+async def test_a_busy_file_is_waited_for(table: SqliteTable, locked: sqlite3.Connection) -> None:
+    call = asyncio.create_task(submit_one(table, Insert("r", {})))
+    await table.get(P, "r")  # by now the call is under way
+    locked.execute("ROLLBACK")
+    await call
+    assert await table.get(P, "r") is not None
+
+
+async def test_readers_do_not_wait_for_writers(table: SqliteTable, locked: sqlite3.Connection) -> None:
+    assert await read(table) == []
+
+
+async def test_a_caller_who_gives_up_harms_no_other(table: SqliteTable, locked: sqlite3.Connection) -> None:
+    calls = [asyncio.create_task(submit_one(table, Insert(f"{number}", {}))) for number in range(3)]
+    await table.get(P, "r")
+    calls[0].cancel()  # at work, waiting for the lock
+    calls[1].cancel()  # not begun
+    locked.execute("ROLLBACK")
+    await calls[2]
+    rows = {entity.row for entity in await read(table)}
+    assert rows == {"0", "2"}
+
+
+async def test_a_slow_reader_holds_nothing_back(file: Path, table: SqliteTable) -> None:
+    """Between two pages there is no read transaction that would pin the write-ahead log."""
+    slow = SqliteTable(file, page_rows=2)
+    await table.submit(P, [Insert(f"{number}", {}) for number in range(5)])
+    async with aclosing(slow.query(P, ALL)) as pages:
+        await anext(pages)
+        assert sql(file, "PRAGMA wal_checkpoint(TRUNCATE)") == [(0, 0, 0)]
+    await slow.close()
+
+
+# Time.
+
+
+async def test_a_clock_that_runs_backwards_repeats_no_stamp(file: Path) -> None:
+    stamps: list[int] = []
+    for now_s in (2000, 1000, 1000, 3000, 10):
+        table = SqliteTable(file, clock=lambda now_s=now_s: now_s * 10**9)  # type: ignore[misc]
+        await table.create()
+        for operation in (Insert("r", {}), Replace("r", {}), Delete("r")):
+            (entity_before,) = await read(table) or [None]
+            await submit_one(table, operation)
+            stamps += [entity.timestamp for entity in await read(table)]
+            assert entity_before is None or entity_before.timestamp in stamps
+        await table.close()
+    assert all(earlier < later for earlier, later in pairwise(stamps))
+
+
+async def test_a_stamp_is_the_clock_s_in_microseconds(file: Path) -> None:
+    table = SqliteTable(file, clock=lambda: 1_700_000_000_123_456_789)
+    await table.create()
+    written = await submit_one(table, Insert("r", {}))
+    await table.close()
+    assert written.timestamp == 1_700_000_000_123_456
+
+
+async def test_a_table_made_again_repeats_no_etag() -> None:
+    table = SqliteTable(":memory:", clock=lambda: 0)
+    etags = set()
+    for _ in range(3):
+        await table.create()
+        etags.add((await submit_one(table, Insert("r", {}))).etag)
+        await table.drop()
+    await table.close()
+    assert len(etags) == 3
+
+
+# Files.
+
+
+async def test_constructing_and_reading_make_no_file(file: Path) -> None:
+    table = SqliteTable(file)
+    with pytest.raises(NotFoundError):
+        await table.get(P, "r")
+    await table.close()
+    assert not file.exists()
+
+
+async def test_create_makes_the_folder_too(tmp_path: Path) -> None:
+    table = SqliteTable(tmp_path / "not" / "there" / "a ?#% name.db")
+    await table.create()
+    await table.close()
+    assert [path.name for path in (tmp_path / "not" / "there").iterdir()] == ["a ?#% name.db"]
+
+
+async def test_an_empty_file_is_no_table_yet(file: Path) -> None:
+    file.touch()
+    table = SqliteTable(file)
+    with pytest.raises(NotFoundError) as refused:
+        await read(table)
+    await table.close()
+    assert refused.value.kind == "not-found.table"
+
+
+async def test_rows_outlive_their_table_object(file: Path, table: SqliteTable) -> None:
+    await submit_one(table, Insert("r", {"a": 1}))
+    before = await read(table)
+    await table.close()
+    again = SqliteTable(file)
+    assert await read(again) == before
+    await again.close()
+
+
+@pytest.mark.parametrize(("sync", "level"), [("normal", 1), ("full", 2)])
+async def test_sync_says_how_safe_a_commit_is(file: Path, sync: str, level: int) -> None:
+    table = SqliteTable(file, sync=sync)  # type: ignore[arg-type]
+    await table.create()
+    assert await table._run(table._writer, "", "", table._select, "PRAGMA synchronous", []) == [(level,)]
+    await table.close()
+
+
+# Damage.
+
+
+async def test_a_file_of_something_else_is_an_integrity_error(file: Path) -> None:
+    file.write_bytes(b"no database at all, but long enough to look like one" * 100)
+    table = SqliteTable(file)
+    with pytest.raises(IntegrityError):
+        await read(table)
+    await table.close()
+
+
+async def test_a_damaged_page_is_an_integrity_error(file: Path, table: SqliteTable) -> None:
+    await table.submit(P, [Insert(f"{number:03}", {"a": "x" * 1000}) for number in range(100)])
+    await table.close()
+    content = bytearray(file.read_bytes())
+    content[-8192 * 10 :] = b"\xff" * 8192 * 10
+    file.write_bytes(content)
+    again = SqliteTable(file)
+    with pytest.raises(IntegrityError):
+        await read(again)
+    await again.close()
+
+
+@pytest.mark.parametrize("body", ["'{'", "'[1] '", "CAST(x'ff' AS TEXT)", "x'7b7d'", "'{},{}'"])
+async def test_a_damaged_row_is_an_integrity_error(file: Path, table: SqliteTable, body: str) -> None:
+    await table.submit(P, [Insert("r", {}), Insert("s", {})])
+    sql(file, f"UPDATE entities SET body = {body} WHERE row = x'72'")  # noqa: S608
+    with pytest.raises(IntegrityError):
+        await table.get(P, "r")
+
+
+async def test_a_file_of_a_newer_blobcat_is_refused(file: Path, table: SqliteTable) -> None:
+    sql(file, "PRAGMA user_version = 99")
+    newer = SqliteTable(file)
+    with pytest.raises(InvalidError) as refused:
+        await newer.get(P, "r")
+    await newer.close()
+    assert refused.value.kind == "invalid.newer"
+
+
+# Permissions and room.
+
+
+@pytest.fixture
+def protected() -> Iterator[Path]:
+    """A folder with a table in it, both of which this process may read and not write."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        asyncio.run(_make(folder / "table.db"))
+        folder.chmod(0o555)
+        (folder / "table.db").chmod(0o444)
+        root = os.geteuid() == 0
+        if root:  # who may do everything: be nobody for a while
+            os.seteuid(65534)
+        yield folder
+        if root:
+            os.seteuid(0)
+        folder.chmod(0o755)
+
+
+async def _make(file: Path) -> None:
+    table = SqliteTable(file)
+    await table.create()
+    await table.close()
+
+
+async def test_no_access_to_the_folder_is_access_denied(protected: Path) -> None:
+    table = SqliteTable(protected / "other.db")
+    with pytest.raises(AccessDeniedError):
+        await table.create()
+    await table.close()
+
+
+async def test_no_right_to_make_a_folder_is_access_denied(protected: Path) -> None:
+    table = SqliteTable(protected / "folder" / "other.db")
+    with pytest.raises(AccessDeniedError):
+        await table.create()
+    await table.close()
+
+
+async def test_no_right_to_write_is_access_denied(protected: Path) -> None:
+    table = SqliteTable(protected / "table.db")
+    with pytest.raises(AccessDeniedError):
+        await submit_one(table, Insert("r", {}))
+    await table.close()
+
+
+async def test_a_folder_in_the_place_of_the_file_is_access_denied(tmp_path: Path) -> None:
+    table = SqliteTable(tmp_path)
+    with pytest.raises(AccessDeniedError):
+        await table.create()
+    await table.close()
+
+
+async def test_a_full_disk_is_unavailable_and_changes_nothing(table: SqliteTable) -> None:
+    await table._run(table._writer, "", "", table._select, "PRAGMA max_page_count = 20", [])
+    with pytest.raises(UnavailableError) as refused:
+        await table.submit(P, [Insert(f"{number}", {"a": "x" * 30_000}) for number in range(10)])
+    assert (refused.value.kind, await read(table)) == ("disk-full", [])
+
+
+async def test_after_a_full_disk_it_goes_on(table: SqliteTable) -> None:
+    await table._run(table._writer, "", "", table._select, "PRAGMA max_page_count = 20", [])
+    with pytest.raises(UnavailableError):
+        await table.submit(P, [Insert(f"{number}", {"a": "x" * 30_000}) for number in range(10)])
+    await submit_one(table, Insert("small", {}))
+    assert [entity.row for entity in await read(table)] == ["small"]
+
+
+# As strict as Azure where Azurite is not.
+
+
+async def test_a_merge_that_makes_too_many_properties_is_refused(table: SqliteTable) -> None:
+    await submit_one(table, Insert("r", {f"n{number}": 1 for number in range(250)}))
+    with pytest.raises(TooLargeError):
+        await table.submit(P, [Insert("s", {}), Merge("r", {"a": 1, "b": 2, "c": 3})])
+    assert await table.get(P, "s") is None
+
+
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=10))
+def test_floating_numbers_keep_every_bit(numbers: list[float]) -> None:
+    async def round_trip() -> list[object]:
+        table = SqliteTable(":memory:")
+        await table.create()
+        await submit_one(table, Insert("r", {f"n{index}": number for index, number in enumerate(numbers)}))
+        entity = await table.get(P, "r")
+        await table.close()
+        assert entity is not None
+        return list(entity.values.values())
+
+    assert list(map(repr, asyncio.run(round_trip()))) == list(map(repr, numbers))
+
+
+async def test_an_etag_of_another_spelling_is_another_etag(table: SqliteTable) -> None:
+    written = await submit_one(table, Insert("r", {}))
+    with pytest.raises(RefusedError):
+        await submit_one(table, Delete("r", f"0{written.etag}"))
+
+
+# The end.
+
+
+async def test_close_leaves_no_thread(table: SqliteTable) -> None:
+    await submit_one(table, Insert("r", {}))
+    await read(table)
+    await table.close()
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("sqlite")]
+
+
+async def test_close_leaves_no_file_but_the_table_s(file: Path, table: SqliteTable) -> None:
+    await submit_one(table, Insert("r", {}))
+    await read(table)
+    await table.close()
+    assert list(file.parent.iterdir()) == [file]
+
+
+async def test_close_waits_for_what_was_begun(file: Path, table: SqliteTable) -> None:
+    calls = [asyncio.create_task(submit_one(table, Insert(f"{number}", {}))) for number in range(10)]
+    await asyncio.sleep(0)
+    await table.close()
+    await asyncio.gather(*calls)
+    again = SqliteTable(file)
+    assert len(await read(again)) == 10
+    await again.close()
+
+
+async def test_its_repr_says_where_and_how_it_is(file: Path, table: SqliteTable) -> None:
+    open_repr = repr(table)
+    await table.close()
+    assert (open_repr, repr(table)) == (f"<SqliteTable {str(file)!r}, open>", f"<SqliteTable {str(file)!r}, closed>")
