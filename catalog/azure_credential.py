@@ -1,5 +1,7 @@
-"""Who we are to Azure: the credential that was given, else the account's key, else a SAS, else the identity of whoever
-runs this (`DefaultAzureCredential`: environment, managed identity, `az login`, …).
+"""Who we are to Azure.
+
+The credential that was given, else the account's key, else a SAS, else the identity of whoever runs this
+(`DefaultAzureCredential`: environment, managed identity, `az login`, …).
 """
 
 from typing import Any
@@ -17,7 +19,7 @@ def azure_credential(location: AzureLocation, given: Any) -> Any:
     """
     match given:
         case None:
-            pass
+            return _of_location(location)
         case str() if "sig=" in given:
             return AzureSasCredential(given.removeprefix("?"))
         case str() if given:
@@ -29,6 +31,9 @@ def azure_credential(location: AzureLocation, given: Any) -> Any:
         case _:
             message = f"a credential is an object of azure-identity or azure-core, or a str, not {type(given).__name__}"
             raise InvalidError(message, op="connect", kind="invalid.credential")
+
+
+def _of_location(location: AzureLocation) -> Any:
     if location.key:
         return _key(location.account, location.key)
     if location.sas:

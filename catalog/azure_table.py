@@ -9,24 +9,29 @@ Int64 is the only integer: the SDK would make Int32 of small ones, which a filte
 """
 
 import re
-from calendar import timegm
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from time import strptime
 from typing import Any, Final
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from azure.core import MatchConditions
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.core.pipeline.transport import AsyncHttpTransport
-from azure.data.tables import EdmType, EntityProperty, TableEntity, TableTransactionError, UpdateMode
+from azure.data.tables import (
+    EdmType,
+    EntityProperty,
+    RequestTooLargeError,
+    TableEntity,
+    TableTransactionError,
+    UpdateMode,
+)
 from azure.data.tables.aio import TableClient
 
 from storage.azure_errors import code_of, translated, translating
 from storage.azure_transport import SENT_ONCE
 from storage.azure_transport import transport as single_shot
 
-from .errors import ConflictError, InvalidError, NotFoundError, OutcomeUnknownError
+from .errors import ConflictError, InvalidError, NotFoundError, OutcomeUnknownError, TooLargeError
 from .filters import Condition
 from .keys import RowRange
 from .pushdown import odata, odata_literal, pushable
@@ -51,9 +56,6 @@ URL_CHARACTERS_MAX: Final = 7_000  # of the 8 KiB that are safe; the rest is for
 PAGE_ROWS: Final = 1_000  # the service's limit
 
 _TABLE_NAME: Final = re.compile(r"[a-z][a-z0-9]{2,62}")
-_ETAG_TIME: Final = re.compile(
-    r"W/\"datetime'(\d{4}-\d\d-\d\dT\d\d(?:%3A|:)\d\d(?:%3A|:)\d\d)\.(\d{6})\d*Z'\"", re.IGNORECASE
-)
 _INDEX: Final = re.compile(r"(\d{1,3}):")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NO_ROW: Final = frozenset({"ResourceNotFound", "EntityNotFound"})
@@ -145,7 +147,7 @@ class AzureTable:
         *,
         where: Condition | None = None,
         select: Sequence[str] | None = None,
-    ) -> AsyncIterator[Sequence[Entity]]:
+    ) -> AsyncGenerator[Sequence[Entity], None]:
         """Read a range of rows, page by page."""
         self._check_open("query")
         check_range(partition, rows)
@@ -198,9 +200,8 @@ class AzureTable:
 def _loopback(endpoint: str) -> str:
     """The SDK takes any other port of "localhost" than 10002 for Cosmos DB, and speaks another dialect to it."""
     url = urlsplit(endpoint)
-    if url.hostname != "localhost":
-        return endpoint
-    return urlunsplit(url._replace(netloc=f"127.0.0.1:{url.port}" if url.port else "127.0.0.1"))
+    port = "" if url.port is None else f":{url.port}"
+    return urlunsplit(url._replace(netloc=f"127.0.0.1{port}")) if url.hostname == "localhost" else endpoint
 
 
 # Requests.
@@ -252,7 +253,7 @@ def _entity(partition: str, entity: TableEntity) -> Entity:
     timestamp, etag = entity.metadata["timestamp"], entity.metadata["etag"]
     if timestamp is None or etag is None:
         raise ValueError("an entity without its timestamp")
-    return Entity(partition, row, values, etag, (timestamp - _EPOCH) // timedelta(microseconds=1))
+    return Entity(partition, row, values, etag, _microseconds(timestamp))
 
 
 def _written(operation: Operation, etag: str | None) -> Written:
@@ -265,14 +266,23 @@ def _written(operation: Operation, etag: str | None) -> Written:
 
 def etag_time(etag: str) -> int | None:
     """The row's timestamp in µs, where its etag is one: the service's are, though it promises nothing."""
-    if not (found := _ETAG_TIME.fullmatch(etag)):
+    try:
+        time = datetime.fromisoformat(unquote(etag).removeprefix("W/\"datetime'").removesuffix("'\""))
+    except ValueError:
         return None
-    seconds = strptime(found[1].upper().replace("%3A", ":"), "%Y-%m-%dT%H:%M:%S")
-    return timegm(seconds) * 1_000_000 + int(found[2])
+    return None if time.tzinfo is None else _microseconds(time)
+
+
+def _microseconds(time: datetime) -> int:
+    return (time - _EPOCH) // timedelta(microseconds=1)
 
 
 def _raise_refused(error: TableTransactionError, operations: Sequence[Operation]) -> None:
-    """Raise RefusedError if the service says that the condition of a row did not hold, and not that of the table."""
+    """Raise what the service says of the batch: that it is too large, or that the condition of a row did not hold."""
+    if isinstance(error, RequestTooLargeError):  # a 413 inside has the outer answer's status here
+        raise TooLargeError(
+            "the service calls the transaction too large", op="submit", kind="too-large.request"
+        ) from error
     meaning = translated(error, op="submit", key="", write=True)
     if not isinstance(meaning, ConflictError | NotFoundError) or code_of(error) == "TableNotFound":
         return

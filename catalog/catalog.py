@@ -38,7 +38,7 @@ class Catalog:
     Belongs to one event loop. Closing it ends its threads and tasks; what was under way then is as if it was cancelled.
     """
 
-    def __init__(  # noqa: D107
+    def __init__(
         self,
         table: Table,
         content: ContentStore,
@@ -116,7 +116,7 @@ class Catalog:
         return RecoveryReport(tuple(items))
 
     async def resolve(self, token: str) -> FileVersion | None:
-        """What became of a write that raised OutcomeUnknownError: the version it made; or None, and it never will.
+        """Settle a write that raised OutcomeUnknownError: the version it made; None where it made none, and never will.
 
         The answer never changes. Where the write was still undecided, it is aborted by this.
         Raises: InvalidError (no token), NotFoundError (its volume is gone), OutcomeUnknownError (try again).
@@ -149,11 +149,12 @@ async def connect(
     settings: Settings = Settings(),
     writer: str | None = None,
 ) -> AsyncIterator[Catalog]:
-    """Open the catalog at a url: `async with connect("local:.blobcat") as cat`.
+    """Open the catalog at a url, for as long as the `async with` block lasts.
 
     Urls: `local:DIR`, `memory:`, `azurite:`, `azurite://HOST:BLOBPORT:TABLEPORT`, `azure://ACCOUNT/CONTAINER`, or a
-    connection string. `credential`: an object of azure-identity or azure-core, or a str (SAS or account key); without one
-    the url's own, else `DefaultAzureCredential`. `writer` names in each version who wrote it (default `user@host:pid`).
+    connection string. `credential`: an object of azure-identity or azure-core, or a str (SAS or account key); without
+    one the url's own, else `DefaultAzureCredential`. `writer` names in each version who wrote it, by default
+    `user@host:pid`.
 
     Opening sends nothing and makes nothing; `create_volume` makes the table, the container or the folder.
     Raises: InvalidError for a url, credential or setting that cannot work.

@@ -54,6 +54,16 @@ class Ticket:
         self.rows = {operation.row for operation in unit.operations}
         self.size = total_bytes(partition, unit.operations + unit.shared)
 
+    def succeed(self, written: Sequence[Written]) -> None:
+        """Tell who waits, if it still does."""
+        if not self.answer.done():
+            self.answer.set_result(written)
+
+    def fail(self, error: Exception) -> None:
+        """Tell who waits, if it still does."""
+        if not self.answer.done():
+            self.answer.set_exception(error)
+
 
 def pack(waiting: Iterable[Ticket]) -> list[Ticket]:
     """The tickets of the next transaction: in order, as many as fit."""
@@ -141,8 +151,7 @@ class Lane:
         operations = [operation for ticket in batch for operation in ticket.unit.operations]
         shared = {operation.row: operation for ticket in batch for operation in ticket.unit.shared}
         try:
-            async with asyncio.timeout(self._request_timeout_s):
-                written = await self._table.submit(self._partition, [*operations, *shared.values()])
+            written = await self._sent([*operations, *shared.values()])
         except RefusedError as exc:
             if exc.index is not None and exc.index >= len(operations):
                 _answer(batch, exc)  # what all of them share
@@ -150,9 +159,6 @@ class Lane:
                 self._take_apart(batch, exc, None if exc.index is None else _owner(batch, exc.index))
         except InvalidError as exc:
             self._take_apart(batch, exc, None)
-        except TimeoutError:
-            message = f"no answer within {self._request_timeout_s:g} s"
-            _answer(batch, OutcomeUnknownError(message, op="submit", kind="outcome-unknown.timeout"))
         except asyncio.CancelledError:
             for ticket in batch:
                 ticket.answer.cancel()
@@ -162,9 +168,15 @@ class Lane:
         else:
             answers = iter(written)
             for ticket in batch:
-                own = [next(answers) for _ in ticket.unit.operations]
-                if not ticket.answer.done():
-                    ticket.answer.set_result(own)
+                ticket.succeed([next(answers) for _ in ticket.unit.operations])
+
+    async def _sent(self, operations: Sequence[Operation]) -> Sequence[Written]:
+        try:
+            async with asyncio.timeout(self._request_timeout_s):
+                return await self._table.submit(self._partition, operations)
+        except TimeoutError as exc:
+            message = f"no answer within {self._request_timeout_s:g} s"
+            raise OutcomeUnknownError(message, op="submit", kind="outcome-unknown.timeout") from exc
 
     def _take_apart(self, batch: list[Ticket], error: CatalogError, blamed: Ticket | None) -> None:
         """Answer the one that was refused; where it is not known which one, try each alone."""
@@ -172,7 +184,7 @@ class Lane:
             blamed = batch[0]
         rest = [ticket for ticket in batch if ticket is not blamed]
         if blamed is not None:
-            _answer([blamed], error)
+            blamed.fail(error)
         else:
             for ticket in rest:
                 ticket.alone = True
@@ -220,8 +232,7 @@ def _owner(batch: list[Ticket], index: int) -> Ticket:
 
 def _answer(batch: Iterable[Ticket], error: Exception) -> None:
     for ticket in batch:
-        if not ticket.answer.done():
-            ticket.answer.set_exception(error)
+        ticket.fail(error)
 
 
 class Seat:

@@ -333,7 +333,8 @@ class Registry:
 
 def registry_values(registry: Registry) -> dict[str, Value]:
     """The catalog's own row as columns."""
-    return {"schema": SCHEMA} | ({} if registry.default is None else {"default_volume": registry.default})
+    values: dict[str, Value] = {"schema": SCHEMA}
+    return values if registry.default is None else values | {"default_volume": registry.default}
 
 
 def parse_registry(entity: Entity | None) -> Registry:
@@ -380,5 +381,3 @@ def _known(entity: Entity) -> Values:
 def _damaged(entity: Entity) -> IntegrityError:
     message = f"row {entity.row} of {entity.partition} lacks what every row of its kind has"
     return IntegrityError(message, op="parse", key=entity.row, kind="integrity.row")
-
-

@@ -10,8 +10,17 @@ from typing import Final, assert_never
 from storage import ContentStore, Headers, IfMatch
 
 from .commit import Committer, Seat, Unit
-from .entities import SCHEMA, FileVersion, IntentRow, VolumeInfo, file_values, intent_values
-from .entities import parse_file, parse_head, parse_intent
+from .entities import (
+    SCHEMA,
+    FileVersion,
+    IntentRow,
+    VolumeInfo,
+    file_values,
+    intent_values,
+    parse_file,
+    parse_head,
+    parse_intent,
+)
 from .errors import CatalogError, ConflictError, NotFoundError, OutcomeUnknownError
 from .filters import Comparison
 from .keys import gate_row, head_row, intent_row, partition, shard_of, version_row, versions

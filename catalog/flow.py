@@ -1,7 +1,7 @@
 """Bounded concurrency over an async iterator: many at a time, none lost, none left running."""
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -10,7 +10,7 @@ R = TypeVar("R")
 
 async def concurrently(
     source: AsyncIterable[T], work: Callable[[T], Awaitable[R]], *, limit: int
-) -> AsyncIterator[R]:
+) -> AsyncGenerator[R, None]:
     """The results of `work` on every item, in order of completion; up to `limit` under way or not yet taken.
 
     An error of the source or of `work` ends it all. Whoever stops early, or is cancelled, leaves no task behind.
@@ -33,16 +33,17 @@ async def concurrently(
     fed = False
     try:
         while running or not fed:
-            task = await finished.get()
-            if task is None:
+            done = await finished.get()
+            if done is None:
                 fed = True
                 await feeder
                 continue
-            running.discard(task)
+            running.discard(done)
             places.release()
-            yield task.result()
+            yield done.result()
     finally:
-        for task in (feeder, *running):
+        feeder.cancel()
+        for task in running:
             task.cancel()
         await asyncio.gather(feeder, *running, return_exceptions=True)
 

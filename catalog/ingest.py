@@ -42,6 +42,7 @@ COHORTS_MAX: Final = 16
 WALKED_AT_A_TIME: Final = 256
 COMPARED_AT_A_TIME: Final = 8
 
+
 @dataclass(frozen=True, slots=True)
 class IngestProgress:
     """How far an ingest has come."""
@@ -96,6 +97,7 @@ class Tally:
     failed: list[Failure] = field(default_factory=list)
 
     def tell(self) -> None:
+        """Say how far it has come."""
         if self.listener:
             self.listener(
                 IngestProgress(
@@ -104,10 +106,12 @@ class Tally:
             )
 
     def fail(self, failure: Failure) -> None:
+        """Count a file that did not get in."""
         self.failed.append(failure)
         self.tell()
 
     def report(self) -> IngestReport:
+        """The end of it."""
         failed = tuple(sorted(self.failed, key=lambda failure: failure.path))
         return IngestReport(self.written, self.unchanged, self.bytes_written, failed)
 
@@ -115,7 +119,7 @@ class Tally:
 class Ingest:
     """One run over one tree."""
 
-    def __init__(  # noqa: D107
+    def __init__(
         self,
         volume: VolumeInfo,
         *,
@@ -139,7 +143,9 @@ class Ingest:
     async def run(self, root: Path, prefix: str, exclude: Sequence[str]) -> IngestReport:
         """Bring the tree in. Raises: NotFoundError (no such tree, no such catalog), UnavailableError (no listing)."""
         if not await in_thread(self._threads, root.exists):
-            raise NotFoundError(f"there is no file or folder {root}", op="ingest", key=str(root), kind="not-found.source")
+            raise NotFoundError(
+                f"there is no file or folder {root}", op="ingest", key=str(root), kind="not-found.source"
+            )
         files = self._joined(walk(root, prefix, exclude), prefix)
         async with _Packer(self._volume, self._writer.committer, self._write) as packer:
             async for pending in concurrently(files, self._compare, limit=COMPARED_AT_A_TIME):
@@ -147,7 +153,9 @@ class Ingest:
                     await packer.add(pending)
         return self._tally.report()
 
-    async def _joined(self, found: Iterator[LocalFile | Failure], prefix: str) -> AsyncIterator[tuple[LocalFile, Known]]:
+    async def _joined(
+        self, found: Iterator[LocalFile | Failure], prefix: str
+    ) -> AsyncIterator[tuple[LocalFile, Known]]:
         """The files of the tree, each with what the catalog has at its path."""
         rows = self._lister.shards(self._volume, heads(prefix))
         listed = (parse_head(self._volume.name, row) async for row in rows)
@@ -223,7 +231,9 @@ class Ingest:
 class _Packer:
     """Gathers what is to be written by shard, and lets it go in cohorts that fill transactions."""
 
-    def __init__(self, volume: VolumeInfo, committer: Committer, write: Callable[[Pending, Seat], Awaitable[None]]) -> None:
+    def __init__(
+        self, volume: VolumeInfo, committer: Committer, write: Callable[[Pending, Seat], Awaitable[None]]
+    ) -> None:
         self._volume = volume
         self._committer = committer
         self._write = write
@@ -257,7 +267,7 @@ class _Packer:
         self._cohorts.create_task(self._run(shard, cohort))
 
     async def _run(self, shard: str, cohort: list[Pending]) -> None:
-        """All of them begin at once, so that their intents are one transaction; and each commit waits for a full one."""
+        """All of them begin at once, so that their intents are one transaction; each commit waits for a full one."""
         lane = self._committer.lane(shard)
         try:
             async with asyncio.TaskGroup() as writes:

@@ -60,7 +60,7 @@ def decode(encoded: str) -> str:
     """The path that `encode` was given. Raises: InvalidError for what `encode` never emits."""
     path = _ENCODED.sub(_decode_units, encoded)
     if encode(path) != encoded:
-        raise InvalidError(f"{ascii(encoded)} is no encoded path", op="decode")
+        raise InvalidError(f"{encoded!a} is no encoded path", op="decode")
     return path
 
 
@@ -80,7 +80,7 @@ def _decode_units(found: re.Match[str]) -> str:
 def check_key_length(path: str) -> None:
     """Refuse a path that would not fit into a row key. Raises: TooLargeError."""
     if len(path) > ENCODED_UNITS_MAX // 2 and len(encode(path)) > ENCODED_UNITS_MAX:
-        message = f"path {ascii(path[:60])}… is longer than {ENCODED_UNITS_MAX} units after encoding"
+        message = f"path {path[:60]!a}… is longer than {ENCODED_UNITS_MAX} units after encoding"
         raise TooLargeError(message, op="path", key=path)
 
 
@@ -102,7 +102,12 @@ def partition(epoch: str, shard: int) -> str:
 
 def check_shards(shards: int) -> int:
     """A power of two, up to SHARDS_MAX. Raises: InvalidError."""
-    if isinstance(shards, bool) or not isinstance(shards, int) or not 1 <= shards <= SHARDS_MAX or shards & (shards - 1):
+    if (
+        isinstance(shards, bool)
+        or not isinstance(shards, int)
+        or not 1 <= shards <= SHARDS_MAX
+        or shards & (shards - 1)
+    ):
         raise InvalidError(f"shards is a power of two from 1 to {SHARDS_MAX}, not {shards!r}", op="create_volume")
     return shards
 

@@ -1,12 +1,12 @@
 """Rows of many shards, read at the same time and merged in order of path.
 
 A page that fails is read again from behind the last row that was seen, so a fault in the middle of a listing is
-invisible. A listing is not a snapshot across shards (N1); within it every path that was there all the time appears once.
+invisible. A listing is not a snapshot across shards (N1); every path that was there all the time appears in it, once.
 """
 
 import asyncio
 import heapq
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
 from .entities import VolumeInfo
 from .errors import UnavailableError
@@ -35,7 +35,7 @@ class Lister:
         *,
         where: Condition | None = None,
         select: Sequence[str] | None = None,
-    ) -> AsyncIterator[Sequence[Entity]]:
+    ) -> AsyncGenerator[Sequence[Entity], None]:
         """The pages of one partition. The time limit begins anew with each page.
 
         Raises: UnavailableError, NotFoundError (no table), AccessDeniedError.
@@ -67,7 +67,7 @@ class Lister:
         *,
         where: Condition | None = None,
         select: Sequence[str] | None = None,
-    ) -> AsyncIterator[Entity]:
+    ) -> AsyncGenerator[Entity, None]:
         """A range of rows of all shards of a volume, in order of row key."""
         keys = [partition(volume.epoch, shard) for shard in range(volume.shards)]
         cursors = [_Cursor(self.pages(key, rows, where=where, select=select)) for key in keys]

@@ -7,8 +7,8 @@
     azure://ACCOUNT[/CONTAINER][?table=NAME][&suffix=SUFFIX]    a storage account
     AccountName=…;AccountKey=…;…                                a connection string
 
-Secrets are taken out of what they came in, and stand in fields that no repr shows. Plain http goes to this machine only;
-other hosts must be Azure's, or be allowed by name.
+Secrets are taken out of what they came in, and stand in fields that no repr shows. Plain http goes to this machine
+only; other hosts must be Azure's, or be allowed by name.
 """
 
 import re
@@ -24,12 +24,15 @@ SUFFIXES: Final = ("core.windows.net", "core.chinacloudapi.cn", "core.usgovcloud
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 AZURITE_ACCOUNT: Final = "devstoreaccount1"
 # Published with Azurite, the same for everyone: https://learn.microsoft.com/azure/storage/common/storage-use-azurite
-AZURITE_KEY: Final = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="  # gitleaks:allow
+AZURITE_KEY: Final = (
+    "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="  # gitleaks:allow
+)
 
 _ACCOUNT = re.compile(r"[a-z0-9]{3,24}")
 _FORMS: Final = "local:DIR, memory:, azurite:, azure://ACCOUNT/CONTAINER or a connection string"
-_SAS_KEYS: Final = frozenset(
-    "sv ss srt sr sp se st spr sip sig si tn spk srk epk erk skoid sktid skt ske sks skv saoid suoid scid sdd ses".split()
+_SAS_KEYS: Final = frozenset(  # of account, service and user delegation SAS
+    {"sv", "ss", "srt", "sr", "sp", "se", "st", "spr", "sip", "sig", "si", "tn", "spk", "srk", "epk", "erk"}
+    | {"skoid", "sktid", "skt", "ske", "sks", "skv", "saoid", "suoid", "scid", "sdd", "ses"}
 )
 
 

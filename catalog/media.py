@@ -21,6 +21,11 @@ def content_type_of(path: str) -> str:
 
 def check_content_type(content_type: str) -> str:
     """Raises: InvalidError for what no header can say."""
-    if not isinstance(content_type, str) or not content_type.isascii() or not content_type.isprintable() or not content_type:
+    if (
+        not isinstance(content_type, str)
+        or not content_type.isascii()
+        or not content_type.isprintable()
+        or not content_type
+    ):
         raise InvalidError(f"a content type is printable ASCII, not {content_type!r}", op="put")
     return content_type

@@ -17,7 +17,7 @@ _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _SURROGATES = re.compile(r"[\ud800-\udfff]")
 _NONCHARACTERS = re.compile("[\ufffe\uffff]")  # a listing of blobs is XML, which cannot say them
 _BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
-_DRIVE = re.compile(r"[A-Za-z]:")
+_DRIVE = re.compile(r"[A-Za-z]:(?:/|$)")
 _PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.\-]{0,99}(?<!\.)(?:/[A-Za-z0-9_-][A-Za-z0-9_.\-]{0,99}(?<!\.))*")
 
 

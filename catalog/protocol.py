@@ -324,7 +324,7 @@ def _to(op: Op, phase: Phase) -> Next:
     return replace(op, phase=phase), _request(op, phase)
 
 
-def _request(op: Op, phase: Phase) -> Request:  # noqa: PLR0911 — one line per phase
+def _request(op: Op, phase: Phase) -> Request:  # noqa: C901, PLR0911 — one line per phase
     match phase:
         case Phase.HEAD | Phase.REBASE:
             return ReadHead()
@@ -458,16 +458,19 @@ def _with(op: Op, row: IntentRow) -> Op:
 
 def _on_rebase(op: Op, answer: Answer) -> Next:
     match answer:
+        case Found(Head(file=file)) if file.etag == op.id:
+            return op, Committed(file)
         case Found(Head() as head):
-            pass
+            return _rebased(op, head)
         case Absent():
-            head = None
+            return _rebased(op, None)
         case Failed(error):
             return _gave_up(op, error)
-        case _:
-            raise _unexpected(op, answer)
-    if head and head.file.etag == op.id:
-        return op, Committed(head.file)
+    raise _unexpected(op, answer)
+
+
+def _rebased(op: Op, head: Head | None) -> Next:
+    """The same commit on the head as it is now; its row may have moved (S9), and its version, if the mode allows."""
     if _version(head) != _version(op.base) and (error := conflict(op.change, head)):
         return _abort(op, error)
     return _to(replace(op, base=head), Phase.COMMIT)

@@ -4,7 +4,7 @@ A whole content is verified: at its end its digest is the catalog's, or an error
 (S4). A range is pinned to the blob that the catalog means, and not verified; `Reader.verified` says which.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from concurrent.futures import Executor
 from contextlib import aclosing, asynccontextmanager
 from types import TracebackType
@@ -91,7 +91,7 @@ class Readers:
         async with aclosing(self._stream(file, span)) as stream, aclosing(self._verified(file, stream)) as verified:
             yield Reader(file, verified if whole else stream, whole=whole)
 
-    async def _verified(self, file: FileVersion, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async def _verified(self, file: FileVersion, chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
         """The chunks, each given out when the next one is there: so the last one is given out verified."""
         digester = Digester()
         held: bytes | None = None
@@ -105,11 +105,13 @@ class Readers:
             held = chunk
         found = digester.digests()
         if found.digest != file.digest or found.size != file.size:
-            raise _damaged(file, f"it has {found.size:,} bytes, {found.digest}; written were {file.size:,}, {file.digest}")
+            raise _damaged(
+                file, f"it has {found.size:,} bytes, {found.digest}; written were {file.size:,}, {file.digest}"
+            )
         if held is not None:
             yield held
 
-    async def _stream(self, file: FileVersion, span: Span) -> AsyncIterator[bytes]:
+    async def _stream(self, file: FileVersion, span: Span) -> AsyncGenerator[bytes, None]:
         """The bytes of a span, over as many connections as it takes, all of one blob's one etag."""
         start, etag, failures = span.start, "", 0
         end = file.size if span.length is None else min(file.size, span.start + span.length)
@@ -148,7 +150,7 @@ class _entered:  # noqa: N801 — reads as what it does
         self._deadline = deadline
 
     async def __aenter__(self) -> Opened:
-        return await self._deadline.read(self._context.__aenter__)  # type: ignore[attr-defined, no-any-return]
+        return await self._deadline.read(self._context.__aenter__)  # type: ignore[attr-defined]
 
     async def __aexit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None

@@ -74,7 +74,7 @@ class Recovery:
     async def run(self, volume: VolumeInfo, *, patience_s: float | None) -> list[Recovered]:
         """Settle all intents that are older than `patience_s`, or than the patience each asks for.
 
-        Raises: UnavailableError, AccessDeniedError where the rows cannot be read; the trouble of a single op is its item's.
+        Raises: UnavailableError, AccessDeniedError where the rows cannot be read; an op's own trouble is in its item.
         """
         return [
             item async for item in concurrently(
@@ -103,7 +103,9 @@ class Recovery:
         entity = await deadline.retried(lambda: self._lister.table.get(key, gate))
         return entity.timestamp if entity else 0
 
-    async def _settle(self, volume: VolumeInfo, row: IntentRow, age_us: int, patience_s: float | None) -> Recovered:
+    async def _settle(  # noqa: PLR0911 — one line per end
+        self, volume: VolumeInfo, row: IntentRow, age_us: int, patience_s: float | None
+    ) -> Recovered:
         intent = row.intent
 
         def item(action: Action, error: CatalogError | None = None) -> Recovered:

@@ -43,6 +43,11 @@ def check_timeout(timeout_s: float | None) -> float | None:
     """Raises: InvalidError for a time-out that is no positive, finite number of seconds."""
     if timeout_s is None:
         return None
-    if isinstance(timeout_s, bool) or not isinstance(timeout_s, int | float) or not isfinite(timeout_s) or timeout_s <= 0:
+    if (
+        isinstance(timeout_s, bool)
+        or not isinstance(timeout_s, int | float)
+        or not isfinite(timeout_s)
+        or timeout_s <= 0
+    ):
         raise InvalidError(f"timeout_s is a positive, finite number of seconds, not {timeout_s!r}", op="settings")
     return timeout_s

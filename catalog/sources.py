@@ -87,7 +87,7 @@ async def _file_chunks(path: Path, size: int, threads: Executor) -> AsyncIterato
 
 
 def file_chunks(path: Path, size: int = 1 << 20) -> Iterator[bytes]:
-    """A whole file, in chunks. Blocks. Raises: NotFoundError, InvalidError (no file, not readable, changed meanwhile)."""
+    """A whole file, in chunks. Blocks. Raises: NotFoundError, InvalidError (not readable, changed meanwhile)."""
     with _opened(path) as file:
         before, seen = os.fstat(file.fileno()), 0
         while chunk := _read(path, file, size):

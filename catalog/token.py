@@ -33,14 +33,14 @@ class Token:
         """The token that a string holds. Raises: InvalidError."""
         try:
             if not text.startswith(_PREFIX):
-                raise ValueError(text)  # noqa: TRY301
+                raise ValueError(text)
             encoded = text.removeprefix(_PREFIX)
             fields = json.loads(base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)))
             token = Token(**fields)
             if not isinstance(token.floor, int) or not all(
                 isinstance(field, str) for field in (token.volume, token.epoch, token.path, token.op)
             ):
-                raise TypeError(text)  # noqa: TRY301
+                raise TypeError(text)
         except (ValueError, TypeError, AttributeError, binascii.Error) as exc:
             message = "this is no token: pass the `token` of an OutcomeUnknownError, whole"
             raise InvalidError(message, op="resolve", kind="invalid.token") from exc

@@ -2,7 +2,7 @@
 
 Small content is read and hashed as a whole, and is one conditional put. Larger content is staged in blocks *before*
 the intent of its op is written, under the op's own blob name; nobody can see a staged block, and the put that makes a
-blob of them is as small and as atomic as the other. So an intent lives for a few requests, however long an upload takes.
+blob of them is as small and as atomic as the other. So an intent lives for a few requests, however long uploads take.
 
 A `Payload` is content that is ready to be put for one op. Memory is a budget of bytes that all uploads share; a payload
 holds its part of it until its op is over, because an op that was aborted by others starts over with the same content.
@@ -89,7 +89,7 @@ class Payload(Protocol):
         """Whether it was staged for one op, and is of no use to another."""
 
     async def put(self, blob: str, headers: Headers, deadline: Deadline) -> str:
-        """Make the blob of it, If-None-Match: *, in one request; return its etag. Raises what `ContentStore.put` does."""
+        """Make the blob of it, If-None-Match: *, in one request; return its etag. Raises as `ContentStore.put`."""
 
 
 def facts_of(digests: Digests) -> Facts:
@@ -172,10 +172,9 @@ class Uploads:
 
         Raises: InvalidError (not readable as bytes, or changed while it was read), TooLargeError, UnavailableError.
         """
-        if isinstance(content, bytes):  # the caller holds it anyway
-            if len(content) <= self._settings.one_shot_bytes:
-                yield Ready(self, content, facts_of(await self._digests(content)))
-                return
+        if isinstance(content, bytes) and len(content) <= self._settings.one_shot_bytes:  # the caller holds it anyway
+            yield Ready(self, content, facts_of(await self._digests(content)))
+            return
         size = _known_size(content)
         if size is not None and size <= self._settings.one_shot_bytes and isinstance(content, os.PathLike):
             async with self.budget.hold(size):
@@ -226,7 +225,7 @@ class Uploads:
                 async for part in parts:
                     if len(ids) == BLOCKS_MAX:
                         message = f"content is longer than {BLOCKS_MAX:,} blocks: raise Settings.block_bytes"
-                        raise TooLargeError(message, op="put", key=blob)  # noqa: TRY301
+                        raise TooLargeError(message, op="put", key=blob)
                     await in_thread(self.threads, digester.update, part)
                     ids.append(f"{len(ids):06d}")
                     await window.acquire()
@@ -273,4 +272,3 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """The first error of a group: the others are what it brought down."""
     first = group.exceptions[0]
     return _first(first) if isinstance(first, BaseExceptionGroup) else first
-

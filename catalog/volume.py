@@ -108,12 +108,12 @@ class Volume:
         `content` is bytes, a path, a binary file object, or something that yields bytes, of any size; a `str` is never
         a file's name. Content and metadata that are there already make no new version (`Overwrite(force=True)` does);
         the version that is there is returned. `metadata` replaces what the file had. Without a `content_type` the
-        path's extension tells it. `timeout_s` limits the time spent on the services; reading your content does not count.
+        path's extension tells it. `timeout_s` limits the time spent on the services; reading content does not count.
 
         Raises: ConflictError (the mode's condition does not hold: says expected and found), InvalidError and
         TooLargeError (nothing was sent), AccessDeniedError, UnavailableError: not applied, and never will be.
-        OutcomeUnknownError: may or may not be applied; `Catalog.resolve(error.token)` settles it. Cancelled, a put is in
-        the same state, without a token: look at the path, or let `recover` settle it.
+        OutcomeUnknownError: may or may not be applied; `Catalog.resolve(error.token)` settles it. Cancelled, a put is
+        in the same state, without a token: look at the path, or let `recover` settle it.
         """
         change = self._put(path, mode, metadata, content_type, modified)
         check_timeout(timeout_s)
@@ -145,7 +145,7 @@ class Volume:
             async for outcome in outcomes:
                 yield outcome
 
-    async def ingest(  # noqa: D417
+    async def ingest(
         self,
         source: PathLike[str] | str,
         *,
@@ -298,9 +298,7 @@ class Volume:
         if not found:
             raise NotFoundError(f"there never was a file {path!r} in volume {self.name!r}", op="history", key=path)
 
-    async def verify(
-        self, prefix: str = "", *, progress: Callable[[int, int], None] | None = None
-    ) -> VerifyReport:
+    async def verify(self, prefix: str = "", *, progress: Callable[[int, int], None] | None = None) -> VerifyReport:
         """Read the content of every version under a prefix, and compare it with what was written.
 
         `progress` hears of versions checked and bytes read. Damage is in the report, not raised.
@@ -331,7 +329,6 @@ class Volume:
             content_type=content_type_of(path) if content_type is None else check_content_type(content_type),
             modified=None if modified is None else microseconds(modified),
         )
-
 
 
 def _check_version(version: int) -> int:

@@ -1,5 +1,6 @@
-"""The files of a local tree, in the order in which a catalog lists their paths, so that the two can be compared
-side by side without holding either.
+"""The files of a local tree, in the order in which a catalog lists their paths.
+
+So the two can be compared side by side, without holding either.
 
 Links to files are read as files; links to folders are not followed. What cannot become a file of the catalog (no
 permission, no regular file, a name that is no text, two names that are one path) is a `Failure`, not an error.
@@ -75,7 +76,7 @@ class _Walk:
         """Two names on disk may be one path in NFC; they are neighbours here."""
         if isinstance(found, LocalFile):
             if found.path == self._last:
-                message = f"another file here has the same path, {ascii(found.path)}, once both are in NFC"
+                message = f"another file here has the same path, {found.path!a}, once both are in NFC"
                 return Failure(found.path, str(found.source), InvalidError(message, op="ingest", key=found.path))
             self._last = found.path
         return found

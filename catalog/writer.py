@@ -53,7 +53,7 @@ _EXTENSION = re.compile(r"\.[A-Za-z0-9]{1,16}")
 class Writer:
     """Writes changes to the volumes of one catalog."""
 
-    def __init__(  # noqa: D107
+    def __init__(
         self,
         *,
         table: Table,

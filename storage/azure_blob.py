@@ -11,7 +11,8 @@ the last without asking again. Only a span that turns out to be empty costs a se
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Final
+from io import BytesIO
+from typing import Any, Final, Self
 from urllib.parse import quote
 
 from azure.core.exceptions import HttpResponseError
@@ -39,6 +40,7 @@ from .errors import ConflictError, InvalidError, UnavailableError
 from .names import check_container
 from .requests import check_delete, check_list, check_open, check_put, check_stage, check_stat
 
+WHOLE_BYTES_MAX: Final = 1 << 20
 _SUCCESS: Final = range(200, 300)
 _NO_SUCH_RANGE: Final = 416
 
@@ -198,13 +200,21 @@ class AzureBlobContent:
         """Send one request through the SDK's pipeline. Raises: HttpResponseError for an answer that is a refusal."""
         sent = {"x-ms-version": self._client.api_version, **headers}
         if body:
-            sent["Content-Type"] = "application/octet-stream"
-        request = HttpRequest(method, url, headers=sent, content=body or None)
+            sent |= {"Content-Type": "application/octet-stream", "Content-Length": f"{len(body)}"}
+        content = _Pieces(body) if len(body) > WHOLE_BYTES_MAX else body or None
+        request = HttpRequest(method, url, headers=sent, content=content)
         answer: AsyncHttpResponse = await self._client._client._send_request(request, stream=stream)  # noqa: SLF001
         if answer.status_code in _SUCCESS:
             return answer
         await answer.close()
         raise HttpResponseError(response=answer)
+
+
+class _Pieces(BytesIO):
+    """A long body, sent piece by piece: aiohttp would send bytes at one go, and block the loop for as long."""
+
+    def __deepcopy__(self, _memo: object) -> Self:
+        return self  # the pipeline copies each request; it shall not copy the content
 
 
 def _by_name(blobs: list[Blob]) -> list[Blob]:

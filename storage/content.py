@@ -12,8 +12,12 @@ What every store guarantees, and `tests/contracts` proves for each:
 - A failure is definite unless it says otherwise: `ConflictError`, `NotFoundError`, `InvalidError`, `AccessDeniedError`
   and `UnavailableError` from a write mean that this request was not applied. `OutcomeUnknownError` means that it may
   have been, or may still be.
+- A put of `Blocks` that succeeds drops all blocks that were staged for the name; one that fails drops none.
+- Input outside the rules (`requests`, `names`, `metadata`) is refused with InvalidError before anything is asked; and
+  everything after `close`, with InvalidError of kind "invalid.closed".
 
-Not guaranteed: that a listing is a snapshot; that staged blocks outlive a week or a killed process.
+Not guaranteed: that a listing is a snapshot; that staged blocks outlive a week or a killed process, or a put of bytes
+of the same name; which of `NotFoundError` and `ConflictError` a read or a delete `IfMatch` raises where no blob is.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -128,7 +132,8 @@ class ContentStore(Protocol):
         """Read a blob, or a span of it, as a stream; pinned to one etag from the first byte to the last.
 
         Raises: NotFoundError, ConflictError (another etag than `when` asks for, or the blob changed under the read),
-        AccessDeniedError, UnavailableError (also in the middle of the stream).
+        AccessDeniedError, UnavailableError (also in the middle of the stream), IntegrityError (the bytes are missing or
+        cut, where a store can tell).
         """
 
     async def stat(self, name: str) -> Blob:

@@ -13,13 +13,15 @@ With `sync="normal"` a loss of power may cost the last writes, since the system 
 stays consistent, and digests tell what is missing. With `sync="full"` file, folder and index are flushed before the
 answer.
 
-All work is done in the store's own threads, which end with `close`. A put whose caller was cancelled ends by itself,
-the one way or the other.
+All work is done in the store's own threads, which end with `close`. Short work is done by one thread for writing and
+one for reading: more of them would pass the interpreter's lock around for longer than they work, and apart, no reader
+waits for a writer. Long content and flushes have threads of their own. A put whose caller was cancelled ends by
+itself, the one way or the other.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, Literal, ParamSpec, TypeVar
@@ -32,6 +34,7 @@ from .local_reading import Reading
 from .requests import check_delete, check_list, check_open, check_put, check_stage, check_stat
 
 THREADS: Final = 4
+SHORT_BYTES: Final = 1 << 16
 PAGE_ROWS: Final = 500
 
 _P = ParamSpec("_P")
@@ -51,7 +54,9 @@ class LocalContent:
     ) -> None:
         self._directory = directory
         self._disk = Disk(directory, full=sync == "full", busy_timeout_s=busy_timeout_s)
-        self._threads = ThreadPoolExecutor(threads, "local-content")
+        self._long = ThreadPoolExecutor(threads, "local-content-long")
+        self._reader = ThreadPoolExecutor(1, "local-content-reader")
+        self._writer = self._long if sync == "full" else ThreadPoolExecutor(1, "local-content-writer")
         self._running: set[Future[Any]] = set()
         self._closed = False
 
@@ -63,18 +68,19 @@ class LocalContent:
         return Capabilities()
 
     async def create(self) -> None:
-        await self._done("create", str(self._directory), self._disk.create)
+        await self._done(self._writer, "create", str(self._directory), self._disk.create)
 
     async def stage(self, name: str, block: str, data: bytes) -> None:
         check_stage(name, block, data)
         assembly, extent = self._disk.staged.promise(name, block, len(data))
-        await self._done("stage", name, self._disk.stage, assembly, block, extent, data)
+        await self._done(self._long, "stage", name, self._disk.stage, assembly, block, extent, data)
 
     async def put(self, name: str, content: bytes | Blocks, *, when: Precondition, headers: Headers) -> str:
         check_put(name, content, when, headers)
         if isinstance(content, Blocks):
-            return await self._done("put", name, self._disk.put_blocks, name, content, when, headers)
-        return await self._done("put", name, self._disk.put_bytes, name, content, when, headers)
+            return await self._done(self._long, "put", name, self._disk.put_blocks, name, content, when, headers)
+        threads = self._writer if len(content) <= SHORT_BYTES else self._long
+        return await self._done(threads, "put", name, self._disk.put_bytes, name, content, when, headers)
 
     @asynccontextmanager
     async def open(self, name: str, *, span: Span = WHOLE, when: Precondition = Always()) -> AsyncIterator[Opened]:
@@ -87,16 +93,16 @@ class LocalContent:
 
     async def stat(self, name: str) -> Blob:
         check_stat(name)
-        return await self._done("stat", name, self._disk.stat, name)
+        return await self._done(self._reader, "stat", name, self._disk.stat, name)
 
     async def delete(self, name: str, *, when: Precondition) -> None:
         check_delete(name, when)
-        await self._done("delete", name, self._disk.delete, name, when)
+        await self._done(self._writer, "delete", name, self._disk.delete, name, when)
 
     async def list(self, prefix: str = "") -> AsyncIterator[Blob]:
         check_list(prefix)
         after = ""
-        while page := await self._done("list", prefix, self._disk.index.page, prefix, after, PAGE_ROWS):
+        while page := await self._done(self._reader, "list", prefix, self._disk.index.page, prefix, after, PAGE_ROWS):
             for blob in page:
                 yield blob
             after = page[-1].name
@@ -104,18 +110,19 @@ class LocalContent:
     async def file_of(self, name: str) -> Path:
         """Where a blob's bytes are at the moment, for a person or a tool to look at. Raises: NotFoundError."""
         check_stat(name)
-        return await self._done("stat", name, self._disk.file_of, name)
+        return await self._done(self._reader, "stat", name, self._disk.file_of, name)
 
     async def close(self) -> None:
         if self._closed:
             return
         self._closed = True
         await asyncio.gather(*map(asyncio.wrap_future, list(self._running)), return_exceptions=True)
-        await asyncio.wrap_future(self._threads.submit(self._disk.close))
-        self._threads.shutdown()
+        await asyncio.wrap_future(self._long.submit(self._disk.close))
+        for threads in (self._writer, self._reader, self._long):
+            threads.shutdown()
 
     async def _opened(self, name: str, span: Span, when: Precondition) -> Reading:
-        work = self._begun("open", name, self._disk.open, name, span, when)
+        work = self._begun(self._reader, "open", name, self._disk.open, name, span, when)
         try:
             return await asyncio.wrap_future(work)
         except asyncio.CancelledError:
@@ -127,14 +134,17 @@ class LocalContent:
             if reading.ready:
                 yield reading.ready
             return
-        while chunk := await self._done("open", reading.blob.name, reading.next):
+        while chunk := await self._done(self._long, "open", reading.blob.name, reading.next):
             yield chunk
 
-    async def _done(self, op: str, key: str, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-        return await asyncio.wrap_future(self._begun(op, key, work, *args, **kwargs))
+    async def _done(
+        self, threads: Executor, op: str, key: str, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs
+    ) -> _T:
+        return await asyncio.wrap_future(self._begun(threads, op, key, work, *args, **kwargs))
 
-    def _begun(self, op: str, key: str, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
-        """Give work to the threads."""
+    def _begun(
+        self, threads: Executor, op: str, key: str, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs
+    ) -> Future[_T]:
         if self._closed:
             raise InvalidError(f"{op} {key}: the store is closed", op=op, key=key, kind="invalid.closed")
 
@@ -142,7 +152,7 @@ class LocalContent:
             with explaining(op, key):
                 return work(*args, **kwargs)
 
-        future = self._threads.submit(explained)
+        future = threads.submit(explained)
         self._running.add(future)
         future.add_done_callback(self._running.discard)
         return future

@@ -1,0 +1,85 @@
+"""What goes wrong: one line that says it, one that says what to do next, and the exit code that it makes."""
+
+import traceback
+from typing import TYPE_CHECKING, Final
+
+from .hints import hint_of
+from .output import Output
+from .records import error_record, system_message
+
+if TYPE_CHECKING:
+    import typer
+
+OK: Final = 0
+FINDINGS: Final = 1
+USAGE: Final = 2
+BUG: Final = 70  # EX_SOFTWARE
+INTERRUPTED: Final = 130  # what a shell makes of SIGINT
+
+ACCESS_DENIED: Final = 5
+UNAVAILABLE: Final = 6
+_CODES: Final = {  # by class of the tree, which is what a handler does about it
+    "InvalidError": USAGE,
+    "NotFoundError": 3,
+    "ConflictError": 4,
+    "AccessDeniedError": ACCESS_DENIED,
+    "UnavailableError": UNAVAILABLE,
+    "OutcomeUnknownError": 7,
+    "IntegrityError": 8,
+}
+
+EPILOG: Final = """[bold]Exit codes[/bold]  0 done · 1 done, with findings or failed files · 2 wrong usage or input ·
+3 not found · 4 conflict · 5 access denied · 6 unavailable · 7 outcome unknown · 8 damaged content · 130 interrupted"""
+
+
+class UsageError(Exception):
+    """The command line asks for what cannot be. `hint` says what to do instead."""
+
+    kind = "usage"
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+def report(exc: BaseException, output: Output, *, debug: bool) -> int:
+    """Tell of an error, and return its exit code."""
+    from ..errors import CatalogError
+
+    found = _first(exc, (CatalogError, UsageError))
+    if debug:
+        output.raw_error("".join(traceback.format_exception(exc)))
+    match found:
+        case UsageError():
+            output.fault(str(found), found.hint, record=error_record(found))
+            return USAGE
+        case CatalogError():
+            output.fault(str(found), hint_of(found), record=error_record(found))
+            return _code(found)
+        case OSError():
+            output.fault(system_message(found), "", record=error_record(found))
+            return ACCESS_DENIED if isinstance(found, PermissionError) else UNAVAILABLE
+    text = f"this is a bug in blobcat: {type(found).__name__}: {found}"
+    output.fault(text, "the same command with --debug shows where", record=error_record(found))
+    return BUG
+
+
+def usage_report(exc: "typer.TyperException", output: Output) -> int:
+    """Tell of a command line that cannot be read, and return the exit code."""
+    context = getattr(exc, "ctx", None)
+    message = exc.format_message().rstrip(".") or "a command is missing"
+    record = {"kind": "usage", "message": message, "op": "", "key": ""}
+    output.fault(message, f"{context.command_path if context else 'blobcat'} --help", record=record)
+    return USAGE
+
+
+def _code(error: Exception) -> int:
+    return next((_CODES[kind.__name__] for kind in type(error).__mro__ if kind.__name__ in _CODES), FINDINGS)
+
+
+def _first(exc: BaseException, wanted: tuple[type[BaseException], ...]) -> BaseException:
+    """Out of a group of tasks' errors, the first that is one of ours."""
+    if isinstance(exc, BaseExceptionGroup):
+        leaves = [_first(part, wanted) for part in exc.exceptions]
+        return next((leaf for leaf in leaves if isinstance(leaf, wanted)), leaves[0])
+    return exc

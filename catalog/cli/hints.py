@@ -1,0 +1,78 @@
+"""What to do next about an error: one short line, chosen by the error's kind."""
+
+import shlex
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from ..errors import CatalogError
+
+
+def hint_of(error: "CatalogError") -> str:
+    """The line for an error; "" where its message says all there is to say."""
+    kind = error.kind
+    while kind:
+        if found := _HINTS.get(kind):
+            return found if isinstance(found, str) else found(error)
+        kind = kind.rpartition(".")[0]
+    return ""
+
+
+def _about(error: "CatalogError") -> str:
+    return shlex.quote(error.key) if error.key.isprintable() else "PATH"
+
+
+def _folder(error: "CatalogError") -> str:
+    if error.op not in ("stat", "history", "delete"):
+        return ""
+    folder = error.key.rpartition("/")[0]
+    listing = f"blobcat ls {shlex.quote(folder + '/')}" if folder and folder.isprintable() else "blobcat ls"
+    return f"{listing} shows what is there"
+
+
+def _conflict(error: "CatalogError") -> str:
+    found = str(getattr(error, "found", ""))
+    if found.startswith("version ") and error.kind != "conflict.etag":
+        return f"look at it with blobcat stat {_about(error)}; if that is to be replaced, --if-{found.replace(' ', ' ')}"
+    return f"look at it with blobcat stat {_about(error)}, then decide again"
+
+
+def _unreachable(error: "CatalogError") -> str:
+    if "127.0.0.1" in str(error) or "localhost" in str(error) or "[::1]" in str(error):
+        return "start it with ./scripts/azurite, in another terminal"
+    return "check the account's name, the network and the proxy; the same command again is safe"
+
+
+_NO_CATALOG: Final = "there is no catalog here yet: make one with blobcat init"
+_ROLES: Final = (
+    "the identity needs the roles Storage Blob Data Contributor and Storage Table Data Contributor; "
+    "a key or SAS goes into BLOBCAT_CREDENTIAL"
+)
+_LATER: Final = "nothing was applied; the same command again is safe"
+
+_HINTS: Final[dict[str, str | Callable[["CatalogError"], str]]] = {
+    "access-denied": _ROLES,
+    "access-denied.credential": "put the right account key or SAS into BLOBCAT_CREDENTIAL, or sign in: az login",
+    "access-denied.read-only": "choose a folder on a disk that can be written",
+    "conflict": "someone else was faster: look again, then decide again",
+    "conflict.etag": _conflict,
+    "conflict.exists": _conflict,
+    "conflict.root": "choose another --root",
+    "conflict.version": _conflict,
+    "disk-full": "make room, then run the same command again: nothing half-done is visible",
+    "integrity": lambda error: f"other versions may be whole: blobcat history {_about(error)}; check all: blobcat verify",
+    "integrity.row": "",
+    "invalid.newer-schema": "upgrade blobcat",
+    "invalid.source": "",
+    "invalid.token": "blobcat resolve TOKEN, with the whole token that the error showed",
+    "invalid.url": "",
+    "not-found": _folder,
+    "not-found.container": _NO_CATALOG,
+    "not-found.deleted": lambda error: f"blobcat history {_about(error)}, then blobcat get --version N {_about(error)}",
+    "not-found.source": "",
+    "not-found.table": _NO_CATALOG,
+    "not-found.volume": "blobcat volumes shows those that are there",
+    "outcome-unknown": lambda error: f"blobcat resolve {getattr(error, 'token', '') or 'TOKEN'}",
+    "unavailable": _LATER,
+    "unavailable.connect": _unreachable,
+}

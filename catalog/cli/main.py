@@ -1,0 +1,84 @@
+"""Where `blobcat` starts: the commands put together, and every way out of them."""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Final
+
+import typer
+
+from .commands import get, history, ingest, init, ls, put, query, recover, resolve, rm, stat, verify, volumes
+from .errors import EPILOG, INTERRUPTED, OK, usage_report
+from .options import with_common_options
+from .output import Output
+from .session import command
+
+PANELS: Final = {  # a new command is a module in `commands`, and its place here
+    "The catalog": {"init": init.init, "volumes": volumes.volumes},
+    "Files in": {"ingest": ingest.ingest, "put": put.put, "rm": rm.rm},
+    "Files out": {
+        "get": get.get,
+        "ls": ls.ls,
+        "stat": stat.stat,
+        "history": history.history,
+        "query": query.query,
+    },
+    "Care": {"verify": verify.verify, "recover": recover.recover, "resolve": resolve.resolve},
+}
+
+
+def main() -> None:
+    """The entry point of the `blobcat` command."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # of a locale that lacks a character
+    code = run(sys.argv[1:])
+    if code == INTERRUPTED:
+        os._exit(code)  # a thread may still wait for a terminal's next line, and would hold us here
+    sys.exit(code)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line, and return its exit code. Nothing but cancellation is raised."""
+    try:
+        code = typer.main.get_command(application()).main(list(arguments), "blobcat", standalone_mode=False)
+        sys.stdout.flush()
+        return code or OK
+    except typer.TyperException as exc:
+        return usage_report(exc, Output(json="--json" in arguments))
+    except BrokenPipeError:  # whoever reads has read enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+
+
+def application() -> typer.Typer:
+    """The command line as typer has it."""
+    app = typer.Typer(
+        add_completion=False,
+        context_settings={"help_option_names": ["--help", "-h"]},
+        pretty_exceptions_enable=False,  # errors are ours to show
+        rich_markup_mode="rich",
+    )
+    app.callback(invoke_without_command=True, epilog=EPILOG)(blobcat)
+    for panel, bodies in PANELS.items():
+        for name, body in bodies.items():
+            app.command(name, rich_help_panel=panel)(command(body))
+    return app
+
+
+@with_common_options
+def blobcat(
+    ctx: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.", is_eager=True)] = False,
+) -> None:
+    """A file catalog for Azure Storage: what is there, what was there, and is it still true.
+
+    Say where the catalog is once, with [bold]export BLOBCAT_URL=local:.blobcat[/bold], then: blobcat init ·
+    blobcat ingest FOLDER · blobcat ls
+    """
+    if version:
+        from importlib.metadata import version as version_of
+
+        typer.echo(f"blobcat {version_of('blobcat')}")
+        raise typer.Exit
+    if ctx.invoked_subcommand is None:
+        typer.echo(ctx.get_help())

@@ -1,0 +1,49 @@
+"""Records as `--json` shows them: the library's own values, field by field, under the names that they have in Python."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from datetime import UTC, datetime
+from pathlib import PurePath
+from typing import Any
+
+
+def record_of(value: Any) -> Any:
+    """What `json.dumps` takes. Times are ISO 8601 in UTC, errors are objects, a folder has the kind `folder`."""
+    match value:
+        case datetime():
+            return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        case BaseException():
+            return error_record(value)
+        case Mapping():
+            return {str(key): record_of(item) for key, item in value.items()}
+        case str() | int() | float() | None:
+            return value
+        case PurePath():
+            return str(value)
+        case Sequence():
+            return [record_of(item) for item in value]
+    if is_dataclass(value):
+        kind = {"kind": "folder"} if type(value).__name__ == "Folder" else {}
+        return {field.name: record_of(getattr(value, field.name)) for field in fields(value)} | kind
+    raise TypeError(f"no record can be made of {type(value).__name__}")
+
+
+def error_record(error: BaseException) -> dict[str, Any]:
+    """An error: its kind, its message, the operation and the key that it is about, and what only some have."""
+    system = isinstance(error, OSError)
+    record = {
+        "kind": "os-error" if system else getattr(error, "kind", "bug"),
+        "message": system_message(error) if isinstance(error, OSError) else str(error),
+        "op": getattr(error, "op", ""),
+        "key": getattr(error, "key", ""),
+    }
+    for name in ("expected", "found", "token"):
+        if value := getattr(error, name, None):
+            record[name] = str(value)
+    return record
+
+
+def system_message(exc: OSError) -> str:
+    """What the operating system says, and of which file."""
+    reason = exc.strerror or type(exc).__name__
+    return f"{exc.filename}: {reason}" if exc.filename else reason

@@ -1,0 +1,82 @@
+"""A command's run: its options, its output, its catalog, and the one place that turns errors into exit codes."""
+
+import inspect
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from .errors import INTERRUPTED, OK, UsageError, report
+from .options import Common, with_common_options
+from .output import Output
+
+if TYPE_CHECKING:
+    from .. import Catalog, Volume
+
+Body = Callable[..., Awaitable[int | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One run of one command."""
+
+    options: Common
+    output: Output
+
+    @asynccontextmanager
+    async def catalog(self) -> AsyncIterator["Catalog"]:
+        """The catalog that the options name."""
+        from .. import connect
+
+        url = self.options.url
+        if not url:
+            raise UsageError("where is the catalog? No url was given", "export BLOBCAT_URL=local:.blobcat, or pass --url")
+        embedded = url.lstrip().lower().startswith(("local:", "memory:"))
+        credential = None if embedded else os.environ.get("BLOBCAT_CREDENTIAL") or None
+        async with connect(
+            url, credential=credential, container=self.options.container, table=self.options.table
+        ) as catalog:
+            yield catalog
+
+    @asynccontextmanager
+    async def volume(self) -> AsyncIterator["Volume"]:
+        """The volume that the options name, or the catalog's default one."""
+        async with self.catalog() as catalog:
+            yield await catalog.volume(self.options.volume)
+
+
+def command(body: Body) -> Callable[..., int]:
+    """What typer runs for a coroutine that takes a session and its own parameters."""
+
+    def run(ctx: typer.Context, **given: Any) -> int:
+        options = Common.chosen(ctx)
+        return _carried_out(body, Session(options, Output(json=options.json)), given)
+
+    _, *own = inspect.signature(body).parameters.values()
+    context = inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+    parameters = [context, *(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own)]
+    run.__signature__ = inspect.Signature(parameters, return_annotation=int)  # type: ignore[attr-defined]
+    run.__doc__ = body.__doc__
+    return with_common_options(run)
+
+
+def _carried_out(body: Body, session: Session, given: dict[str, Any]) -> int:
+    import asyncio
+
+    async def whole() -> int:
+        return await body(session, **given) or OK
+
+    try:
+        code = asyncio.run(whole())
+        session.output.flush()
+    except KeyboardInterrupt:
+        session.output.fault("interrupted", "nothing half-done is visible; the same command again goes on from there")
+        return INTERRUPTED
+    except BrokenPipeError:
+        raise
+    except Exception as exc:  # noqa: BLE001 — no traceback meets a person unasked
+        return report(exc, session.output, debug=session.options.debug)
+    return code

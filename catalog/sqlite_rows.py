@@ -1,0 +1,159 @@
+"""How SqliteTable keeps rows: the schema, keys and values as stored, and the SQL of each operation.
+
+It knows one connection, inside a transaction that its caller opens and ends. It knows no threads and no files.
+
+A row is `(partition, row, stamp, body)`. `stamp` is the database's own clock: microseconds, taken once for each
+transaction as `max(last + 1, now)` and kept in the same transaction, so it never repeats and never runs backwards,
+whatever the machine's clock does. It is both the row's timestamp and, as text, its etag; a dropped table leaves it
+behind. Keys are blobs in CESU-8, whose bytes sort as UTF-16 units do. Values are one JSON object, which keeps 5.0
+apart from 5 and every bit of a number.
+"""
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from typing import Any, Final, NoReturn
+
+from .errors import IntegrityError
+from .filters import Condition, Literal_
+from .pushdown import pushable, sql
+from .table import ANY_ETAG, Delete, Entity, Insert, Merge, Operation, RefusedError, Replace, Values, check_values
+
+VERSION: Final = 1
+PAGE_BYTES: Final = 8192  # rows of a WITHOUT ROWID table spill to overflow pages at a quarter of this
+SCHEMA: Final = (
+    "CREATE TABLE IF NOT EXISTS clock (id INTEGER PRIMARY KEY CHECK (id = 1), stamp INTEGER NOT NULL)",
+    "INSERT OR IGNORE INTO clock VALUES (1, 0)",
+    """
+    CREATE TABLE IF NOT EXISTS entities (
+        partition BLOB NOT NULL, row BLOB NOT NULL, stamp INTEGER NOT NULL, body TEXT NOT NULL,
+        PRIMARY KEY (partition, row)
+    ) WITHOUT ROWID
+    """,
+    f"PRAGMA user_version = {VERSION}",
+)
+DROP: Final = "DROP TABLE IF EXISTS entities"
+COMPARISONS_MAX: Final = 200  # well inside SQLite's default limits on variables and on the depth of an expression
+
+Found = list[tuple[bytes, int, str]]
+Statement = tuple[str, list[Literal_ | bytes]]
+
+_ROW: Final = "partition = ? AND row = ?"
+_ROW_AT: Final = f"{_ROW} AND CAST(stamp AS TEXT) = ?"
+
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+
+
+def tick(connection: sqlite3.Connection, now: int) -> int:
+    """The stamp of the transaction under way."""
+    (last,) = connection.execute("SELECT stamp FROM clock").fetchone()
+    stamp = max(int(last) + 1, now)
+    connection.execute("UPDATE clock SET stamp = ?", (stamp,))
+    return stamp
+
+
+def apply(connection: sqlite3.Connection, partition: str, operations: Sequence[Operation], stamp: int) -> None:
+    """Carry the operations out. Raises: RefusedError, TooLargeError; the caller then rolls back."""
+    stored = to_stored(partition)
+    for index, operation in enumerate(operations):
+        if not _applied(connection, (stored, to_stored(operation.row)), operation, stamp):
+            _refuse(connection, (stored, to_stored(operation.row)), operation, index)
+
+
+def _applied(connection: sqlite3.Connection, key: tuple[bytes, bytes], operation: Operation, stamp: int) -> bool:
+    """Whether the operation's condition held; then it is done."""
+    match operation:
+        case Insert(_, values):
+            text = "INSERT INTO entities VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
+            return connection.execute(text, (*key, stamp, _json(values))).rowcount == 1
+        case Replace(_, values, etag):
+            where, parameters = _which(key, etag)
+            text = f"UPDATE entities SET stamp = ?, body = ? WHERE {where}"
+            return connection.execute(text, (stamp, _json(values), *parameters)).rowcount == 1
+        case Merge(row, values, etag):
+            where, parameters = _which(key, etag)
+            found = connection.execute(f"SELECT body FROM entities WHERE {where}", parameters).fetchone()
+            if found is None:
+                return False
+            merged = {**_bodies([found[0]], row)[0], **values}
+            check_values(from_stored(key[0]), row, merged)
+            text = f"UPDATE entities SET stamp = ?, body = ? WHERE {_ROW}"
+            return connection.execute(text, (stamp, _json(merged), *key)).rowcount == 1
+        case Delete(_, etag):
+            where, parameters = _which(key, etag)
+            return connection.execute(f"DELETE FROM entities WHERE {where}", parameters).rowcount == 1
+
+
+def _refuse(connection: sqlite3.Connection, key: tuple[bytes, bytes], operation: Operation, index: int) -> NoReturn:
+    there = connection.execute(f"SELECT 1 FROM entities WHERE {_ROW}", key).fetchone() is not None
+    why = "is already there" if isinstance(operation, Insert) else "has another etag" if there else "is not there"
+    raise RefusedError(f"operation {index}: the row {why}", index=index, key=operation.row)
+
+
+def _which(key: tuple[bytes, bytes], etag: str) -> tuple[str, Sequence[bytes | str]]:
+    return (_ROW, key) if etag == ANY_ETAG else (_ROW_AT, (*key, etag))
+
+
+def one_row(partition: str, row: str) -> Statement:
+    """The query for one row."""
+    return f"SELECT row, stamp, body FROM entities WHERE {_ROW}", [to_stored(partition), to_stored(row)]
+
+
+def page_after(found: Found, statement: Statement) -> Statement:
+    """The query for what comes after the rows that a query found."""
+    text, (partition, _, *parameters) = statement
+    return text.replace("row >= ?", "row > ?"), [partition, found[-1][0], *parameters]
+
+
+def first_page(
+    partition: str, first: str, stop: str, where: Condition | None, *, bodies: bool, rows_max: int
+) -> Statement:
+    """The query for the first rows of a range."""
+    body = "body" if bodies else "'{}'"
+    text = f"SELECT row, stamp, {body} FROM entities WHERE partition = ? AND row >= ? AND row < ?"
+    parameters: list[Literal_ | bytes] = [to_stored(partition), to_stored(first), to_stored(stop)]
+    weaker = pushable(where, strict_types=False, comparisons_max=COMPARISONS_MAX)
+    if weaker is not None:
+        condition, literals = sql(weaker, "body")
+        text += rf" AND ({condition} OR instr(body, '\u0000'))"  # SQLite's JSON ends a string at its first NUL
+        parameters += literals
+    return f"{text} ORDER BY row LIMIT {rows_max}", parameters
+
+
+def entities(partition: str, found: Found, select: Sequence[str] | None = None) -> list[Entity]:
+    """What was found, as the port gives it. Raises: IntegrityError."""
+    bodies = _bodies([body for _, _, body in found], partition)
+    if select:
+        bodies = [{name: values[name] for name in select if name in values} for values in bodies]
+    return [
+        Entity(partition, from_stored(row), values, str(stamp), stamp)
+        for (row, stamp, _), values in zip(found, bodies, strict=True)
+    ]
+
+
+def _bodies(texts: Sequence[str], key: str) -> list[Values]:
+    """Parse many at once, which is several times faster than one by one."""
+    try:
+        bodies: Any = json.loads(f"[{','.join(texts)}]")
+    except (ValueError, TypeError) as error:
+        raise IntegrityError("a stored row is damaged", op="read", key=key, kind="integrity.row") from error
+    if len(bodies) != len(texts) or not all(type(body) is dict for body in bodies):
+        raise IntegrityError("a stored row is damaged", op="read", key=key, kind="integrity.row")
+    return list(bodies)
+
+
+def to_stored(key: str) -> bytes:
+    """A key in CESU-8: UTF-8, but characters beyond the BMP as two surrogates."""
+    if key.isascii() or max(key) < "\U00010000":
+        return key.encode()
+    units = key.encode("utf-16-le")
+    halves = (chr(units[at] | units[at + 1] << 8) for at in range(0, len(units), 2))
+    return "".join(halves).encode("utf-8", "surrogatepass")
+
+
+def from_stored(key: bytes) -> str:
+    """The key that `to_stored` was given."""
+    try:
+        return key.decode()
+    except UnicodeDecodeError:
+        return key.decode("utf-8", "surrogatepass").encode("utf-16-le", "surrogatepass").decode("utf-16-le")

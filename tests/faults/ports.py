@@ -1,0 +1,247 @@
+"""A seam under both ports: it numbers their requests, and a plan says which of them go wrong, and how.
+
+What a caller is told is what the real adapters would tell it: a lost write has an unknown outcome, a lost read is
+unavailable, a refused connection proves that nothing was sent. A crash is no error: the request is never answered, and
+from then on the ports are dead, so that no `finally` of the client reaches them.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import TypeVar
+
+from catalog.errors import CatalogError, OutcomeUnknownError, UnavailableError
+from catalog.filters import Condition
+from catalog.keys import RowRange
+from catalog.table import Entity, Operation, Table, Written
+from storage import WHOLE, Always, Blob, Blocks, Capabilities, ContentStore, Headers, Opened, Precondition, Span
+
+T = TypeVar("T")
+Send = Callable[[], Awaitable[T]]
+
+
+class Fault(Enum):
+    """What happens to a request."""
+
+    LOST_BEFORE = auto()
+    """It never arrives, and its sender cannot know."""
+    LOST_AFTER = auto()
+    """It is applied, and the answer is lost."""
+    REFUSED = auto()
+    """No connection: proven not to be applied."""
+    TWICE = auto()
+    """It is applied twice, and the second answer comes back."""
+    HANG_AFTER = auto()
+    """It is applied, and no answer ever comes."""
+    HELD = auto()
+    """Its sender is told that nothing is known, and it arrives `Wire.delay` requests later."""
+    CRASH_BEFORE = auto()
+    """The client is killed before it is sent."""
+    CRASH_AFTER = auto()
+    """The client is killed after it was applied."""
+    CANCEL = auto()
+    """It arrives, but its sender was cancelled while it was under way."""
+
+
+ONCE = (Fault.LOST_BEFORE, Fault.LOST_AFTER, Fault.REFUSED, Fault.TWICE, Fault.HANG_AFTER)
+PERSISTENT = (Fault.LOST_BEFORE, Fault.LOST_AFTER, Fault.REFUSED)
+CRASHES = (Fault.CRASH_BEFORE, Fault.CRASH_AFTER)
+
+
+@dataclass(slots=True)
+class Wire:
+    """Numbers the requests of both ports from 1, and carries out a plan: request `at`, and with `on` all later ones."""
+
+    at: int = 0
+    fault: Fault | None = None
+    on: bool = False
+    delay: int = 0
+    cancels: "asyncio.Task[object] | None" = None
+    """Whom `Fault.CANCEL` cancels; without one, whoever sends the request."""
+    sent: list[str] = field(default_factory=list)
+    fired: int = 0
+    crashed: asyncio.Event = field(default_factory=asyncio.Event)
+    _held: "dict[int, Send[object]]" = field(default_factory=dict)
+    _arriving: "set[asyncio.Future[object]]" = field(default_factory=set)
+
+    def heal(self) -> None:
+        """No more faults; what is held stays held."""
+        self.fault = None
+
+    async def settle(self) -> None:
+        """Let everything arrive that is still on its way."""
+        for number in sorted(self._held):
+            await _ignored(self._held.pop(number))
+        await asyncio.gather(*self._arriving, return_exceptions=True)
+
+    async def send(self, name: str, request: Send[T], *, write: bool = False) -> T:
+        """Carry out one request, or what the plan makes of it."""
+        if self.crashed.is_set():
+            return await _never()
+        self.sent.append(name)
+        number = len(self.sent)
+        for due in [due for due in sorted(self._held) if due <= number]:
+            await _ignored(self._held.pop(due))
+        if self.fault is None or not (number >= self.at if self.on else number == self.at):
+            return await request()
+        self.fired += 1
+        return await self._fail(self.fault, name, request, write=write)
+
+    async def _fail(self, fault: Fault, name: str, request: Send[T], *, write: bool) -> T:
+        match fault:
+            case Fault.LOST_BEFORE:
+                raise _lost(name, write=write)
+            case Fault.LOST_AFTER:
+                await _ignored(request)
+                raise _lost(name, write=write)
+            case Fault.REFUSED:
+                raise UnavailableError("nothing answers", op=name, kind="unavailable.connect")
+            case Fault.TWICE:
+                if write:  # a read changes nothing, the first time or the second
+                    await _ignored(request)
+                return await request()
+            case Fault.HANG_AFTER:
+                await asyncio.shield(self._arrives(request))
+                return await _never()
+            case Fault.HELD:
+                self._held[len(self.sent) + self.delay] = request
+                raise _lost(name, write=write)
+            case Fault.CRASH_BEFORE:
+                self.crashed.set()
+                return await _never()
+            case Fault.CRASH_AFTER:
+                await _ignored(request)
+                self.crashed.set()
+                return await _never()
+            case Fault.CANCEL:
+                arrival = self._arrives(request)
+                victim = self.cancels or asyncio.current_task()
+                assert victim
+                victim.cancel()
+                return await asyncio.shield(arrival)
+
+    def _arrives(self, request: Send[T]) -> "asyncio.Future[T]":
+        arrival = asyncio.ensure_future(request())
+        self._arriving.add(arrival)  # type: ignore[arg-type]
+        arrival.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return arrival
+
+
+def _lost(name: str, *, write: bool) -> CatalogError:
+    kind = OutcomeUnknownError if write else UnavailableError
+    return kind("the connection was lost", op=name)
+
+
+async def _ignored(request: Send[object]) -> None:
+    """Carry out a request of which nobody will hear."""
+    try:
+        await request()
+    except CatalogError:
+        return
+
+
+async def _never() -> T:  # type: ignore[type-var]
+    return await asyncio.get_running_loop().create_future()  # type: ignore[no-any-return]
+
+
+class FaultTable:
+    """A table behind a wire."""
+
+    def __init__(self, table: Table, wire: Wire) -> None:
+        self._table = table
+        self._wire = wire
+
+    async def create(self) -> None:
+        await self._wire.send("table.create", self._table.create, write=True)
+
+    async def drop(self) -> None:
+        await self._wire.send("table.drop", self._table.drop, write=True)
+
+    async def get(self, partition: str, row: str) -> Entity | None:
+        return await self._wire.send("table.get", lambda: self._table.get(partition, row))
+
+    async def query(
+        self, partition: str, rows: RowRange, *, where: Condition | None = None, select: Sequence[str] | None = None
+    ) -> AsyncIterator[Sequence[Entity]]:
+        pages = aiter(self._table.query(partition, rows, where=where, select=select))
+        while True:
+            page = await self._wire.send("table.query", lambda: anext(pages, None))
+            if page is None:
+                return
+            yield page
+
+    async def submit(self, partition: str, operations: Sequence[Operation]) -> Sequence[Written]:
+        return await self._wire.send("table.submit", lambda: self._table.submit(partition, operations), write=True)
+
+    async def close(self) -> None:
+        """The table belongs to the test, and outlives its clients."""
+
+
+class FaultContent:
+    """A content store behind a wire."""
+
+    def __init__(self, content: ContentStore, wire: Wire) -> None:
+        self._content = content
+        self._wire = wire
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self._content.capabilities
+
+    async def create(self) -> None:
+        await self._wire.send("content.create", self._content.create, write=True)
+
+    async def stage(self, name: str, block: str, data: bytes) -> None:
+        await self._wire.send("content.stage", lambda: self._content.stage(name, block, data), write=True)
+
+    async def put(self, name: str, content: bytes | Blocks, *, when: Precondition, headers: Headers) -> str:
+        put = self._content.put
+        return await self._wire.send("content.put", lambda: put(name, content, when=when, headers=headers), write=True)
+
+    @asynccontextmanager
+    async def open(self, name: str, *, span: Span = WHOLE, when: Precondition = Always()) -> AsyncIterator[Opened]:
+        context = self._content.open(name, span=span, when=when)
+        opened = await self._wire.send("content.open", context.__aenter__)
+        try:
+            yield Opened(opened.blob, self._chunks(opened.chunks))
+        finally:
+            await context.__aexit__(None, None, None)
+
+    async def _chunks(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        while chunk := await self._wire.send("content.chunk", lambda: anext(chunks, b"")):
+            yield chunk
+
+    async def stat(self, name: str) -> Blob:
+        return await self._wire.send("content.stat", lambda: self._content.stat(name))
+
+    async def delete(self, name: str, *, when: Precondition) -> None:
+        await self._wire.send("content.delete", lambda: self._content.delete(name, when=when), write=True)
+
+    async def list(self, prefix: str = "") -> AsyncIterator[Blob]:
+        blobs = aiter(self._content.list(prefix))
+        while (blob := await self._wire.send("content.list", lambda: anext(blobs, None))) is not None:
+            yield blob
+
+    async def close(self) -> None:
+        """The store belongs to the test, and outlives its clients."""
+
+
+class VirtualClock:
+    """Time that passes only where somebody sleeps."""
+
+    def __init__(self) -> None:
+        self._now = 0.0
+
+    def now(self) -> float:
+        """See Clock."""
+        return self._now
+
+    async def sleep(self, seconds: float) -> None:
+        """See Clock."""
+        self._now += seconds
+        await asyncio.sleep(0)
+
+
+Sent = Mapping[str, int]

@@ -1,0 +1,175 @@
+"""What clients do while things go wrong, and what there must be afterwards when all went well."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+
+from catalog import Catalog, CatalogError, ConflictError, Create, FileVersion, IfMatch, IfVersion, Item, Mode, Overwrite
+from tests.faults.observer import State
+
+Told = FileVersion | CatalogError | bytes | None
+Contents = Sequence[bytes | None]
+
+TREE: Mapping[str, bytes] = {"a.txt": b"first", "b/c.txt": b"second", "b/large.bin": b"large " * 8}
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A volume `v` in some state, what a client then does to it, and what comes of it when nothing goes wrong."""
+
+    name: str
+    act: Callable[[Catalog], Awaitable[Sequence[Told]]]
+    then: Mapping[str, Contents] = field(default_factory=dict)
+    """The contents of each path's versions, oldest first; None is a delete."""
+    given: Mapping[str, Contents] = field(default_factory=dict)
+    half_done: Mapping[str, int] = field(default_factory=dict)
+    """Paths at which clients were killed in the middle of a put, and after how many of its requests."""
+    errors: Sequence[type[CatalogError]] = ()
+    volumes: Sequence[str] = ("v",)
+    default: str = "v"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+async def told(call: Awaitable[Told]) -> Told:
+    """What a call returned, or the error of ours that it raised."""
+    try:
+        return await call
+    except CatalogError as error:
+        return error
+
+
+async def prepare(catalog: Catalog, scenario: Scenario) -> None:
+    """Bring a catalog to the state that a scenario begins with; all but what is half done."""
+    volume = await catalog.create_volume("v", shards=1)
+    for path, contents in scenario.given.items():
+        for content in contents:
+            await (volume.delete(path) if content is None else volume.put(path, content))
+
+
+def contents(state: State) -> dict[str, list[str]]:
+    """The digests of each path's versions, as `digests` gives those that are expected."""
+    return {path: [row["digest"] for row in rows] for path, rows in state.histories.items()}
+
+
+def digests(expected: Mapping[str, Contents]) -> dict[str, list[str]]:
+    """The digests of expected contents; a delete has none."""
+    return {
+        path: ["" if content is None else f"sha256:{sha256(content).hexdigest()}" for content in versions]
+        for path, versions in expected.items()
+    }
+
+
+def _put(content: bytes, mode: Mode = Overwrite()) -> Callable[[Catalog], Awaitable[Sequence[Told]]]:
+    async def act(catalog: Catalog) -> Sequence[Told]:
+        return [await told((await catalog.volume("v")).put("a", content, mode=mode))]
+
+    return act
+
+
+async def _if_match(catalog: Catalog) -> Sequence[Told]:
+    volume = await catalog.volume("v")
+    return [await told(volume.put("a", b"new", mode=IfMatch((await volume.stat("a")).etag)))]
+
+
+async def _delete(catalog: Catalog) -> Sequence[Told]:
+    return [await told((await catalog.volume("v")).delete("a"))]
+
+
+async def _put_many(catalog: Catalog) -> Sequence[Told]:
+    async def items() -> AsyncIterator[Item]:
+        for name in "abc":
+            yield Item(name, name.encode())
+
+    volume = await catalog.volume("v")
+    return [outcome.error or outcome.file async for outcome in volume.put_many(items())]
+
+
+async def _put_then_delete(catalog: Catalog) -> Sequence[Told]:
+    volume = await catalog.volume("v")
+    first = await told(volume.put("a", b"1"))
+    return [first, *[await told(call()) for call in (lambda: volume.delete("a"), lambda: volume.put("a", b"3"))]]
+
+
+def ingest(tree: Path) -> Scenario:
+    """An ingest of a small tree, one file of which is staged in blocks."""
+
+    async def act(catalog: Catalog) -> Sequence[Told]:
+        report = await (await catalog.volume("v")).ingest(tree)
+        return [failure.error for failure in report.failed]
+
+    return Scenario(
+        "ingest",
+        act,
+        given={"a.txt": [b"older"]},
+        then={"a.txt": [b"older", b"first"], "b/c.txt": [b"second"], "b/large.bin": [b"large " * 8]},
+    )
+
+
+def make_tree(root: Path) -> Path:
+    """The tree that `ingest` takes in."""
+    for path, content in TREE.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(content)
+    return root
+
+
+async def _recover(catalog: Catalog) -> Sequence[Told]:
+    return [item.error for item in (await catalog.recover(patience_s=0)).items if item.error]
+
+
+async def _create_volume(catalog: Catalog) -> Sequence[Told]:
+    try:
+        await catalog.create_volume("w", shards=1)
+    except CatalogError as error:
+        return [error]
+    return []
+
+
+async def _set_default(catalog: Catalog) -> Sequence[Told]:
+    await catalog.create_volume("w", shards=1)
+    try:
+        await catalog.set_default_volume("w")
+    except CatalogError as error:
+        return [error]
+    return []
+
+
+async def _read(catalog: Catalog) -> Sequence[Told]:
+    return [await told((await catalog.volume("v")).read("a"))]
+
+
+async def _read_back(catalog: Catalog) -> Sequence[Told]:
+    volume = await catalog.volume("v")
+    listed = [entry async for entry in volume.list(recursive=True)]
+    history = [file async for file in volume.history("a")]
+    assert [file.version for file in history] == [2, 1]
+    assert [entry.path for entry in listed] == ["a", "b"]
+    return history
+
+
+SCENARIOS = (
+    Scenario("create", _put(b"new", Create()), then={"a": [b"new"]}),
+    Scenario("overwrite-nothing", _put(b"new"), then={"a": [b"new"]}),
+    Scenario("overwrite", _put(b"new"), given={"a": [b"old"]}, then={"a": [b"old", b"new"]}),
+    Scenario("overwrite-same", _put(b"old"), given={"a": [b"old"]}, then={"a": [b"old"]}),
+    Scenario("if-version", _put(b"new", IfVersion(1)), given={"a": [b"old"]}, then={"a": [b"old", b"new"]}),
+    Scenario("if-match", _if_match, given={"a": [b"old"]}, then={"a": [b"old", b"new"]}),
+    Scenario(
+        "create-on-tombstone", _put(b"new", Create()), given={"a": [b"old", None]}, then={"a": [b"old", None, b"new"]}
+    ),
+    Scenario(
+        "create-conflict", _put(b"new", Create()), given={"a": [b"old"]}, then={"a": [b"old"]}, errors=[ConflictError]
+    ),
+    Scenario("staged", _put(b"0123456789" * 5), then={"a": [b"0123456789" * 5]}),
+    Scenario("delete", _delete, given={"a": [b"old"]}, then={"a": [b"old", None]}),
+    Scenario("put-delete-put", _put_then_delete, then={"a": [b"1", None, b"3"]}),
+    Scenario("put_many", _put_many, given={"b": [b"old"]}, then={"a": [b"a"], "b": [b"old", b"b"], "c": [b"c"]}),
+    Scenario("recover", _recover, given={"a": [b"old"]}, then={"a": [b"old"]}, half_done={"x": 2, "y": 3, "a": 3}),
+    Scenario("create_volume", _create_volume, volumes=("v", "w")),
+    Scenario("set_default_volume", _set_default, volumes=("v", "w"), default="w"),
+    Scenario("read", _read, given={"a": [b"old", b"new"]}, then={"a": [b"old", b"new"]}),
+    Scenario("list-and-history", _read_back, given={"a": [b"1", b"2"], "b": [b"3"]}, then={"a": [b"1", b"2"], "b": [b"3"]}),
+)

@@ -1,0 +1,89 @@
+"""A service in this process, and the clients that use it, each behind a wire of its own."""
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from itertools import count
+from types import TracebackType
+from typing import Self
+
+from catalog import Catalog, Settings
+from catalog.sqlite_table import SqliteTable
+from storage.memory import MemoryContent
+from tests.faults.observer import State, look
+from tests.faults.ports import Fault, FaultContent, FaultTable, VirtualClock, Wire
+from tests.faults.scenarios import Scenario, Told, prepare
+
+SETTINGS = Settings(one_shot_bytes=24, block_bytes=8, request_timeout_s=0.05)
+"""Content of some dozen bytes is staged in blocks; a request that hangs costs little."""
+
+
+class World:
+    """A table and a container in memory, and whoever is connected to them. Ids are numbers, time is virtual."""
+
+    def __init__(self, settings: Settings = SETTINGS) -> None:
+        self.table = SqliteTable(":memory:")
+        self.content = MemoryContent()
+        self._settings = settings
+        self._clients: list[tuple[Catalog, Wire]] = []
+        self._ids = count(1)
+
+    async def __aenter__(self) -> Self:
+        await self.table.create()
+        await self.content.create()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for client, wire in self._clients:
+            await client.close()
+            await wire.settle()
+        await self.table.close()
+        await self.content.close()
+
+    def client(self, wire: Wire | None = None) -> Catalog:
+        """A client with a wire, healthy or not."""
+        wire = wire or Wire()
+        catalog = Catalog(
+            FaultTable(self.table, wire),
+            FaultContent(self.content, wire),
+            settings=self._settings,
+            writer="test",
+            clock=VirtualClock(),
+            new_id=lambda: f"{next(self._ids):026d}",
+        )
+        self._clients.append((catalog, wire))
+        return catalog
+
+    async def prepare(self, scenario: Scenario) -> State:
+        """Bring the service to where a scenario begins, and look at it."""
+        await prepare(self.client(), scenario)
+        for path, requests in scenario.half_done.items():
+            wire = Wire()
+            volume = await self.client(wire).volume("v")
+            wire.at, wire.fault = len(wire.sent) + requests, Fault.CRASH_AFTER
+            assert await outlived(wire, volume.put(path, b"never seen")) is None
+        return await look(self.table, self.content)
+
+    async def look(self) -> State:
+        """What there is."""
+        return await look(self.table, self.content)
+
+
+async def outlived(wire: Wire, call: Awaitable[object]) -> object:
+    """What a call returned, or None where its client was killed first."""
+    task = asyncio.ensure_future(call)
+    death = asyncio.ensure_future(wire.crashed.wait())
+    try:
+        await asyncio.wait([task, death], return_when=asyncio.FIRST_COMPLETED)
+        return None if wire.crashed.is_set() else await task
+    finally:
+        for each in (task, death):
+            each.cancel()
+        await asyncio.gather(task, death, return_exceptions=True)
+
+
+def writes(sent: Sequence[str]) -> list[str]:
+    """The requests that may have changed something."""
+    reads = ("get", "query", "stat", "open", "chunk", "list")
+    return [name for name in sent if name.split(".")[1] not in reads]
