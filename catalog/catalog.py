@@ -81,7 +81,8 @@ class Catalog:
         `root` is the prefix of its blobs, by default `<name>/`; roots may not overlap. With `exist_ok`, a volume that
         is there with the same settings is returned.
 
-        Raises: InvalidError, ConflictError, AccessDeniedError, UnavailableError.
+        Raises: InvalidError, ConflictError, AccessDeniedError, UnavailableError. OutcomeUnknownError: the services were
+        lost while it was made; `volumes()` tells, or the same call again.
         """
         await self._deadline().retried(self._table.create)
         await self._deadline().retried(self._content.create)
@@ -97,7 +98,7 @@ class Catalog:
         return self._volumes.all()
 
     async def set_default_volume(self, name: str) -> None:
-        """Choose the volume that `volume()` opens. Raises: NotFoundError, UnavailableError."""
+        """Choose the volume that `volume()` opens. Raises: NotFoundError, UnavailableError, OutcomeUnknownError."""
         await self._volumes.set_default(name)
 
     async def recover(self, *, patience_s: float | None = None) -> RecoveryReport:

@@ -82,8 +82,7 @@ class Comparison(Condition):
             raise InvalidError(f"a column is an identifier, not {self.column!r}", op="query")
         if self.operator not in _COMPARE:
             raise InvalidError(f"an operator is one of {' '.join(_COMPARE)}, not {self.operator!r}", op="query")
-        if (wrong := _wrong(self.literal)) is not None:
-            raise InvalidError(f"{self.column}: {wrong}", op="query")
+        _checked_literal(self.literal, self.column)
 
     def holds(self, row: Row) -> bool:  # noqa: D102
         value = row.get(self.column)
@@ -169,16 +168,19 @@ def _type(value: Literal_) -> type:
     return str if isinstance(value, str) else float
 
 
-def _wrong(literal: object) -> str | None:
-    """What is wrong with a literal; None where nothing is."""
+def _checked_literal(literal: object, name: str) -> Literal_:
     match literal:
-        case str():
-            return "text with a lone surrogate" if _SURROGATES.search(literal) else None
-        case float():
-            return None if math.isfinite(literal) else f"{literal} is not a finite number"
-        case int():
-            return None if literal in INT64 else f"{literal} does not fit into 64 bits"
-    return f"text, a number or a truth value, not {literal!r}"
+        case str() if _SURROGATES.search(literal):
+            wrong = "text with a lone surrogate"
+        case float() if not math.isfinite(literal):
+            wrong = f"{literal}, which is no finite number"
+        case int() if literal not in INT64:
+            wrong = f"{literal}, which does not fit into 64 bits"
+        case str() | float() | int():
+            return literal
+        case _:
+            wrong = f"{literal!r}, but with text, a number, a truth value or a datetime"
+    raise InvalidError(f"{name} cannot be compared with {wrong}", op="query")
 
 
 # How people spell it.
@@ -227,29 +229,29 @@ class Field:
 
     __hash__ = None  # type: ignore[assignment]  # `==` builds a condition
 
+    def __and__(self, other: object) -> NoReturn:
+        raise InvalidError(f"{self.name} is compared with nothing: missing parentheses beside & or |?", op="query")
+
+    __rand__ = __or__ = __ror__ = __and__
+
     def _compare(self, operator: Operator, literal: object) -> Condition:
         if isinstance(literal, bool) and operator not in ("==", "!="):
             raise InvalidError(f"{self.name}: a truth value can be compared with == and != only", op="query")
+        prefix, value = "", literal
         match self.type, literal:
             case None, datetime():
-                return Comparison("t_" + self.column, operator, to_microseconds(literal, self.name))
-            case None, str() | int() | float():
-                column, value = "m_" + self.column, literal
+                prefix, value = "t_", to_microseconds(literal, self.name)
+            case None, _:
+                prefix = "m_"
             case "a datetime", datetime():
-                column, value = self.column, to_microseconds(literal, self.name)
-            case ("text", str()) | ("a whole number", int() | float()) if self._fits(literal):
-                column, value = self.column, literal if isinstance(literal, str) else int(literal)
+                value = to_microseconds(literal, self.name)
+            case "a whole number", float() if literal.is_integer():
+                value = int(literal)
+            case ("text", str()) | ("a whole number", int()) if not isinstance(literal, bool):
+                pass
             case _:
-                wanted = self.type or "text, a number, a truth value or a datetime"
-                raise InvalidError(f"{self.name} is compared with {wanted}, not with {literal!r}", op="query")
-        if (wrong := _wrong(value)) is not None:
-            raise InvalidError(f"{self.name}: {wrong}", op="query")
-        return Comparison(column, operator, value)
-
-    @staticmethod
-    def _fits(literal: str | float) -> bool:
-        """A whole number may be spelled as a float, 1e6, and is no truth value."""
-        return isinstance(literal, str) or (not isinstance(literal, bool) and float(literal).is_integer())
+                raise InvalidError(f"{self.name} is compared with {self.type}, not with {literal!r}", op="query")
+        return Comparison(prefix + self.column, operator, _checked_literal(value, self.name))
 
 
 class _Meta:
@@ -267,6 +269,8 @@ class _Fields:
     meta: Final = _Meta()
 
     def __getattr__(self, name: str) -> Field:
+        if name.startswith("_"):  # what tools ask of any object
+            raise AttributeError(name)
         if name not in FIELDS:
             raise InvalidError(f"there is no field {name!r}: use meta[...] or one of {', '.join(FIELDS)}", op="query")
         column, kind = FIELDS[name]
@@ -278,7 +282,7 @@ F: Final = _Fields()
 
 def to_microseconds(time: datetime, name: str) -> int:
     """A time as it is stored, in microseconds since 1970. Raises: InvalidError for one without a time zone."""
-    if time.tzinfo is None:
+    if time.utcoffset() is None:
         raise InvalidError(f"{name}: a datetime needs a time zone, such as datetime.now(UTC)", op="query")
     span = time - _EPOCH
     return (span.days * 86_400 + span.seconds) * 1_000_000 + span.microseconds

@@ -50,3 +50,9 @@ async def concurrently(
 
 async def _awaited(work: Awaitable[R]) -> R:
     return await work
+
+
+def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first error of a group: the others are what it brought down."""
+    first = group.exceptions[0]
+    return first_of(first) if isinstance(first, BaseExceptionGroup) else first

@@ -12,11 +12,11 @@ listing, and goes on. One bad file stops no other: every failure is in the repor
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import Executor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from storage import Digester
 
@@ -24,7 +24,7 @@ from .commit import Committer, Seat
 from .entities import FileVersion, Head, Metadata, VolumeInfo, microseconds, parse_head
 from .errors import CatalogError, NotFoundError
 from .exchange import partition_of
-from .flow import concurrently
+from .flow import concurrently, first_of
 from .keys import encode, heads
 from .listing import Lister
 from .media import content_type_of
@@ -147,7 +147,8 @@ class Ingest:
                 f"there is no file or folder {root}", op="ingest", key=str(root), kind="not-found.source"
             )
         files = self._joined(walk(root, prefix, exclude), prefix)
-        async with _Packer(self._volume, self._writer.committer, self._write) as packer:
+        packer = _Packer(self._volume, self._writer.committer, self._write)
+        async with packer.packing():
             async for pending in concurrently(files, self._compare, limit=COMPARED_AT_A_TIME):
                 if pending is not None:
                     await packer.add(pending)
@@ -241,17 +242,16 @@ class _Packer:
         self._places = asyncio.Semaphore(COHORTS_MAX)
         self._cohorts = asyncio.TaskGroup()
 
-    async def __aenter__(self) -> Self:
-        await self._cohorts.__aenter__()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if exc is None:
-            for shard in list(self._waiting):
-                await self._go(shard)
-        await self._cohorts.__aexit__(kind, exc, trace)
+    @asynccontextmanager
+    async def packing(self) -> AsyncIterator[None]:
+        """Take things in; at the end let go what is left, and wait for all. Whatever ends it early leaves no task."""
+        try:
+            async with self._cohorts:
+                yield
+                for shard in list(self._waiting):
+                    await self._go(shard)
+        except BaseExceptionGroup as group:
+            raise first_of(group) from None
 
     async def add(self, pending: Pending) -> None:
         """Take one more; wait where enough are under way."""

@@ -9,7 +9,8 @@ could bring a gate back after the settings have changed. The volume starts over 
 """
 
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TypeVar
 
 from .entities import (
     EPOCH,
@@ -26,10 +27,12 @@ from .keys import CATALOG, REGISTRY, VOLUMES, check_shards, gate_row, partition,
 from .listing import Lister
 from .paths import check_path
 from .retry import Deadline
-from .table import Insert, Operation, RefusedError, Replace
+from .table import Entity, Insert, Operation, RefusedError, Replace
 
 ROOT_CHARACTERS_MAX = 200
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
+
+T = TypeVar("T")
 
 
 def check_volume_name(name: str) -> str:
@@ -63,13 +66,14 @@ class Volumes:
 
     async def get(self, name: str | None) -> VolumeInfo:
         """A volume by its name, or the default one. Raises: NotFoundError."""
-        registry = await self._registry() if name is None else Registry()
-        name = registry.default if name is None else check_volume_name(name)
+        if name is not None:
+            check_volume_name(name)
+        registry = await self._registry()
+        name = registry.default if name is None else name
         if name is None:
             message = "this catalog has no volume yet: make one with create_volume (blobcat init)"
             raise NotFoundError(message, op="volume", kind="not-found.volume")
-        deadline = self._deadline()
-        row = await deadline.retried(lambda: self._table.get(REGISTRY, volume_row(name)))
+        row = await self._deadline().retried(lambda: self._table.get(REGISTRY, volume_row(name)))
         if row is None:
             message = f"there is no volume {name!r}: make it with create_volume (blobcat init --volume {name})"
             raise NotFoundError(message, op="volume", key=name, kind="not-found.volume")
@@ -93,34 +97,49 @@ class Volumes:
     async def create(self, name: str, *, layout: str, shards: int, root: str | None, exist_ok: bool) -> VolumeInfo:
         """Make a volume. The first one becomes the default.
 
-        Raises: InvalidError, ConflictError (it is there already, or its root overlaps another's), UnavailableError.
+        Raises: InvalidError, ConflictError (it is there already, or its root overlaps another's), UnavailableError,
+        OutcomeUnknownError.
         """
         check_volume_name(name)
         check_shards(shards)
         if layout != "immutable":
             raise InvalidError(f"layout is 'immutable', not {layout!r}", op="create_volume", key=name)
         root = check_root(f"{name}/" if root is None else root)
-        deadline, last, tried = self._deadline(), None, set[str]()
-        while not deadline.passed:
-            registry = await self._registry()
-            if existing := await self._existing(name, layout, shards, root, exist_ok=exist_ok, ours=tried):
+        tried: set[str] = set()
+
+        async def attempt(deadline: Deadline) -> VolumeInfo | None:
+            registry = await self._registry(deadline)
+            if existing := await self._existing(
+                name, layout, shards, root, exist_ok=exist_ok, ours=tried, registry=registry, deadline=deadline
+            ):
                 return existing
             epoch = self._new_id()
             tried.add(epoch)
             info = VolumeInfo(name, epoch, layout, shards, root, 1, created=EPOCH, default=False)
-            try:
-                await self._make(info, registry, deadline)
-                return await self.get(name)
-            except (RefusedError, OutcomeUnknownError, UnavailableError) as exc:
-                last = exc  # someone else changed the registry, or this try cannot be trusted: look, and begin again
-                await deadline.pause(1)
-        raise deadline.expired(last)
+            await self._make(info, registry, deadline)
+            return None
+
+        return await self._settled(attempt, "create_volume", name)
 
     async def _existing(
-        self, name: str, layout: str, shards: int, root: str, *, exist_ok: bool, ours: set[str]
+        self,
+        name: str,
+        layout: str,
+        shards: int,
+        root: str,
+        *,
+        exist_ok: bool,
+        ours: set[str],
+        registry: Registry,
+        deadline: Deadline,
     ) -> VolumeInfo | None:
         """The volume, where it is there as wanted, or was made by this very call. Raises: ConflictError."""
-        async for other in self.all():
+
+        async def rows() -> list[Entity]:
+            return [row async for page in self._table.query(REGISTRY, VOLUMES) for row in page]
+
+        for row in await deadline.read(rows):
+            other = parse_volume(row, registry.default)
             if other.epoch in ours:
                 return other
             if other.name == name:
@@ -142,29 +161,52 @@ class Volumes:
     async def _make(self, info: VolumeInfo, registry: Registry, deadline: Deadline) -> None:
         for shard in range(info.shards):
             key, gate = partition(info.epoch, shard), Insert(gate_row(info.generation), {"schema": SCHEMA})
-            await deadline.write(lambda key=key, gate=gate: self._table.submit(key, [gate]))  # type: ignore[misc]
+            try:
+                await deadline.write(lambda key=key, gate=gate: self._table.submit(key, [gate]))  # type: ignore[misc]
+            except OutcomeUnknownError as exc:  # whatever became of it: nothing will ever read a gate of this epoch
+                raise UnavailableError(exc.message, op="create_volume", key=info.name) from exc
         row = Insert(volume_row(info.name), volume_values(info))
         changed = Registry(registry.default or info.name)
         await deadline.write(lambda: self._table.submit(REGISTRY, [row, _registry_row(registry, changed)]))
 
     async def set_default(self, name: str) -> None:
-        """Make a volume the default one. Raises: NotFoundError, UnavailableError."""
-        deadline, last = self._deadline(), None
-        while not deadline.passed:
-            registry = await self._registry()
-            await self.get(check_volume_name(name))
-            if registry.default == name:
-                return
-            change = _registry_row(registry, Registry(name))
-            try:
-                await deadline.write(lambda change=change: self._table.submit(REGISTRY, [change]))  # type: ignore[misc]
-            except (RefusedError, OutcomeUnknownError, UnavailableError) as exc:
-                last = exc
-                await deadline.pause(1)
-        raise deadline.expired(last)
+        """Make a volume the default one. Raises: NotFoundError, UnavailableError, OutcomeUnknownError."""
+        await self.get(check_volume_name(name))
 
-    async def _registry(self) -> Registry:
-        deadline = self._deadline()
+        async def attempt(deadline: Deadline) -> str | None:
+            registry = await self._registry(deadline)
+            if registry.default != name:
+                change = _registry_row(registry, Registry(name))
+                await deadline.write(lambda: self._table.submit(REGISTRY, [change]))
+            return name
+
+        await self._settled(attempt, "set_default_volume", name)
+
+    async def _settled(self, attempt: Callable[[Deadline], Awaitable[T | None]], op: str, key: str) -> T:
+        """Repeat an attempt, which begins with a look at what is there, until it answers. None: applied, look again.
+
+        Once a change may have been applied, running out of time does not make it "not applied" (S2).
+        Raises: UnavailableError, OutcomeUnknownError (without a token: a look at the volumes tells).
+        """
+        deadline, doubt, failures = self._deadline(), False, 0
+        while True:
+            try:
+                if (found := await attempt(deadline)) is not None:
+                    return found
+                doubt = True
+            except (RefusedError, OutcomeUnknownError, UnavailableError) as exc:
+                doubt = doubt or isinstance(exc, OutcomeUnknownError)
+                failures += 1
+                await deadline.pause(failures)
+                if not deadline.passed:
+                    continue
+                if doubt:
+                    message = f"{op} {key!r} may or may not be applied ({exc}): look at the volumes, or do it again"
+                    raise OutcomeUnknownError(message, op=op, key=key) from exc
+                raise deadline.expired(exc) from exc
+
+    async def _registry(self, deadline: Deadline | None = None) -> Registry:
+        deadline = deadline or self._deadline()
         return parse_registry(await deadline.retried(lambda: self._table.get(REGISTRY, CATALOG)))
 
 

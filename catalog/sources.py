@@ -4,6 +4,7 @@ A `str` is never a file's name. A file must not change while it is read: its siz
 after. Files and file objects are read in threads; an iterable is read where the caller's code runs, on the event loop.
 """
 
+import asyncio
 import os
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from concurrent.futures import Executor
@@ -74,7 +75,7 @@ async def _chunks(content: Content, size: int, threads: Executor) -> AsyncIterat
 
 
 async def _file_chunks(path: Path, size: int, threads: Executor) -> AsyncIterator[bytes]:
-    file = await in_thread(threads, _opened, path)
+    file = await _opened_in_thread(path, threads)
     try:
         before = os.fstat(file.fileno())
         seen = 0
@@ -84,6 +85,21 @@ async def _file_chunks(path: Path, size: int, threads: Executor) -> AsyncIterato
         _check_unchanged(path, before, os.fstat(file.fileno()), seen)
     finally:
         file.close()
+
+
+async def _opened_in_thread(path: Path, threads: Executor) -> IO[bytes]:
+    """An open file; where nobody waits for it any more, it is closed as soon as it is open."""
+    opening = asyncio.ensure_future(in_thread(threads, _opened, path))
+    try:
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        opening.add_done_callback(_close)
+        raise
+
+
+def _close(opening: "asyncio.Future[IO[bytes]]") -> None:
+    if not opening.cancelled() and not opening.exception():
+        opening.result().close()
 
 
 def file_chunks(path: Path, size: int = 1 << 20) -> Iterator[bytes]:

@@ -22,6 +22,7 @@ from typing import Final, Protocol
 from storage import Blocks, ContentStore, Digester, Digests, Headers, IfAbsent
 
 from .errors import TooLargeError, UnavailableError
+from .flow import first_of
 from .protocol import Facts
 from .retry import Clock, Deadline
 from .settings import Settings
@@ -231,7 +232,7 @@ class Uploads:
                     await window.acquire()
                     tasks.create_task(self._stage(blob, ids[-1], part, window))
         except BaseExceptionGroup as group:
-            raise _first(group) from None
+            raise first_of(group) from None
         return Ready(self, Blocks(tuple(ids)), facts_of(digester.digests()))
 
     async def _stage(self, blob: str, block: str, part: bytes, window: asyncio.Semaphore) -> None:
@@ -266,9 +267,3 @@ async def _chained(ahead: list[bytes], rest: AsyncIterator[bytes]) -> AsyncItera
         yield ahead.pop(0)
     async for piece in rest:
         yield piece
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The first error of a group: the others are what it brought down."""
-    first = group.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first

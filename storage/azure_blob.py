@@ -29,6 +29,7 @@ from .azure_wire import (
     block_list,
     byte_range,
     conditions,
+    etag_from_headers,
     md5_text,
     page_of_blobs,
     property_headers,
@@ -101,7 +102,7 @@ class AzureBlobContent:
             else:
                 sent |= {"x-ms-blob-type": "BlockBlob"} | ({"Content-MD5": md5} if md5 else {})
                 answer = await self._answer("PUT", self._address(name), sent, content)
-            return answer.headers["ETag"].strip('"')
+            return etag_from_headers(answer.headers)
 
     @asynccontextmanager
     async def open(self, name: str, *, span: Span = WHOLE, when: Precondition = Always()) -> AsyncIterator[Opened]:

@@ -63,15 +63,23 @@ def md5_text(md5: bytes) -> str:
     return b64encode(md5).decode()
 
 
+def etag_from_headers(answer: Mapping[str, str]) -> str:
+    """The bare etag of an answer. Raises: ValueError (there is none)."""
+    etag = answer.get("ETag")
+    if not etag:
+        raise ValueError("an answer without an etag")
+    return etag.strip('"')
+
+
 def blob_from_headers(name: str, answer: Mapping[str, str]) -> Blob:
-    """The blob that an answer to GET or HEAD describes. Raises: KeyError, ValueError (it is no such answer)."""
+    """The blob that an answer to GET or HEAD describes. Raises: LookupError, ValueError (it is no such answer)."""
     part = answer.get("Content-Range")
     md5 = answer.get("x-ms-blob-content-md5" if part else "Content-MD5")
     metadata = {key.lower().removeprefix(_META): value for key, value in answer.items() if _is_meta(key)}
     return Blob(
         name=name,
         size=int(part.rpartition("/")[2] if part else answer["Content-Length"]),
-        etag=answer["ETag"].strip('"'),
+        etag=etag_from_headers(answer),
         headers=Headers(
             content_type=answer.get("Content-Type", ""),
             md5=b64decode(md5) if md5 else None,

@@ -33,7 +33,9 @@ def _folder(error: "CatalogError") -> str:
 def _conflict(error: "CatalogError") -> str:
     found = str(getattr(error, "found", ""))
     if found.startswith("version ") and error.kind != "conflict.etag":
-        return f"look at it with blobcat stat {_about(error)}; if that is to be replaced, --if-{found.replace(' ', ' ')}"
+        return (
+            f"look at it with blobcat stat {_about(error)}; if that is to be replaced, --if-{found.replace(' ', ' ')}"
+        )
     return f"look at it with blobcat stat {_about(error)}, then decide again"
 
 
@@ -60,7 +62,9 @@ _HINTS: Final[dict[str, str | Callable[["CatalogError"], str]]] = {
     "conflict.root": "choose another --root",
     "conflict.version": _conflict,
     "disk-full": "make room, then run the same command again: nothing half-done is visible",
-    "integrity": lambda error: f"other versions may be whole: blobcat history {_about(error)}; check all: blobcat verify",
+    "integrity": lambda error: (
+        f"other versions may be whole: blobcat history {_about(error)}; check all: blobcat verify"
+    ),
     "integrity.row": "",
     "invalid.newer-schema": "upgrade blobcat",
     "invalid.source": "",

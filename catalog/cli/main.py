@@ -9,6 +9,7 @@ import typer
 
 from .commands import get, history, ingest, init, ls, put, query, recover, resolve, rm, stat, verify, volumes
 from .errors import EPILOG, INTERRUPTED, OK, usage_report
+from .help import Index, Page
 from .options import with_common_options
 from .output import Output
 from .session import command
@@ -53,15 +54,16 @@ def run(arguments: Sequence[str]) -> int:
 def application() -> typer.Typer:
     """The command line as typer has it."""
     app = typer.Typer(
+        cls=Index,
         add_completion=False,
         context_settings={"help_option_names": ["--help", "-h"]},
         pretty_exceptions_enable=False,  # errors are ours to show
-        rich_markup_mode="rich",
+        rich_markup_mode=None,  # see help
     )
     app.callback(invoke_without_command=True, epilog=EPILOG)(blobcat)
     for panel, bodies in PANELS.items():
         for name, body in bodies.items():
-            app.command(name, rich_help_panel=panel)(command(body))
+            app.command(name, cls=Page, rich_help_panel=panel)(command(body))
     return app
 
 
@@ -72,8 +74,10 @@ def blobcat(
 ) -> None:
     """A file catalog for Azure Storage: what is there, what was there, and is it still true.
 
-    Say where the catalog is once, with [bold]export BLOBCAT_URL=local:.blobcat[/bold], then: blobcat init ·
-    blobcat ingest FOLDER · blobcat ls
+    export BLOBCAT_URL=local:.blobcat
+    blobcat init
+    blobcat ingest FOLDER
+    blobcat ls
     """
     if version:
         from importlib.metadata import version as version_of

@@ -33,7 +33,9 @@ class Session:
 
         url = self.options.url
         if not url:
-            raise UsageError("where is the catalog? No url was given", "export BLOBCAT_URL=local:.blobcat, or pass --url")
+            raise UsageError(
+                "where is the catalog? No url was given", "export BLOBCAT_URL=local:.blobcat, or pass --url"
+            )
         embedded = url.lstrip().lower().startswith(("local:", "memory:"))
         credential = None if embedded else os.environ.get("BLOBCAT_CREDENTIAL") or None
         async with connect(

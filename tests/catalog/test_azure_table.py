@@ -5,7 +5,7 @@ A server on loopback gives the answers; it has no opinion of the requests, and r
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import closing
 from typing import Self
 from urllib.parse import parse_qs, urlsplit
@@ -26,7 +26,7 @@ from catalog.errors import (
 )
 from catalog.filters import All, Comparison, Condition
 from catalog.keys import RowRange
-from catalog.table import Delete, Insert, Merge, Operation, RefusedError, Replace, Value
+from catalog.table import Delete, Insert, Merge, Operation, RefusedError, Replace, Value, total_bytes
 from storage.azure_transport import transport
 
 P = "p"
@@ -268,6 +268,32 @@ async def test_a_write_that_nobody_received_is_unavailable(opened: list[AzureTab
         url = server.url
     with pytest.raises(UnavailableError):
         await table_at(url, opened).submit(P, TWO)
+
+
+WIDE: dict[str, Value] = {
+    "a": "中" * 1000,
+    "b": "\x01" * 1000,
+    "é" * 20: 2**62,
+    "c": True,
+    "d": -1.5e-300,
+    "e": "😀" * 500,
+}
+
+
+@pytest.mark.parametrize("size", [1, 90])
+@pytest.mark.parametrize("kind", ["insert", "replace", "merge", "delete"])
+async def test_a_body_is_no_larger_than_it_is_counted(kind: str, size: int, opened: list[AzureTable]) -> None:
+    rows = [f"{number:03}{'中' * 509}" for number in range(size)]
+    changes: dict[str, Callable[[str], Operation]] = {
+        "insert": lambda row: Insert(row, WIDE),
+        "replace": lambda row: Replace(row, WIDE, ETAG),
+        "merge": lambda row: Merge(row, WIDE, ETAG),
+        "delete": lambda row: Delete(row, ETAG),
+    }
+    operations = [changes[kind](row) for row in rows]
+    async with Server(batch(*([done()] * size))) as server:
+        await table_at(server.url, opened).submit("中" * 512, operations)
+        assert len(server.requests[0].encode()) <= total_bytes("中" * 512, operations) + 1024
 
 
 # Reads.

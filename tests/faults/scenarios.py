@@ -26,6 +26,8 @@ class Scenario:
     half_done: Mapping[str, int] = field(default_factory=dict)
     """Paths at which clients were killed in the middle of a put, and after how many of its requests."""
     errors: Sequence[type[CatalogError]] = ()
+    beside: Sequence[str] = ()
+    """Volumes that there are beside `v`."""
     volumes: Sequence[str] = ("v",)
     default: str = "v"
 
@@ -44,6 +46,8 @@ async def told(call: Awaitable[Told]) -> Told:
 async def prepare(catalog: Catalog, scenario: Scenario) -> None:
     """Bring a catalog to the state that a scenario begins with; all but what is half done."""
     volume = await catalog.create_volume("v", shards=1)
+    for name in scenario.beside:
+        await catalog.create_volume(name, shards=1)
     for path, contents in scenario.given.items():
         for content in contents:
             await (volume.delete(path) if content is None else volume.put(path, content))
@@ -129,7 +133,6 @@ async def _create_volume(catalog: Catalog) -> Sequence[Told]:
 
 
 async def _set_default(catalog: Catalog) -> Sequence[Told]:
-    await catalog.create_volume("w", shards=1)
     try:
         await catalog.set_default_volume("w")
     except CatalogError as error:
@@ -169,7 +172,7 @@ SCENARIOS = (
     Scenario("put_many", _put_many, given={"b": [b"old"]}, then={"a": [b"a"], "b": [b"old", b"b"], "c": [b"c"]}),
     Scenario("recover", _recover, given={"a": [b"old"]}, then={"a": [b"old"]}, half_done={"x": 2, "y": 3, "a": 3}),
     Scenario("create_volume", _create_volume, volumes=("v", "w")),
-    Scenario("set_default_volume", _set_default, volumes=("v", "w"), default="w"),
+    Scenario("set_default_volume", _set_default, beside=["w"], volumes=("v", "w"), default="w"),
     Scenario("read", _read, given={"a": [b"old", b"new"]}, then={"a": [b"old", b"new"]}),
     Scenario("list-and-history", _read_back, given={"a": [b"1", b"2"], "b": [b"3"]}, then={"a": [b"1", b"2"], "b": [b"3"]}),
 )

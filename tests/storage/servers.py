@@ -4,10 +4,11 @@ import asyncio
 import socket
 import struct
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from typing import Literal
 
+TLS_HELLO = b"\x16"
 Then = Literal["keep", "close", "reset", "hang"]
 
 
@@ -32,7 +33,9 @@ class Server:
     port: int
     answers: Sequence[Answer]
     requests: list[str] = field(default_factory=list)
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
     connections: int = 0
+    serving: set[asyncio.Task[None] | None] = field(default_factory=set)
 
     @property
     def url(self) -> str:
@@ -40,9 +43,12 @@ class Server:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        with suppress(ConnectionError, asyncio.IncompleteReadError):
+        self.serving.add(asyncio.current_task())
+        with closing(writer), suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             while True:
-                await self._read_request(reader)
+                if not await self._read_request(reader):
+                    writer.write(b"this server speaks no TLS")
+                    break
                 given = self.answers[min(len(self.requests), len(self.answers)) - 1]
                 writer.write(given.text.encode())
                 await writer.drain()
@@ -53,13 +59,17 @@ class Server:
                     await reader.read()
                 if given.then != "keep":
                     break
-        writer.close()
 
-    async def _read_request(self, reader: asyncio.StreamReader) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+    async def _read_request(self, reader: asyncio.StreamReader) -> bool:
+        first = await reader.readexactly(1)
+        if first == TLS_HELLO:
+            return False
+        head = (first + await reader.readuntil(b"\r\n\r\n")).decode()
         lengths = [line.partition(":")[2] for line in head.split("\r\n") if line.lower().startswith("content-length:")]
         await reader.readexactly(int(lengths[0]) if lengths else 0)
         self.requests.append(head.partition(" HTTP/")[0])
+        self.asked.set()
+        return True
 
 
 @asynccontextmanager
@@ -72,6 +82,10 @@ async def serving(*answers: Answer) -> AsyncIterator[Server]:
         yield server
     finally:
         listening.close()
+        tasks = [task for task in server.serving if task]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def closed_port() -> int:

@@ -1,0 +1,63 @@
+"""`blobcat init`."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..columns import count
+from ..output import Line
+from ..records import record_of
+from ..session import Session
+
+if TYPE_CHECKING:
+    from ... import Catalog, VolumeInfo
+
+DEFAULT_NAME = "main"
+DEFAULT_SHARDS = 16
+
+
+async def init(
+    session: Session,
+    shards: Annotated[
+        int | None,
+        typer.Option(
+            "--shards", metavar="N", help=f"Partitions, a power of two; fixed for ever. Default: {DEFAULT_SHARDS}."
+        ),
+    ] = None,
+    root: Annotated[
+        str | None, typer.Option("--root", metavar="PREFIX", help="What its blobs begin with. Default: NAME/")
+    ] = None,
+) -> None:
+    """Make a catalog with its first volume, or one more volume.
+
+    The volume is called main unless --volume names it. The first one becomes the default. Run again, this changes
+    nothing.
+
+    --json: the volume (name, epoch, layout, shards, root, generation, created, default), and whether it was made now.
+    """
+    name = session.options.volume or DEFAULT_NAME
+    async with session.catalog() as catalog:
+        there = await _there(catalog, name)
+        if there:
+            shards, root = shards or there.shards, root or there.root
+        volume = await catalog.create_volume(name, shards=shards or DEFAULT_SHARDS, root=root, exist_ok=True)
+    session.output.show(
+        record_of(volume.info) | {"made": there is None}, lambda: _line(volume.info, made=there is None)
+    )
+    if there is None:
+        session.output.closing("next: blobcat ingest FOLDER, or blobcat put FILE PATH")
+
+
+async def _there(catalog: "Catalog", name: str) -> "VolumeInfo | None":
+    from ...errors import NotFoundError
+
+    try:
+        return next(iter([info async for info in catalog.volumes() if info.name == name]), None)
+    except NotFoundError:  # no catalog yet
+        return None
+
+
+def _line(info: "VolumeInfo", *, made: bool) -> Line:
+    state = ("made", "green") if made else ("is there already", "dim")
+    default = ", the default" if info.default else ""
+    return [("volume ", ""), (info.name, "bold"), " ", state, (f"  {count(info.shards, 'shard')}{default}", "dim")]

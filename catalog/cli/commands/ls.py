@@ -1,0 +1,51 @@
+"""`blobcat ls`."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..columns import LONG_HEADING, SHORT_HEADING, count, file_row, folder_row, size
+from ..options import LongOption, PrefixArgument
+from ..output import Line
+from ..session import Session
+
+if TYPE_CHECKING:
+    from ... import FileVersion, Folder
+
+
+async def ls(
+    session: Session,
+    prefix: PrefixArgument = "",
+    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="All files, not folder by folder.")] = False,
+    long: LongOption = False,
+    deleted: Annotated[bool, typer.Option("--deleted", help="Deleted files as well.")] = False,
+) -> None:
+    """List files and folders, in order of path.
+
+    The prefix is taken as it stands: 2026/ lists a folder, 2026 all that begins so. Not on a terminal, and without
+    --long, a line is a path and nothing else.
+
+    --json: one file per line, with all fields as put shows them; of a folder its path, and kind is folder.
+    """
+    from ... import Folder
+
+    folders = files = bytes_ = 0
+    async with session.volume() as volume:
+        async for found in volume.list(prefix, recursive=recursive, deleted=deleted):
+            if not folders + files:
+                session.output.heading(LONG_HEADING if long else SHORT_HEADING)
+            if isinstance(found, Folder):
+                folders += 1
+            else:
+                files, bytes_ = files + 1, bytes_ + found.size
+            session.output.show(found, lambda found=found: _row(session, found, long=long))  # type: ignore[misc]
+    parts = [count(folders, "folder")] * bool(folders) + [f"{count(files, 'file')}, {size(bytes_)}"] * bool(files)
+    session.output.closing(" · ".join(parts) or "nothing here")
+
+
+def _row(session: Session, found: "FileVersion | Folder", *, long: bool) -> Line:
+    from ... import Folder
+
+    if not long and not session.output.terminal:
+        return [found.path]
+    return folder_row(found.path, long=long) if isinstance(found, Folder) else file_row(found, long=long)

@@ -1,0 +1,77 @@
+"""`blobcat put`."""
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..columns import in_short
+from ..errors import UsageError
+from ..metadata import parsed_metadata
+from ..options import IfMatchOption, IfVersionOption, MetaOption, PathArgument
+from ..session import Session
+
+if TYPE_CHECKING:
+    from ... import Content, Mode
+
+
+async def put(
+    session: Session,
+    local: Annotated[str, typer.Argument(metavar="LOCAL|-", help="The file to write; - reads standard input.")],
+    path: PathArgument,
+    meta: MetaOption = None,
+    content_type: Annotated[
+        str | None, typer.Option("--content-type", metavar="TYPE", help="Else the path's extension tells it.")
+    ] = None,
+    create: Annotated[bool, typer.Option("--create", help="Only if no such file is there.")] = False,
+    if_version: IfVersionOption = None,
+    if_match: IfMatchOption = None,
+    force: Annotated[bool, typer.Option("--force", help="A new version even if nothing changed.")] = False,
+) -> None:
+    """Write a file, or standard input, to a path.
+
+        blobcat put report.csv 2026/report.csv --meta owner=ops --meta rows:int=5000
+        tar c docs | blobcat put - backup/docs.tar --create
+
+    What is there already, with the same content and metadata, makes no new version. --meta replaces all metadata that
+    the file had.
+
+    --json: the version that is current now, with all fields: volume, path, version, kind, etag, size, digest, md5,
+    content_type, metadata, created, modified, writer, request_id, chain, blob, blob_etag, blob_version.
+    """
+    mode = mode_of(create=create, if_version=if_version, if_match=if_match, force=force)
+    metadata = parsed_metadata(meta)
+    async with session.volume() as volume:
+        content, modified = _content(local)
+        file = await volume.put(
+            path, content, mode=mode, metadata=metadata, content_type=content_type, modified=modified
+        )
+    session.output.show(file, lambda: in_short(file))
+
+
+def _content(local: str) -> "tuple[Content, datetime | None]":
+    if local == "-":
+        return sys.stdin.buffer, None
+    source = Path(local)
+    if source.is_dir():
+        raise UsageError(f"{local} is a folder", f"blobcat ingest {local} brings in all of it")
+    try:
+        return source, datetime.fromtimestamp(source.stat().st_mtime_ns // 1000 / 1_000_000, UTC)
+    except OSError:
+        return source, None  # reading it says in what way it is missing
+
+
+def mode_of(*, create: bool, if_version: int | None, if_match: str | None, force: bool = False) -> "Mode":
+    from ... import Create, IfMatch, IfVersion, Overwrite
+
+    given = {"--create": create, "--if-version": if_version, "--if-match": if_match, "--force": force}
+    named = [name for name, value in given.items() if value]
+    if len(named) > 1:
+        raise UsageError(f"{' and '.join(named)} exclude each other")
+    if create:
+        return Create()
+    if if_version is not None:
+        return IfVersion(if_version)
+    return Overwrite(force) if if_match is None else IfMatch(if_match)

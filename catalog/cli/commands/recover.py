@@ -1,0 +1,61 @@
+"""`blobcat recover`."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..columns import GAP, count
+from ..errors import FINDINGS, OK
+from ..output import Line
+from ..session import Session
+
+if TYPE_CHECKING:
+    from ... import RecoveryReport
+
+SAID = {
+    "aborted": "it will never be applied",
+    "committed": "it had been applied",
+    "waiting": "its writer may be alive; --patience 0 does not wait for it",
+}
+
+
+async def recover(
+    session: Session,
+    patience: Annotated[
+        float | None,
+        typer.Option(
+            "--patience", metavar="SECONDS", help="Settle what is older; 0 settles all. Else each write says.", min=0
+        ),
+    ] = None,
+) -> int:
+    """Settle the writes that were left half-done, in all volumes.
+
+    Safe at any time and from anywhere. Without --patience a write is left alone while its writer may be alive, at least
+    ten minutes. Half-done writes are never visible, with or without this.
+
+    --json: one report (items), where each item has volume, path, op, kind, writer, action and error.
+    """
+    async with session.catalog() as catalog:
+        report = await catalog.recover(patience_s=patience)
+    failed = report.count("failed")
+    if not session.output.json:
+        for item in report.items:
+            if item.action not in ("swept", "dropped"):
+                reason = str(item.error) if item.error else SAID.get(item.action, "")
+                style = "red" if item.action == "failed" else "bold"
+                session.output.line(
+                    (f"{item.action:9}{GAP}", style), item.path, (f"{GAP}{item.volume}{GAP}{reason}", "dim")
+                )
+    session.output.show(report, lambda: _line(report))
+    return FINDINGS if failed else OK
+
+
+def _line(report: "RecoveryReport") -> Line:
+    if report.quiet:
+        return [("nothing to settle", "bold green"), ("  every write is applied or undone", "dim")]
+    parts = [
+        f"{report.count(action):,} {action}"
+        for action in ("aborted", "committed", "waiting", "failed")
+        if report.count(action)
+    ]
+    return [(", ".join(parts), "bold"), (f"  of {count(len(report.items), 'write')}", "dim")]

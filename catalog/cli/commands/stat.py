@@ -1,0 +1,45 @@
+"""`blobcat stat`."""
+
+from typing import TYPE_CHECKING
+
+from ..columns import size, time, value
+from ..options import PathArgument, VersionOption
+from ..output import Line
+from ..records import record_of
+from ..session import Session
+
+if TYPE_CHECKING:
+    from ... import FileVersion
+
+
+async def stat(session: Session, path: PathArgument, version: VersionOption = None) -> None:
+    """Show all that is known of a file, or of one of its versions.
+
+    --json: all fields, as put shows them.
+    """
+    async with session.volume() as volume:
+        file = await volume.stat(path, version=version)
+    if session.output.json:
+        session.output.show(record_of(file), list)
+        return
+    for name, cells in _details(file):
+        session.output.line((f"{name:>12}  ", "dim"), *cells)
+
+
+def _details(file: "FileVersion") -> list[tuple[str, Line]]:
+    details: list[tuple[str, Line]] = [
+        ("path", [(file.path, "bold")]),
+        ("volume", [file.volume]),
+        ("version", [(str(file.version), "bold"), (f"  {file.kind}", "red" if file.kind == "delete" else "dim")]),
+        ("size", [(f"{file.size:,} bytes", "green"), (f"  {size(file.size)}" if file.size >= 1000 else "", "dim")]),  # noqa: PLR2004
+        ("digest", [file.digest or "-"]),
+        ("md5", [file.md5 or "-"]),
+        ("type", [file.content_type or "-"]),
+        ("written", [time(file.created), (f"  by {file.writer}", "dim")]),
+        ("modified", [time(file.modified) if file.modified else "-"]),
+        *(("meta." + key, [(value(item), "cyan")]) for key, item in file.metadata.items()),
+        ("etag", [(file.etag, "dim")]),
+        ("blob", [(file.blob or "-", "dim")]),
+        ("chain", [(file.chain, "dim")]),
+    ]
+    return details

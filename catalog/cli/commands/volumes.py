@@ -1,0 +1,47 @@
+"""`blobcat volumes`."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..columns import GAP, time
+from ..output import Line
+from ..session import Session
+
+if TYPE_CHECKING:
+    from ... import VolumeInfo
+
+
+async def volumes(
+    session: Session,
+    set_default: Annotated[
+        str | None, typer.Option("--set-default", metavar="NAME", help="Make this the default volume first.")
+    ] = None,
+) -> None:
+    """List the volumes of the catalog; a star marks the default one.
+
+    --json: one volume per line (name, epoch, layout, shards, root, generation, created, default).
+    """
+    async with session.catalog() as catalog:
+        if set_default is not None:
+            await catalog.set_default_volume(set_default)
+        found = [info async for info in catalog.volumes()]
+    widths = [max([len(heading), *map(len, names)]) for heading, names in _columns(found)]
+    session.output.heading(f"  {'NAME':{widths[0]}}{GAP}SHARDS{GAP}{'ROOT':{widths[1]}}{GAP}CREATED")
+    for info in found:
+        session.output.show(info, lambda info=info: _row(info, *widths))  # type: ignore[misc]
+    if not found:
+        session.output.note("no volumes yet", ("  make one with blobcat init", "dim"))
+
+
+def _columns(found: "list[VolumeInfo]") -> list[tuple[str, list[str]]]:
+    return [("NAME", [info.name for info in found]), ("ROOT", [info.root for info in found])]
+
+
+def _row(info: "VolumeInfo", name_width: int, root_width: int) -> Line:
+    return [
+        ("* " if info.default else "  ", "green"),
+        (f"{info.name:{name_width}}{GAP}", "bold"),
+        f"{info.shards:>6}{GAP}",
+        (f"{info.root:{root_width}}{GAP}{time(info.created)}", "dim"),
+    ]

@@ -1,0 +1,192 @@
+"""Catalogs and their volumes; recover, resolve and verify where nothing went wrong, and where something did."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from catalog import (
+    Catalog,
+    ConflictError,
+    InvalidError,
+    NotFoundError,
+    Settings,
+    UnavailableError,
+    Volume,
+    connect,
+)
+from catalog.locations import parse_location
+
+
+async def test_the_first_volume_becomes_the_default(cat: Catalog) -> None:
+    first = await cat.create_volume("raw", shards=1)
+    await cat.create_volume("refined", shards=2, root="other/")
+    assert (await cat.volume()).info == first.info
+    infos = [info async for info in cat.volumes()]
+    assert [(info.name, info.shards, info.root, info.default) for info in infos] == [
+        ("raw", 1, "raw/", True),
+        ("refined", 2, "other/", False),
+    ]
+    await cat.set_default_volume("refined")
+    assert (await cat.volume()).name == "refined"
+
+
+async def test_a_volume_that_is_there_is_a_conflict_unless_it_may_be(cat: Catalog) -> None:
+    made = await cat.create_volume("raw", shards=2)
+    with pytest.raises(ConflictError, match="volume 'raw' is there already"):
+        await cat.create_volume("raw", shards=2)
+    assert (await cat.create_volume("raw", shards=2, exist_ok=True)).info.epoch == made.info.epoch
+    with pytest.raises(ConflictError, match="other settings"):
+        await cat.create_volume("raw", shards=4, exist_ok=True)
+
+
+@pytest.mark.parametrize("root", ["raw/", "raw/deep/", "r/../raw/"])
+async def test_roots_may_not_overlap(cat: Catalog, root: str) -> None:
+    await cat.create_volume("raw", shards=1)
+    with pytest.raises((ConflictError, InvalidError)):
+        await cat.create_volume("other", shards=1, root=root)
+
+
+@pytest.mark.parametrize("name", ["", "Raw", "1raw", "raw_", "r" * 32, "~", "räw", None])
+async def test_a_volume_name_follows_its_rule(cat: Catalog, name: str) -> None:
+    with pytest.raises(InvalidError, match="a volume's name is"):
+        await cat.create_volume(name)
+
+
+@pytest.mark.parametrize("root", ["", "raw", "/raw/", "a//b/", "../", "x" * 201 + "/", ".versions/"])
+async def test_a_root_follows_its_rule(cat: Catalog, root: str) -> None:
+    with pytest.raises(InvalidError):
+        await cat.create_volume("raw", root=root)
+
+
+async def test_a_layout_that_is_not_built_is_refused(cat: Catalog) -> None:
+    with pytest.raises(InvalidError, match="layout is 'immutable'"):
+        await cat.create_volume("raw", layout="path")
+
+
+async def test_volumes_that_are_not_there(cat: Catalog) -> None:
+    with pytest.raises(NotFoundError):
+        await cat.volume()
+    await cat.create_volume("raw", shards=1)
+    with pytest.raises(NotFoundError, match="there is no volume 'other'"):
+        await cat.volume("other")
+    with pytest.raises(NotFoundError):
+        await cat.set_default_volume("other")
+
+
+async def test_many_make_one_volume(cat: Catalog) -> None:
+    made = await asyncio.gather(*(cat.create_volume("raw", shards=2, exist_ok=True) for _ in range(5)))
+    assert len({volume.info.epoch for volume in made}) == 1
+    outcomes = await asyncio.gather(*(cat.create_volume("other", shards=1) for _ in range(5)), return_exceptions=True)
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["ConflictError"] * 4 + ["Volume"]
+
+
+async def test_two_volumes_do_not_see_each_other(cat: Catalog) -> None:
+    one, two = await cat.create_volume("one", shards=2), await cat.create_volume("two", shards=2)
+    await one.put("a", b"1")
+    await two.put("a", b"2")
+    assert (await one.read("a"), await two.read("a")) == (b"1", b"2")
+    await one.delete("a")
+    assert [file.path async for file in two.list(recursive=True)] == ["a"]
+
+
+async def test_a_catalog_outlives_its_connection(url: str) -> None:
+    if url == "memory:":
+        return  # a catalog in memory is gone with it, as it says
+    async with connect(url) as cat:
+        await (await cat.create_volume("raw", shards=1)).put("a", b"1")
+    async with connect(url) as cat:
+        assert await (await cat.volume("raw")).read("a") == b"1"
+
+
+async def test_closing_twice_is_fine_and_a_closed_catalog_says_so(cat: Catalog, volume: Volume) -> None:
+    await cat.close()
+    await cat.close()
+    with pytest.raises(Exception, match="closed"):
+        await volume.put("a", b"x")
+
+
+async def test_recover_finds_nothing_where_nothing_is_left(cat: Catalog, volume: Volume) -> None:
+    await volume.put("a", b"1")
+    await volume.delete("a")
+    report = await cat.recover(patience_s=0)
+    assert report.items == ()
+    assert report.quiet
+
+
+@pytest.mark.parametrize("patience", [-1, float("nan")])
+async def test_patience_is_a_number_of_seconds(cat: Catalog, patience: float) -> None:
+    with pytest.raises(InvalidError, match="patience_s"):
+        await cat.recover(patience_s=patience)
+
+
+@pytest.mark.parametrize("token", ["", "x", "blobcat1.", "blobcat1.e30", "blobcat1.!!!", "blobcat1.bnVsbA"])
+async def test_what_is_no_token_is_refused(cat: Catalog, token: str) -> None:
+    with pytest.raises(InvalidError, match="this is no token"):
+        await cat.resolve(token)
+
+
+async def test_verify_reads_every_version_and_finds_all_well(volume: Volume) -> None:
+    await volume.put("a", b"1")
+    await volume.put("a", b"22")
+    await volume.put("b/c", b"333")
+    await volume.delete("a")
+    report = await volume.verify()
+    assert (report.checked, report.bytes_read, report.ok) == (3, 6, True)
+    assert (await volume.verify("b/")).checked == 1
+
+
+async def test_verify_names_exactly_what_was_damaged(tmp_path: Path) -> None:
+    async with connect(f"local:{tmp_path}") as cat:
+        volume = await cat.create_volume("raw", shards=2)
+        for number in range(20):
+            await volume.put(f"f/{number}", str(number).encode() * 100)
+        newer = await volume.put("f/7", b"newer")
+        old = await volume.stat("f/7", version=1)
+        (damaged,) = [path for path in tmp_path.rglob("*") if path.is_file() and old.etag in path.name]
+        damaged.write_bytes(b"8" + damaged.read_bytes()[1:])
+        report = await volume.verify()
+        assert [(finding.file.path, finding.file.version) for finding in report.findings] == [("f/7", 1)]
+        assert report.findings[0].error.kind == "integrity.digest"
+        assert report.checked == 21  # noqa: PLR2004
+        assert await volume.read("f/7") == b"newer"
+        assert newer.version == 2  # noqa: PLR2004
+
+
+async def test_nothing_listening_is_one_clear_line_within_the_deadline() -> None:
+    settings = Settings(timeout_s=0.2)
+    async with connect("azurite://127.0.0.1:9:9", settings=settings) as cat:
+        with pytest.raises(UnavailableError, match="is Azurite running") as caught:
+            await cat.volume("raw")
+        assert "\n" not in str(caught.value)
+
+
+async def test_a_wrong_key_is_denied_in_one_clear_line(azurite: object) -> None:
+    location = parse_location(azurite.url)  # type: ignore[attr-defined]
+    text = (
+        f"AccountName=devstoreaccount1;AccountKey=d3Jvbmc=;BlobEndpoint={location.blob_endpoint};"  # type: ignore[union-attr]
+        f"TableEndpoint={location.table_endpoint}"  # type: ignore[union-attr]
+    )
+    from catalog import AccessDeniedError  # noqa: PLC0415
+
+    async with connect(text) as cat:
+        with pytest.raises(AccessDeniedError) as caught:
+            await cat.create_volume("raw")
+        assert "\n" not in str(caught.value)
+        assert "d3Jvbmc" not in str(caught.value)
+
+
+@pytest.mark.parametrize("writer", ["", "a\nb", "x" * 201, 5])
+async def test_a_writers_name_is_printable(writer: str) -> None:
+    with pytest.raises(InvalidError, match="a writer's name is"):
+        async with connect("memory:", writer=writer):
+            pass
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"timeout_s": 0}, {"timeout_s": float("inf")}, {"request_timeout_s": -1}, {"transfers_max": 0}, {"block_bytes": 1.5}],
+)
+def test_settings_that_cannot_be_meant_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(InvalidError):
+        Settings(**wrong)  # type: ignore[arg-type]

@@ -1,0 +1,192 @@
+"""stat, read, open, delete, history."""
+
+from pathlib import Path
+
+import pytest
+
+from catalog import (
+    Catalog,
+    ConflictError,
+    Create,
+    IfMatch,
+    IfVersion,
+    IntegrityError,
+    InvalidError,
+    NotFoundError,
+    Settings,
+    Volume,
+    connect,
+)
+from catalog.sqlite_table import SqliteTable
+from storage import Always, Headers
+from storage.memory import MemoryContent
+
+DATA = bytes(range(256)) * 5000  # more than a chunk
+
+
+async def test_a_missing_file_is_not_found_by_every_verb(volume: Volume) -> None:
+    with pytest.raises(NotFoundError, match="there is no file 'a' in volume 'raw'"):
+        await volume.stat("a")
+    with pytest.raises(NotFoundError):
+        await volume.read("a")
+    with pytest.raises(NotFoundError):
+        async with volume.open("a"):
+            pass
+    with pytest.raises(NotFoundError):
+        await volume.delete("a")
+    with pytest.raises(NotFoundError, match="there never was a file 'a'"):
+        [file async for file in volume.history("a")]
+    with pytest.raises(NotFoundError, match="version 7 of 'a'"):
+        await volume.stat("a", version=7)
+
+
+async def test_not_found_is_a_key_error_with_a_readable_text(volume: Volume) -> None:
+    with pytest.raises(KeyError) as caught:
+        await volume.stat("a")
+    assert str(caught.value) == "there is no file 'a' in volume 'raw'"
+
+
+@pytest.mark.parametrize("version", [0, -1, True, 1.5, "1", 10**10])
+async def test_a_version_that_cannot_be_is_refused(volume: Volume, version: int) -> None:
+    with pytest.raises(InvalidError, match="whole number from 1 up"):
+        await volume.stat("a", version=version)
+
+
+async def test_a_deleted_file_is_gone_and_its_versions_are_not(volume: Volume) -> None:
+    await volume.put("a", b"1", metadata={"k": 1})
+    deleted = await volume.delete("a")
+    assert deleted is not None
+    assert (deleted.version, deleted.kind, deleted.size, deleted.digest, deleted.blob) == (2, "delete", 0, "", "")
+    with pytest.raises(NotFoundError, match="was deleted") as caught:
+        await volume.stat("a")
+    assert caught.value.kind == "not-found.deleted"
+    assert await volume.stat("a", version=2) == deleted
+    with pytest.raises(NotFoundError, match="has no content"):
+        await volume.read("a", version=2)
+    assert await volume.read("a", version=1) == b"1"
+    assert [(file.version, file.kind) async for file in volume.history("a")] == [(2, "delete"), (1, "put")]
+
+
+async def test_delete_asks_for_what_its_mode_says(volume: Volume) -> None:
+    written = await volume.put("a", b"1")
+    with pytest.raises(ConflictError):
+        await volume.delete("a", mode=IfVersion(2))
+    with pytest.raises(ConflictError):
+        await volume.delete("a", mode=IfMatch("another"))
+    with pytest.raises(InvalidError, match="not Create"):
+        await volume.delete("a", mode=Create())
+    assert await volume.stat("a") == written
+    assert await volume.delete("a", mode=IfMatch(written.etag)) is not None
+
+
+async def test_deleting_what_is_not_there_may_be_fine(volume: Volume) -> None:
+    assert await volume.delete("a", missing_ok=True) is None
+    await volume.put("a", b"1")
+    await volume.delete("a")
+    assert await volume.delete("a", missing_ok=True) is None
+    assert len([file async for file in volume.history("a")]) == 2  # noqa: PLR2004
+
+
+async def test_open_streams_the_whole_content_and_verifies_it(volume: Volume) -> None:
+    await volume.put("a", DATA)
+    async with volume.open("a") as reader:
+        assert not reader.verified
+        assert reader.file.path == "a"
+        chunks = [chunk async for chunk in reader]
+        assert reader.verified
+    assert b"".join(chunks) == DATA
+
+
+async def test_open_reads_in_portions(volume: Volume) -> None:
+    await volume.put("a", DATA)
+    async with volume.open("a") as reader:
+        first = await reader.read(10)
+        second = await reader.read(100_000)
+        rest = await reader.read()
+        assert (first, second, rest) == (DATA[:10], DATA[10:100_010], DATA[100_010:])
+        assert await reader.read() == b""
+        assert reader.verified
+
+
+@pytest.mark.parametrize(
+    ("start", "length", "expected"),
+    [
+        (0, 5, DATA[:5]),
+        (3, 4, DATA[3:7]),
+        (5, None, DATA[5:]),
+        (len(DATA) - 2, 10, DATA[-2:]),
+        (len(DATA), None, b""),
+        (len(DATA) + 5, 3, b""),
+        (7, 0, b""),
+    ],
+)
+async def test_open_reads_ranges(volume: Volume, start: int, length: int | None, expected: bytes) -> None:
+    await volume.put("a", DATA)
+    async with volume.open("a", start=start, length=length) as reader:
+        assert await reader.read() == expected
+        assert not reader.verified
+
+
+@pytest.mark.parametrize(("start", "length"), [(-1, None), (0, -1)])
+async def test_a_range_is_not_negative(volume: Volume, start: int, length: int | None) -> None:
+    await volume.put("a", DATA)
+    with pytest.raises(InvalidError, match="not negative"):
+        async with volume.open("a", start=start, length=length):
+            pass
+
+
+async def test_a_reader_that_is_left_early_leaves_nothing_open(volume: Volume) -> None:
+    await volume.put("a", DATA)
+    async with volume.open("a") as reader:
+        await reader.read(1)
+    assert await volume.read("a") == DATA
+
+
+@pytest.fixture
+async def injured() -> tuple[Volume, MemoryContent]:
+    """A volume with one file, and the store behind its back."""
+    content = MemoryContent()
+    cat = Catalog(SqliteTable(":memory:"), content, settings=Settings(timeout_s=5))
+    volume = await cat.create_volume("raw", shards=1)
+    await volume.put("a", DATA)
+    return volume, content
+
+
+async def test_damaged_content_is_an_error_and_never_all_of_its_bytes(injured: tuple[Volume, MemoryContent]) -> None:
+    """S4: the last chunk is given out only if the digest is right."""
+    volume, content = injured
+    there = await volume.stat("a")
+    stat = await content.stat(there.blob)
+    await content.put(there.blob, DATA[:-1] + b"!", when=Always(), headers=stat.headers)
+    with pytest.raises(IntegrityError, match="is not what was written") as caught:
+        await volume.read("a")
+    assert caught.value.kind == "integrity.digest"
+    received = b""
+    with pytest.raises(IntegrityError):
+        async with volume.open("a") as reader:
+            async for chunk in reader:
+                received += chunk
+    assert len(received) < len(DATA)
+
+
+async def test_missing_content_is_an_integrity_error(injured: tuple[Volume, MemoryContent]) -> None:
+    volume, content = injured
+    await content.delete((await volume.stat("a")).blob, when=Always())
+    with pytest.raises(IntegrityError, match="it is missing") as caught:
+        await volume.read("a")
+    assert caught.value.kind == "integrity.missing"
+
+
+async def test_another_blob_in_its_place_is_found_out_even_by_a_range(injured: tuple[Volume, MemoryContent]) -> None:
+    volume, content = injured
+    await content.put((await volume.stat("a")).blob, DATA, when=Always(), headers=Headers())
+    with pytest.raises(IntegrityError, match="another blob"):
+        async with volume.open("a", start=1, length=1) as reader:
+            await reader.read()
+
+
+async def test_reading_a_catalog_that_is_not_there_says_so_and_makes_nothing(tmp_path: Path) -> None:
+    async with connect(f"local:{tmp_path / 'none'}") as cat:
+        with pytest.raises(NotFoundError):
+            await cat.volume("raw")
+    assert list(tmp_path.iterdir()) == []
