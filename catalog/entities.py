@@ -45,7 +45,7 @@ class FileVersion:
     md5: str | None
     """Plain hex."""
     content_type: str
-    metadata: Metadata
+    metadata: Metadata = field(hash=False)
     created: datetime
     """When the write began, by the service's clock: a label. The order of a path is its version."""
     modified: datetime | None

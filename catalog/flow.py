@@ -23,7 +23,7 @@ async def concurrently(
         try:
             async for item in source:
                 await places.acquire()
-                task = asyncio.ensure_future(_awaited(work(item)))
+                task = asyncio.create_task(_done(work, item))
                 running.add(task)
                 task.add_done_callback(finished.put_nowait)
         finally:
@@ -48,8 +48,8 @@ async def concurrently(
         await asyncio.gather(feeder, *running, return_exceptions=True)
 
 
-async def _awaited(work: Awaitable[R]) -> R:
-    return await work
+async def _done(work: Callable[[T], Awaitable[R]], item: T) -> R:
+    return await work(item)
 
 
 def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:

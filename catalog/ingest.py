@@ -10,9 +10,9 @@ listing, and goes on. One bad file stops no other: every failure is in the repor
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import Executor
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -146,33 +146,36 @@ class Ingest:
             raise NotFoundError(
                 f"there is no file or folder {root}", op="ingest", key=str(root), kind="not-found.source"
             )
-        files = self._joined(walk(root, prefix, exclude), prefix)
         packer = _Packer(self._volume, self._writer.committer, self._write)
-        async with packer.packing():
-            async for pending in concurrently(files, self._compare, limit=COMPARED_AT_A_TIME):
+        async with (
+            packer.packing(),
+            aclosing(self._joined(walk(root, prefix, exclude), prefix)) as files,
+            aclosing(concurrently(files, self._compare, limit=COMPARED_AT_A_TIME)) as compared,
+        ):
+            async for pending in compared:
                 if pending is not None:
                     await packer.add(pending)
         return self._tally.report()
 
     async def _joined(
         self, found: Iterator[LocalFile | Failure], prefix: str
-    ) -> AsyncIterator[tuple[LocalFile, Known]]:
+    ) -> AsyncGenerator[tuple[LocalFile, Known], None]:
         """The files of the tree, each with what the catalog has at its path."""
-        rows = self._lister.shards(self._volume, heads(prefix))
-        listed = (parse_head(self._volume.name, row) async for row in rows)
-        head = await anext(listed, None)
-        while batch := await in_thread(self._threads, _batch, found):
-            for file in batch:
-                self._tally.found += 1
-                if isinstance(file, Failure):
-                    self._tally.fail(file)
-                    continue
-                while head and encode(head.file.path) < encode(file.path):
-                    head = await anext(listed, None)
-                yield file, Known(head if head and head.file.path == file.path else None)
+        async with aclosing(self._lister.shards(self._volume, heads(prefix))) as rows:
+            listed = (parse_head(self._volume.name, row) async for row in rows)
+            head = await anext(listed, None)
+            while batch := await in_thread(self._threads, _batch, found):
+                for file in batch:
+                    self._tally.found += 1
+                    if isinstance(file, Failure):
+                        self._tally.fail(file)
+                        continue
+                    while head and encode(head.file.path) < encode(file.path):
+                        head = await anext(listed, None)
+                    yield file, Known(head if head and head.file.path == file.path else None)
+                self._tally.tell()
+            self._tally.walked = True
             self._tally.tell()
-        self._tally.walked = True
-        self._tally.tell()
 
     async def _compare(self, found: tuple[LocalFile, Known]) -> Pending | None:
         """What is to be written, if anything; larger content is staged here, ahead of its intent."""

@@ -26,7 +26,7 @@ sending when the call's time is up. It decides nothing. Recovery and `resolve` a
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from typing import Final
 
@@ -64,7 +64,7 @@ class Change:
     kind: Kind
     mode: Mode
     writer: str
-    metadata: Metadata
+    metadata: Metadata = field(hash=False)
     content_type: str
     modified: int | None = None
 

@@ -9,7 +9,8 @@ clock: for liveness alone, as two who abort each other's work would never finish
 and a writer that is still alive starts over with a fresh op.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -76,21 +77,22 @@ class Recovery:
 
         Raises: UnavailableError, AccessDeniedError where the rows cannot be read; an op's own trouble is in its item.
         """
-        return [
-            item async for item in concurrently(
-                self._due(volume, patience_s), lambda due: self._settle(volume, *due), limit=ROWS_AT_A_TIME
-            )
-        ]  # fmt: skip
+        async with (
+            aclosing(self._due(volume, patience_s)) as found,
+            aclosing(concurrently(found, lambda due: self._settle(volume, *due), limit=ROWS_AT_A_TIME)) as settled,
+        ):
+            return [item async for item in settled]
 
     async def _due(
         self, volume: VolumeInfo, patience_s: float | None
-    ) -> AsyncIterator[tuple[IntentRow, int, float | None]]:
+    ) -> AsyncGenerator[tuple[IntentRow, int, float | None], None]:
         for shard in range(volume.shards):
             key, now = partition(volume.epoch, shard), 0
-            async for page in self._lister.pages(key, INTENTS):
-                for entity in page:
-                    now = now or await self._now(volume, key)
-                    yield parse_intent(entity), now - entity.timestamp, patience_s
+            async with aclosing(self._lister.pages(key, INTENTS)) as pages:
+                async for page in pages:
+                    for entity in page:
+                        now = now or await self._now(volume, key)
+                        yield parse_intent(entity), now - entity.timestamp, patience_s
 
     async def _now(self, volume: VolumeInfo, key: str) -> int:
         """The service's time: that of a marker just written. Nobody depends on the etag of a gate."""

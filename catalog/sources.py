@@ -6,9 +6,9 @@ after. Files and file objects are read in threads; an iterable is read where the
 
 import asyncio
 import os
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -36,33 +36,35 @@ def is_replayable(content: Content) -> bool:
     return isinstance(content, bytes | bytearray | memoryview | os.PathLike | list | tuple)
 
 
-async def pieces(content: Content, size: int, threads: Executor) -> AsyncIterator[bytes]:
+async def pieces(content: Content, size: int, threads: Executor) -> AsyncGenerator[bytes, None]:
     """The content in pieces of `size` bytes, the last one shorter; none where it is empty."""
     gathered = bytearray()
-    async for chunk in _chunks(content, size, threads):
-        if not isinstance(chunk, bytes | bytearray | memoryview):
-            raise InvalidError(f"content yields bytes, not {type(chunk).__name__}", op="put")
-        if not gathered and len(chunk) == size:
-            yield bytes(chunk)
-            continue
-        gathered += chunk
-        while len(gathered) >= size:
-            with memoryview(gathered) as view:
-                piece = bytes(view[:size])
-            del gathered[:size]
-            yield piece
+    async with aclosing(_chunks(content, size, threads)) as chunks:
+        async for chunk in chunks:
+            if not isinstance(chunk, bytes | bytearray | memoryview):
+                raise InvalidError(f"content yields bytes, not {type(chunk).__name__}", op="put")
+            if not gathered and len(chunk) == size:
+                yield bytes(chunk)
+                continue
+            gathered += chunk
+            while len(gathered) >= size:
+                with memoryview(gathered) as view:
+                    piece = bytes(view[:size])
+                del gathered[:size]
+                yield piece
     if gathered:
         yield bytes(gathered)
 
 
-async def _chunks(content: Content, size: int, threads: Executor) -> AsyncIterator[bytes]:
+async def _chunks(content: Content, size: int, threads: Executor) -> AsyncGenerator[bytes, None]:
     if isinstance(content, bytes | bytearray | memoryview):
         with memoryview(content).cast("B") as view:
             for start in range(0, len(view), size):
                 yield bytes(view[start : start + size])
     elif isinstance(content, os.PathLike):
-        async for chunk in _file_chunks(Path(content), size, threads):
-            yield chunk
+        async with aclosing(_file_chunks(Path(content), size, threads)) as chunks:
+            async for chunk in chunks:
+                yield chunk
     elif callable(read := getattr(content, "read", None)):
         while chunk := await in_thread(threads, read, size):
             yield chunk
@@ -74,7 +76,7 @@ async def _chunks(content: Content, size: int, threads: Executor) -> AsyncIterat
             yield chunk
 
 
-async def _file_chunks(path: Path, size: int, threads: Executor) -> AsyncIterator[bytes]:
+async def _file_chunks(path: Path, size: int, threads: Executor) -> AsyncGenerator[bytes, None]:
     file = await _opened_in_thread(path, threads)
     try:
         before = os.fstat(file.fileno())

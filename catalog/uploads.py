@@ -14,7 +14,7 @@ import os
 from collections import deque
 from collections.abc import AsyncIterator
 from concurrent.futures import Executor
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
@@ -189,7 +189,8 @@ class Uploads:
         """Stage a file for this blob, whatever its size. Raises: as `prepare`."""
         block = max(self._settings.block_bytes, -(-(_known_size(path) or 0) // BLOCKS_MAX))
         async with self.budget.hold((STAGED_AHEAD + 1) * block):
-            return await self._staged(pieces(path, block, self.threads), blob)
+            async with aclosing(pieces(path, block, self.threads)) as parts:
+                return await self._staged(parts, blob)
 
     async def _digests(self, data: bytes) -> Digests:
         if len(data) <= HASHED_INLINE_BYTES:
@@ -200,9 +201,8 @@ class Uploads:
     async def _streamed(self, content: Content, blob: str, size: int | None) -> AsyncIterator[Ready]:
         """Read ahead until it is known whether the content is small."""
         block = max(self._settings.block_bytes, -(-(size or 0) // BLOCKS_MAX))
-        parts = pieces(content, block, self.threads)
         ahead_bytes = max(self._settings.one_shot_bytes + block, (STAGED_AHEAD + 1) * block)
-        async with self.budget.hold(ahead_bytes):
+        async with self.budget.hold(ahead_bytes), aclosing(pieces(content, block, self.threads)) as parts:
             ahead, held = [], 0
             async for piece in parts:
                 ahead.append(piece)

@@ -12,7 +12,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from azurite.launch import AzuriteError
@@ -27,18 +27,17 @@ from catalog import (
     Volume,
     connect,
 )
+from scripts.demo_child import child
 from scripts.demo_show import Advance, ClaimError, Show
 from scripts.demo_stage import Stage, Witness, stage
 from scripts.demo_tree import PARTS, Tree, spread
 
-BLOBCAT = Path(sys.executable).with_name("blobcat")
 AZURITE_FILES_MAX = 3000
 CHANGED = 12
 LARGE = 100_000
 SHOWN = 5
 HALF_WAY = 0.25
 """Of the files: when that many are acknowledged, the ingest is killed."""
-POLL_S = 0.02
 CHILD_S = 300
 
 
@@ -170,47 +169,48 @@ async def is_refused(volume: Volume, file: FileVersion) -> bool:
 # --- 6: kill -9 ------------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """What a process had written when it was killed: by its own word, and as another one saw it."""
+
+    files: int
+    etags: dict[str, str]
+
+
 async def kill(show: Show, where: Stage, tree: Tree) -> None:
     """Kill an ingest in another process; recover; look for what is missing or half-done; and carry on."""
-    command = [f"{BLOBCAT}", "--url", where.url, "--volume", "again", "ingest", f"{tree.root}", "--json"]
+    ingest = ("--url", where.url, "--volume", "again", "ingest", f"{tree.root}")
     with show.step("kill -9 an ingest half-way, recover, and carry on"):
         show.by_hand("blobcat --volume again ingest .  &  kill -9 $!")
-        async with connect(where.url, writer="demo") as cat, Witness(where.url) as witness:
-            volume = await cat.create_volume("again")
-            acknowledged = await killed_half_way(show, command, volume, witness, len(tree.sizes))
+        async with connect(where.url, writer="demo") as cat:
+            acknowledged = await killed_half_way(show, await cat.create_volume("again"), ingest, len(tree.sizes))
         async with connect(where.url, writer="demo") as cat, Witness(where.url) as witness:  # opened again
             volume = await cat.volume("again")
             await recover(show, cat, volume, witness, acknowledged)
-            await carry_on(show, command, volume, witness, tree)
+            await carry_on(show, volume, witness, ingest, tree)
 
 
-async def killed_half_way(
-    show: Show, command: Sequence[str], volume: Volume, witness: Witness, total: int
-) -> dict[str, str]:
-    """Start the command, and kill it when part of its files are there and others are under way; returns the former."""
+async def killed_half_way(show: Show, volume: Volume, ingest: Sequence[str], total: int) -> Acknowledged:
+    """Start an ingest in a process of its own, and kill it when it has acknowledged part of its files."""
+    etags: dict[str, str] = {}
     with show.progress("another process", total) as advance:
-        async with asyncio.timeout(CHILD_S), child(command) as process:
-            while True:
-                there = await etags(volume)
-                advance(len(there), "")
-                if len(there) >= HALF_WAY * total and await witness.open_intents(volume.info):
-                    break
-                if process.returncode is not None:
-                    raise ClaimError(f"the ingest is killed half-way: it ended before, with {process.returncode}")
-                await asyncio.sleep(POLL_S)
-            process.kill()
-            status = await process.wait()
+        async with asyncio.timeout(CHILD_S), child(*ingest) as process:
+            async for done in process.progress():
+                advance(done, "")
+                if done >= HALF_WAY * total:
+                    etags = await etags_of(volume)
+                    await process.kill()
     show.claim(
-        f"killed after it had acknowledged {len(there):,} of {total:,} files",
-        status == -signal.SIGKILL and 0 < len(there) < total,
-        found=status,
+        f"killed after it had acknowledged {process.done:,} of {total:,} files",
+        process.status == -signal.SIGKILL and 0 < process.done < total,
+        found=f"status {process.status}",
     )
-    return there
+    return Acknowledged(process.done, etags)
 
 
-async def recover(show: Show, cat: Catalog, volume: Volume, witness: Witness, acknowledged: dict[str, str]) -> None:
+async def recover(show: Show, cat: Catalog, volume: Volume, witness: Witness, acknowledged: Acknowledged) -> None:
     """What the killed process left behind, before and after."""
-    begun, there = await witness.open_intents(volume.info), await etags(volume)
+    begun, there = await witness.open_intents(volume.info), await etags_of(volume)
     loose = len(await witness.blobs(volume.info)) - len(there)
     show.say(f"Left behind in storage: {begun:,} writes that began and did not end, {loose:,} contents of theirs.")
     show.claim("it was killed in the middle of writing", begun > 0)
@@ -224,9 +224,11 @@ async def recover(show: Show, cat: Catalog, volume: Volume, witness: Witness, ac
     recovery = await cat.recover(patience_s=0)
     settled, left = recovery.count("aborted") + recovery.count("committed"), await witness.open_intents(volume.info)
     show.claim(f"{settled:,} writes settled, none left open", settled == begun and left == 0, found=recovery)
-    there = await etags(volume)
+    now = await etags_of(volume)
     show.claim(
-        f"all {len(acknowledged):,} acknowledged files are there, unchanged", acknowledged.items() <= there.items()
+        f"all {acknowledged.files:,} acknowledged files are there, unchanged",
+        len(now) >= acknowledged.files and acknowledged.etags.items() <= now.items(),
+        found=len(now),
     )
     contents = {file.blob async for file in files(volume)}
     show.claim(
@@ -235,16 +237,15 @@ async def recover(show: Show, cat: Catalog, volume: Volume, witness: Witness, ac
     )
 
 
-async def carry_on(show: Show, command: Sequence[str], volume: Volume, witness: Witness, tree: Tree) -> None:
+async def carry_on(show: Show, volume: Volume, witness: Witness, ingest: Sequence[str], tree: Tree) -> None:
     """The same command once more, to its end."""
-    there = await etags(volume)
+    there = await etags_of(volume)
     show.by_hand("blobcat --volume again ingest .")
-    with show.progress("to the end", len(tree.sizes)) as advance:
-        async with asyncio.timeout(CHILD_S), child(command) as process:
-            while process.returncode is None:
-                advance(len(await etags(volume)), "")
-                await asyncio.sleep(POLL_S)
-    show.claim("started again, the ingest carries on to its end", process.returncode == 0, found=process.returncode)
+    with show.progress("carries on", len(tree.sizes)) as advance:
+        async with asyncio.timeout(CHILD_S), child(*ingest) as process:
+            async for done in process.progress():
+                advance(done, "")
+    show.claim("started again, the ingest carries on to its end", process.status == 0, found=f"status {process.status}")
     now = {file.path: file async for file in files(volume)}
     show.claim(f"all {len(now):,} files are there", {path: file.size for path, file in now.items()} == tree.sizes)
     show.claim(
@@ -253,19 +254,6 @@ async def carry_on(show: Show, command: Sequence[str], volume: Volume, witness: 
         and {file.version for file in now.values()} == {1}
         and await witness.blobs(volume.info) == {file.blob for file in now.values()},
     )
-
-
-@asynccontextmanager
-async def child(command: Sequence[str]) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A process of our own, which ends with this block at the latest."""
-    null = asyncio.subprocess.DEVNULL
-    process = await asyncio.create_subprocess_exec(*command, stdin=null, stdout=null, stderr=null)
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
 
 
 # --- Small things ----------------------------------------------------------------------------------------------------
@@ -278,7 +266,7 @@ async def files(volume: Volume) -> AsyncIterator[FileVersion]:
             yield entry
 
 
-async def etags(volume: Volume) -> dict[str, str]:
+async def etags_of(volume: Volume) -> dict[str, str]:
     """The etag of each file, which changes exactly when its version does."""
     return {file.path: file.etag async for file in files(volume)}
 

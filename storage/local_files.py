@@ -15,6 +15,7 @@ is there. Who moves one and no longer finds it in staging has been overtaken, an
 import fcntl
 import os
 import re
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import accumulate, takewhile
@@ -129,7 +130,10 @@ class Files:
         place = f"{self._root}/{file}"
         for path in (place, self._staged(token_of(file)), place):
             with suppress(FileNotFoundError, NotADirectoryError):
-                return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                    return descriptor
+                os.close(descriptor)
         return None
 
     def path_of(self, file: str) -> Path:

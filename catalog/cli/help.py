@@ -19,14 +19,14 @@ Rows = list[tuple[str, str]]
 class Page(TyperCommand):
     """A command whose `--help` is ours."""
 
-    def get_help(self, ctx: typer.Context) -> str:  # noqa: D102
+    def get_help(self, ctx: Any) -> str:  # noqa: D102
         return _page(self, ctx, [])
 
 
 class Index(TyperGroup):
     """The command whose `--help` lists all others, panel by panel."""
 
-    def get_help(self, ctx: typer.Context) -> str:  # noqa: D102
+    def get_help(self, ctx: Any) -> str:  # noqa: D102
         panels: dict[str, Rows] = {}
         for name, entry in self.commands.items():
             first, *_ = (entry.help or "").split(".\n")[0].split("\n\n")
@@ -42,9 +42,10 @@ def _page(command: Any, ctx: typer.Context, panels: list[tuple[str, Rows]]) -> s
             arguments.append((parameter.metavar, parameter.help or ""))
         else:
             options.setdefault(parameter.rich_help_panel or "Options", []).append(_option(parameter))
+    width = max([len(term) for _, rows in panels for term, _ in rows], default=0)
     sections = [*panels, ("Arguments", arguments), *options.items()]
     usage = [f"{_bold('Usage:')} {ctx.command_path} {_usage(command, ctx)}"]
-    texts = [_paragraphs(command.help or ""), *(_section(*section) for section in sections if section[1])]
+    texts = [_paragraphs(command.help or ""), *(_section(*section, width=width) for section in sections if section[1])]
     closing = [_paragraphs(command.epilog)] if command.epilog else []
     return "\n".join(["\n\n".join([*usage, *texts, *closing]), ""])
 
@@ -68,8 +69,8 @@ def _option(option: Any) -> tuple[str, str]:
     return term, f"{option.help or ''} ({option.envvar})" if option.envvar else option.help or ""
 
 
-def _section(heading: str, rows: Rows) -> str:
-    first = 2 + max(len(term) for term, _ in rows if len(term) <= TERM_MAX) + 2
+def _section(heading: str, rows: Rows, *, width: int) -> str:
+    first = 2 + max([width, *(len(term) for term, _ in rows if len(term) <= TERM_MAX)]) + 2
     lines = []
     for term, text in rows:
         wrapped = textwrap.wrap(_joined(text), _width() - first) or [""]

@@ -12,9 +12,9 @@ from .errors import EPILOG, INTERRUPTED, OK, usage_report
 from .help import Index, Page
 from .options import with_common_options
 from .output import Output
-from .session import command
+from .session import Body, command
 
-PANELS: Final = {  # a new command is a module in `commands`, and its place here
+PANELS: Final[dict[str, dict[str, Body]]] = {  # a new command is a module in `commands`, and its place here
     "The catalog": {"init": init.init, "volumes": volumes.volumes},
     "Files in": {"ingest": ingest.ingest, "put": put.put, "rm": rm.rm},
     "Files out": {
@@ -74,10 +74,14 @@ def blobcat(
 ) -> None:
     """A file catalog for Azure Storage: what is there, what was there, and is it still true.
 
-    export BLOBCAT_URL=local:.blobcat
-    blobcat init
-    blobcat ingest FOLDER
-    blobcat ls
+    The environment says where the catalog is, or --url does:
+
+        export BLOBCAT_URL=local:.blobcat
+        blobcat init
+        blobcat ingest FOLDER
+        blobcat ls
+
+    BLOBCAT_CREDENTIAL may hold an account key or a SAS; else it is the url's own, or that of whoever is signed in.
     """
     if version:
         from importlib.metadata import version as version_of

@@ -7,7 +7,8 @@ from typing import Final
 from .errors import UsageError
 
 Value = str | int | float | bool | datetime
-HINT: Final = "--meta owner=ops, --meta size:int=5, --meta share:float=0.5, --meta done:bool=true, " + (
+HINT: Final = (
+    "--meta owner=ops, --meta rows:int=5, --meta share:float=0.5, --meta done:bool=true, "
     "--meta due:time=2026-11-20T10:00:00Z"
 )
 

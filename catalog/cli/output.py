@@ -1,7 +1,7 @@
 """What people and programs get to see: data on stdout, all else on stderr.
 
 A line is made of cells: text, or text with a style. On a terminal they are coloured; elsewhere they are plain. Nothing
-in them is ever interpreted: markup stays as it is, and what could move a cursor or turn the text around is shown escaped.
+in them is interpreted: markup stays as it is, and what could move a cursor or turn the text around is shown escaped.
 """
 
 import json

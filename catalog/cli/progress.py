@@ -19,18 +19,23 @@ BAR_WIDTH: Final = 28
 class Update(Protocol):
     """Hears of what is done out of how much (None: not known yet), and what else there is to say."""
 
-    def __call__(self, done: int, total: int | None, text: str) -> None: ...
+    def __call__(self, done: int, total: int | None, text: str) -> None:
+        """Tell how far it is."""
 
 
 @contextmanager
 def progress(output: Output, label: str) -> Iterator[Update]:
     """A progress bar, where somebody watches."""
     if not output.progress:
-        yield lambda done, total, text: None
+        yield _unseen
         return
     with _bar(output) as bar:
         task = bar.add_task(label, total=None, text="")
         yield lambda done, total, text: bar.update(task, completed=done, total=total, text=text)
+
+
+def _unseen(done: int, total: int | None, text: str) -> None:
+    """Nobody watches."""
 
 
 def _bar(output: Output) -> "Progress":

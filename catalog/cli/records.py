@@ -1,14 +1,16 @@
-"""Records as `--json` shows them: the library's own values, field by field, under the names that they have in Python."""
+"""Records as `--json` shows them: the library's own values, field by field, under their names in Python."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
-from pathlib import PurePath
 from typing import Any
 
 
 def record_of(value: Any) -> Any:
     """What `json.dumps` takes. Times are ISO 8601 in UTC, errors are objects, a folder has the kind `folder`."""
+    if is_dataclass(value):
+        kind = {"kind": "folder"} if type(value).__name__ == "Folder" else {}
+        return {field.name: record_of(getattr(value, field.name)) for field in fields(value)} | kind
     match value:
         case datetime():
             return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
@@ -16,16 +18,9 @@ def record_of(value: Any) -> Any:
             return error_record(value)
         case Mapping():
             return {str(key): record_of(item) for key, item in value.items()}
-        case str() | int() | float() | None:
-            return value
-        case PurePath():
-            return str(value)
-        case Sequence():
+        case Sequence() if not isinstance(value, str):
             return [record_of(item) for item in value]
-    if is_dataclass(value):
-        kind = {"kind": "folder"} if type(value).__name__ == "Folder" else {}
-        return {field.name: record_of(getattr(value, field.name)) for field in fields(value)} | kind
-    raise TypeError(f"no record can be made of {type(value).__name__}")
+    return value
 
 
 def error_record(error: BaseException) -> dict[str, Any]:

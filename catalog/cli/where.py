@@ -1,7 +1,8 @@
 """`--where 'FIELD OPERATOR VALUE'`: conditions as the command line says them."""
 
+import operator as ops
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,8 +14,17 @@ if TYPE_CHECKING:
 HINT: Final = "--where 'size>1MB', --where 'created>=2026-11-20', --where 'meta.owner=ops', --where 'meta.code=\"007\"'"
 
 _CONDITION: Final = re.compile(r"\s*([\w.-]+?)\s*(!=|<=|>=|==|=|<|>)\s*(.*?)\s*", re.DOTALL)
+_OPERATORS: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
+    "=": ops.eq,
+    "==": ops.eq,
+    "!=": ops.ne,
+    "<": ops.lt,
+    "<=": ops.le,
+    ">": ops.gt,
+    ">=": ops.ge,
+}
 _QUOTED: Final = re.compile(r"""(["'])(.*)\1""", re.DOTALL)
-_SIZE: Final = re.compile(r"([\d_]+(?:\.\d+)?)\s*([kKMGTP]i?)?B?")
+_SIZE: Final = re.compile(r"(\d[\d_]*(?:\.\d+)?)\s*([kKMGTP]i?)?B?")
 _MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)")
 
 
@@ -35,19 +45,8 @@ def _parsed(text: str) -> "Condition":
         raise UsageError(f"--where takes FIELD, one of = != < <= > >=, and a value; not {text!r}", HINT)
     name, operator, value = found.groups()
     field = _field(name)
-    literal = _literal(name, field, value)
-    match operator:
-        case "=" | "==":
-            return field == literal  # type: ignore[return-value]
-        case "!=":
-            return field != literal  # type: ignore[return-value]
-        case "<":
-            return field < literal
-        case "<=":
-            return field <= literal
-        case ">":
-            return field > literal
-    return field >= literal
+    condition: Condition = _OPERATORS[operator](field, _literal(name, field, value))
+    return condition
 
 
 def _field(name: str) -> "Field":
@@ -99,13 +98,15 @@ def _moment(name: str, text: str) -> datetime:
 
 def _whole(name: str, text: str) -> float:
     """A whole number; a size may have a unit, decimal (1MB) or binary (1MiB)."""
-    found = _SIZE.fullmatch(text)
-    if found and (name == "size" or text.isdigit()):
-        number, unit = found[1].replace("_", ""), found[2] or ""
-        factor = (1024 if unit.endswith("i") else 1000) ** " KMGTP".index((unit[:1] or " ").upper())
-        return round(float(number) * factor) if "." in number else int(number) * factor
     try:
-        return int(text) if text.lstrip("-").isdigit() else float(text)
-    except ValueError as exc:
+        if name == "size" and (found := _SIZE.fullmatch(text)):
+            from decimal import Decimal
+
+            number, prefix = found.groups("")
+            factor = (1024 if prefix.endswith("i") else 1000) ** " KMGTP".index((prefix[:1] or " ").upper())
+            whole: int = round(Decimal(number) * factor)
+            return whole
+        return int(text) if text.lstrip("-").isdecimal() else float(text)
+    except (ValueError, ArithmeticError) as exc:
         hint = "a size is 1000, 1kB, 1MB or 1MiB" if name == "size" else ""
         raise UsageError(f"--where {name}: {text!r} is no number", hint) from exc

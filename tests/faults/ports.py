@@ -18,6 +18,8 @@ from catalog.keys import RowRange
 from catalog.table import Entity, Operation, Table, Written
 from storage import WHOLE, Always, Blob, Blocks, Capabilities, ContentStore, Headers, Opened, Precondition, Span
 
+MANY = 1_000_000
+
 T = TypeVar("T")
 Send = Callable[[], Awaitable[T]]
 
@@ -41,6 +43,8 @@ class Fault(Enum):
     """The client is killed before it is sent."""
     CRASH_AFTER = auto()
     """The client is killed after it was applied."""
+    CRASH_HELD = auto()
+    """The client is killed after it was sent, and it arrives at `Wire.settle`."""
     CANCEL = auto()
     """It arrives, but its sender was cancelled while it was under way."""
 
@@ -113,6 +117,10 @@ class Wire:
                 return await _never()
             case Fault.CRASH_AFTER:
                 await _ignored(request)
+                self.crashed.set()
+                return await _never()
+            case Fault.CRASH_HELD:
+                self._held[len(self.sent) + MANY] = request
                 self.crashed.set()
                 return await _never()
             case Fault.CANCEL:

@@ -8,7 +8,8 @@ from pathlib import Path
 from catalog import Catalog, CatalogError, ConflictError, Create, FileVersion, IfMatch, IfVersion, Item, Mode, Overwrite
 from tests.faults.observer import State
 
-Told = FileVersion | CatalogError | bytes | None
+Told = FileVersion | CatalogError | bytes | int | None
+"""A version, an error, content that was read, or how many files were written."""
 Contents = Sequence[bytes | None]
 
 TREE: Mapping[str, bytes] = {"a.txt": b"first", "b/c.txt": b"second", "b/large.bin": b"large " * 8}
@@ -102,7 +103,7 @@ def ingest(tree: Path) -> Scenario:
 
     async def act(catalog: Catalog) -> Sequence[Told]:
         report = await (await catalog.volume("v")).ingest(tree)
-        return [failure.error for failure in report.failed]
+        return [report.written, *(failure.error for failure in report.failed)]
 
     return Scenario(
         "ingest",

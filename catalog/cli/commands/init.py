@@ -37,22 +37,22 @@ async def init(
     """
     name = session.options.volume or DEFAULT_NAME
     async with session.catalog() as catalog:
-        there = await _there(catalog, name)
+        there = await _found(catalog, name)
         if there:
             shards, root = shards or there.shards, root or there.root
         volume = await catalog.create_volume(name, shards=shards or DEFAULT_SHARDS, root=root, exist_ok=True)
-    session.output.show(
-        record_of(volume.info) | {"made": there is None}, lambda: _line(volume.info, made=there is None)
-    )
-    if there is None:
+        info = await _found(catalog, name) or volume.info  # the registry's knows whether it is the default
+    made = there is None
+    session.output.show(record_of(info) | {"made": made}, lambda: _line(info, made=made))
+    if made:
         session.output.closing("next: blobcat ingest FOLDER, or blobcat put FILE PATH")
 
 
-async def _there(catalog: "Catalog", name: str) -> "VolumeInfo | None":
+async def _found(catalog: "Catalog", name: str) -> "VolumeInfo | None":
     from ...errors import NotFoundError
 
     try:
-        return next(iter([info async for info in catalog.volumes() if info.name == name]), None)
+        return {info.name: info async for info in catalog.volumes()}.get(name)
     except NotFoundError:  # no catalog yet
         return None
 

@@ -63,11 +63,14 @@ def _content(local: str) -> "tuple[Content, datetime | None]":
         return source, None  # reading it says in what way it is missing
 
 
-def mode_of(*, create: bool, if_version: int | None, if_match: str | None, force: bool = False) -> "Mode":
+def mode_of(
+    *, create: bool = False, if_version: int | None = None, if_match: str | None = None, force: bool = False
+) -> "Mode":
+    """The write mode that the options ask for. Raises: UsageError for two at once."""
     from ... import Create, IfMatch, IfVersion, Overwrite
 
-    given = {"--create": create, "--if-version": if_version, "--if-match": if_match, "--force": force}
-    named = [name for name, value in given.items() if value]
+    given = {"--create": create, "--if-version": if_version is not None, "--if-match": if_match is not None}
+    named = [name for name, value in (given | {"--force": force}).items() if value]
     if len(named) > 1:
         raise UsageError(f"{' and '.join(named)} exclude each other")
     if create:

@@ -1,0 +1,392 @@
+"""What a local store promises beyond the port: processes that die or compete, disks that fill up, nothing left over."""
+
+import asyncio
+import errno
+import json
+import os
+import random
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from storage.content import Always, Blocks, Headers, IfAbsent, IfMatch
+from storage.errors import CatalogError, ConflictError, IntegrityError, InvalidError, NotFoundError, UnavailableError
+from storage.local import LocalContent
+from storage.local_errors import CommitError, explained
+from storage.local_files import place_of, readable, token_of
+from tests.storage.killed_writer import STATES
+
+PROGRAMS = Path(__file__).parent
+ROOT = PROGRAMS.parent.parent
+PLAIN = Headers()
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[LocalContent]:
+    store = LocalContent(tmp_path / "store")
+    await store.create()
+    yield store
+    await store.close()
+
+
+def command(program: str, *arguments: object) -> list[str]:
+    return [sys.executable, "-m", f"tests.storage.{program}", *map(str, arguments)]
+
+
+async def contents(store: LocalContent) -> dict[str, bytes]:
+    """All blobs, each read to its end."""
+    found = {}
+    async for blob in store.list():
+        async with store.open(blob.name, when=IfMatch(blob.etag)) as opened:
+            found[blob.name] = b"".join([chunk async for chunk in opened.chunks])
+    return found
+
+
+def files_under(folder: Path) -> set[Path]:
+    return {path for path in folder.rglob("*") if path.is_file()}
+
+
+def open_files() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+async def assert_tidy(directory: Path) -> None:
+    """On the disk are the files of the blobs, and nothing else: no leftover of a session, an upload or a deletion."""
+    async with asyncio.timeout(10):
+        store = LocalContent(directory)
+        blobs = [blob.name async for blob in store.list()]
+        expected = {await store.file_of(name) for name in blobs}
+        await store.close()
+    assert list((directory / "staging").iterdir()) == []
+    assert files_under(directory / "files") == expected
+    with sqlite3.connect(directory / "content.db") as database:
+        assert database.execute("SELECT file FROM garbage").fetchall() == []
+    database.close()
+
+
+# Processes that die.
+
+
+async def test_a_writer_killed_at_any_call_leaves_a_whole_state(tmp_path: Path) -> None:
+    """Before every single call to the system of a scenario; what was acknowledged is there, and no half of the rest."""
+    subprocess.run(command("killed_writer", tmp_path), cwd=ROOT, check=True, timeout=100)
+    runs = sorted(int(acks.stem) for acks in tmp_path.glob("*.acks"))
+    assert len(runs) > 100
+    seen = set()
+    for run in runs:
+        acknowledged = (tmp_path / f"{run}.acks").stat().st_size
+        store = LocalContent(tmp_path / f"{run}")
+        await store.create()
+        found = await contents(store)
+        assert found in STATES[acknowledged : acknowledged + 2], f"killed before call {run}"
+        seen.add((acknowledged, STATES.index(found)))
+        await store.put("afterwards", b"works", when=IfAbsent(), headers=PLAIN)
+        assert await contents(store) == {**found, "afterwards": b"works"}
+        await store.close()
+        await assert_tidy(tmp_path / f"{run}")
+    assert {(acks, acks) for acks in range(len(STATES))} <= seen
+    assert {(acks, acks + 1) for acks in range(len(STATES) - 1)} <= seen
+
+
+async def test_rivals_that_are_killed_lose_nothing_they_acknowledged(tmp_path: Path) -> None:
+    killed: list[str] = []
+    chance = random.Random(7)
+    seed = LocalContent(tmp_path)
+    await seed.create()
+    await seed.put("counter", b"0", when=IfAbsent(), headers=PLAIN)
+    await seed.close()
+    for generation in range(4):
+        rivals = [f"{generation}-{number}" for number in range(3)]
+        programs = [
+            subprocess.Popen(command("rival_writer", tmp_path, name, 10_000), cwd=ROOT, stdout=subprocess.PIPE)
+            for name in rivals
+        ]
+        for name, program in zip(rivals, programs, strict=True):
+            assert program.stdout
+            for _ in range(chance.randint(3, 30)):
+                program.stdout.readline()
+            program.kill()
+            program.stdout.close()
+            program.wait()
+            killed.append(name)
+    store = LocalContent(tmp_path)
+    await store.create()
+    found = await contents(store)
+    for name in killed:
+        latest = int(found[f"latest/{name}"])
+        own = {key: content for key, content in found.items() if key.startswith(f"own/{name}/")}
+        assert latest + 1 <= len(own) <= latest + 2
+        assert set(own.values()) == {name.encode() * 10_000}
+    own_in_all = sum(1 for key in found if key.startswith("own/"))
+    assert own_in_all <= int(found["counter"]) <= own_in_all + len(killed)
+    await store.close()
+    await assert_tidy(tmp_path)
+
+
+async def test_rivals_lose_no_update(tmp_path: Path) -> None:
+    seed = LocalContent(tmp_path)
+    await seed.create()
+    await seed.put("counter", b"0", when=IfAbsent(), headers=PLAIN)
+    programs = [subprocess.Popen(command("rival_writer", tmp_path, name, 40), cwd=ROOT) for name in "abc"]
+    assert [program.wait() for program in programs] == [0, 0, 0]
+    found = await contents(seed)
+    assert found["counter"] == b"120"
+    assert sum(1 for name in found if name.startswith("own/")) == 120
+    await seed.close()
+    await assert_tidy(tmp_path)
+
+
+# Disks that fill up, and files that others touch.
+
+
+async def test_a_full_disk_is_a_clear_error_and_leaves_nothing(tmp_path: Path) -> None:
+    ran = subprocess.run(command("full_disk", tmp_path), cwd=ROOT, check=True, timeout=60, stdout=subprocess.PIPE)
+    *too_large, index = json.loads(ran.stdout)
+    assert too_large == ["UnavailableError disk-full"] * 3
+    assert index in {"UnavailableError disk", "UnavailableError disk-full"}
+    store = LocalContent(tmp_path)
+    assert await contents(store) == {"before": b"x" * 1000, "blocks": b"x" * (1 << 19), "after": b"y"}
+    await store.close()
+    await assert_tidy(tmp_path)
+
+
+async def test_a_file_that_was_cut_or_lengthened_is_reported(store: LocalContent) -> None:
+    await store.put("a", b"12345", when=Always(), headers=PLAIN)
+    file = await store.file_of("a")
+    for damage in (b"1234", b"123456"):
+        file.write_bytes(damage)
+        with pytest.raises(IntegrityError) as caught:
+            async with store.open("a"):
+                pass
+        assert caught.value.kind == "integrity.size"
+
+
+async def test_a_file_that_is_missing_is_reported(store: LocalContent) -> None:
+    await store.put("a", b"12345", when=Always(), headers=PLAIN)
+    (await store.file_of("a")).unlink()
+    with pytest.raises(IntegrityError) as caught:
+        async with store.open("a"):
+            pass
+    assert caught.value.kind == "integrity.missing"
+    await store.put("a", b"again", when=Always(), headers=PLAIN)
+    assert await contents(store) == {"a": b"again"}
+
+
+async def test_a_file_that_is_cut_while_it_is_read_is_reported(store: LocalContent) -> None:
+    await store.put("a", b"x" * 5_000_000, when=Always(), headers=PLAIN)
+    file = await store.file_of("a")
+    async with store.open("a") as opened:
+        assert await anext(opened.chunks)
+        os.truncate(file, 1_000_000)
+        with pytest.raises(IntegrityError):
+            await anext(opened.chunks)
+
+
+async def test_a_place_that_is_taken_does_not_stop_a_put(store: LocalContent) -> None:
+    """The blob is committed; its file stays in staging, and is found there."""
+    first = await store.put("a", b"first", when=Always(), headers=PLAIN)
+    session, _, number = first.rpartition("-")
+    (store._directory / f"files/b~{session}-{int(number) + 1}").mkdir()
+    await store.put("b", b"second", when=Always(), headers=PLAIN)
+    assert (await store.file_of("b")).parent.name == session
+    assert await contents(store) == {"a": b"first", "b": b"second"}
+    await store.close()
+    (store._directory / f"files/b~{session}-{int(number) + 1}").rmdir()
+    again = LocalContent(store._directory)
+    await again.create()
+    assert await contents(again) == {"a": b"first", "b": b"second"}
+    await again.close()
+    await assert_tidy(store._directory)
+
+
+@pytest.mark.parametrize(
+    ("exc", "kind"),
+    [
+        (OSError(errno.ENOSPC, "no space"), "disk-full"),
+        (OSError(errno.EDQUOT, "quota"), "disk-full"),
+        (OSError(errno.EFBIG, "too big"), "disk-full"),
+        (OSError(errno.EROFS, "read-only"), "access-denied.read-only"),
+        (PermissionError(errno.EACCES, "no"), "access-denied"),
+        (OSError(errno.EIO, "i/o"), "disk"),
+        (OSError(errno.EMFILE, "files"), "too-many-files"),
+        (sqlite3.OperationalError("?"), "disk"),
+        (CommitError(), "outcome-unknown"),
+    ],
+)
+def test_what_failed_is_named(exc: OSError | sqlite3.Error | CommitError, kind: str) -> None:
+    assert explained(exc, op="put", key="a").kind == kind
+
+
+# Others at work.
+
+
+async def test_a_writer_that_waits_too_long_says_busy_while_readers_go_on(tmp_path: Path) -> None:
+    store = LocalContent(tmp_path, busy_timeout_s=0.05)
+    await store.create()
+    await store.put("a", b"x", when=Always(), headers=PLAIN)
+    other = sqlite3.connect(tmp_path / "content.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(UnavailableError) as caught:
+        await store.put("a", b"y", when=Always(), headers=PLAIN)
+    assert caught.value.kind == "busy"
+    assert await contents(store) == {"a": b"x"}
+    other.execute("ROLLBACK")
+    other.close()
+    await store.put("a", b"z", when=Always(), headers=PLAIN)
+    await store.close()
+    await assert_tidy(tmp_path)
+
+
+async def test_a_living_session_is_left_alone(tmp_path: Path) -> None:
+    living, sweeping = LocalContent(tmp_path), LocalContent(tmp_path)
+    await living.create()
+    await living.stage("a", "1", b"staged")
+    await sweeping.create()
+    await sweeping.put("b", b"x", when=Always(), headers=PLAIN)
+    await living.put("a", Blocks(["1"]), when=IfAbsent(), headers=PLAIN)
+    assert await contents(sweeping) == {"a": b"staged", "b": b"x"}
+    await living.close()
+    await sweeping.close()
+    await assert_tidy(tmp_path)
+
+
+async def test_a_store_of_a_newer_blobcat_is_refused(store: LocalContent, tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "store" / "content.db") as database:
+        database.execute("PRAGMA user_version = 99")
+    database.close()
+    newer = LocalContent(tmp_path / "store")
+    with pytest.raises(InvalidError) as caught:
+        await newer.stat("a")
+    assert caught.value.kind == "invalid.newer"
+    await newer.close()
+
+
+async def test_a_wrong_folder_is_not_found_and_not_made(tmp_path: Path) -> None:
+    store = LocalContent(tmp_path / "wrong")
+    for attempt in (store.stat("a"), store.put("a", b"", when=Always(), headers=PLAIN), store.stage("a", "1", b"x")):
+        with pytest.raises(NotFoundError):
+            await attempt
+    await store.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_file_in_the_way_of_the_folder_is_a_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    store = LocalContent(tmp_path / "file")
+    with pytest.raises(CatalogError) as caught:
+        await store.create()
+    assert caught.value.kind == "invalid.folder"
+    await store.close()
+
+
+# Blocks.
+
+
+async def test_blocks_that_are_a_file_already_are_not_copied(store: LocalContent, tmp_path: Path) -> None:
+    for block in "123":
+        await store.stage("a", block, block.encode() * 1000)
+    (part,) = files_under(tmp_path / "store" / "staging")
+    inode = part.stat().st_ino
+    await store.put("a", Blocks(["1", "2", "3"]), when=IfAbsent(), headers=PLAIN)
+    assert (await store.file_of("a")).stat().st_ino == inode
+
+
+async def test_a_put_of_bytes_drops_what_was_staged(store: LocalContent, tmp_path: Path) -> None:
+    await store.stage("a", "1", b"x")
+    await store.put("a", b"bytes", when=Always(), headers=PLAIN)
+    with pytest.raises(InvalidError):
+        await store.put("a", Blocks(["1"]), when=Always(), headers=PLAIN)
+    assert files_under(tmp_path / "store" / "staging") == set()
+
+
+async def test_blocks_staged_during_a_put_spoil_nothing(store: LocalContent) -> None:
+    for _ in range(20):
+        await store.stage("a", "1", b"1" * 100_000)
+        await asyncio.gather(
+            store.put("a", Blocks(["1"]), when=Always(), headers=PLAIN),
+            *(store.stage("a", f"{number}", b"x" * 100_000) for number in range(2, 6)),
+        )
+        assert (await contents(store))["a"] == b"1" * 100_000
+
+
+# Nothing outlives close.
+
+
+async def test_threads_files_and_staged_blocks_end_with_close(tmp_path: Path) -> None:
+    threads, descriptors = threading.active_count(), open_files()
+    store = LocalContent(tmp_path)
+    await store.create()
+    await asyncio.gather(*(store.put(f"{number}", b"x" * 100_000, when=Always(), headers=PLAIN) for number in range(9)))
+    await store.stage("staged", "1", b"x")
+    async with store.open("1") as opened:
+        assert opened.blob.size == 100_000
+    await store.close()
+    assert (threading.active_count(), open_files()) == (threads, descriptors)
+    await assert_tidy(tmp_path)
+
+
+async def test_a_cancelled_read_leaves_no_file_open(store: LocalContent) -> None:
+    await store.put("a", b"x" * 1_000_000, when=Always(), headers=PLAIN)
+    await store.stat("a")
+    descriptors = open_files()
+
+    async def read() -> None:
+        async with store.open("a") as opened:
+            async for _ in opened.chunks:
+                await asyncio.sleep(0)
+
+    for turns in range(30):
+        task = asyncio.create_task(read())
+        for _ in range(turns % 6):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    await store.stat("a")  # the reading thread is done with what came before
+    await store.stat("a")
+    assert open_files() <= descriptors + 1  # the index's, of the thread for long content
+
+
+async def test_a_deletion_leaves_no_empty_folders(store: LocalContent, tmp_path: Path) -> None:
+    for name in ("a/b/c/d", "a/x"):
+        await store.put(name, b"x", when=Always(), headers=PLAIN)
+    await store.delete("a/b/c/d", when=Always())
+    assert [path.name[:2] for path in (tmp_path / "store/files/a").iterdir()] == ["x~"]
+    await store.delete("a/x", when=Always())
+    assert list((tmp_path / "store/files").iterdir()) == []
+
+
+# Where people find the bytes.
+
+
+async def test_a_file_is_where_its_name_says(store: LocalContent, tmp_path: Path) -> None:
+    etag = await store.put('raw/2026/what?.csv"', b"x,y", when=Always(), headers=PLAIN)
+    file = await store.file_of('raw/2026/what?.csv"')
+    assert file == tmp_path / "store" / "files" / "raw" / "2026" / f"what%3F.csv%22~{etag}"
+    assert file.read_bytes() == b"x,y"
+
+
+async def test_the_file_of_nothing_is_not_found(store: LocalContent) -> None:
+    with pytest.raises(NotFoundError):
+        await store.file_of("a")
+    with pytest.raises(ConflictError):
+        await store.put("a", b"", when=IfMatch("x"), headers=PLAIN)
+
+
+@given(st.lists(st.text(min_size=1, max_size=300), min_size=1, max_size=254).map("/".join))
+def test_a_place_fits_any_disk_and_keeps_its_token(name: str) -> None:
+    name = name.replace("\0", "").encode("utf-8", "ignore").decode() or "x"
+    place = place_of(name, "0123456789abcdef-42")
+    assert token_of(place) == "0123456789abcdef-42"
+    assert max(len(segment.encode()) for segment in place.split("/")) <= 255
+    assert len(place.encode()) < 2048
+
+
+def test_plain_names_stay_as_they_are() -> None:
+    assert readable("raw/2026/übersicht 日本.csv") == "raw/2026/übersicht 日本.csv"
