@@ -10,8 +10,6 @@ from .locations import AzureLocation, LocalLocation, Location, MemoryLocation
 from .settings import Settings
 from .table import Table
 
-CONNECT_TIMEOUT_S = 5.0
-
 
 @dataclass(frozen=True, slots=True)
 class Backend:
@@ -60,7 +58,7 @@ def _azure(location: AzureLocation, credential: Any, settings: Settings) -> Back
     from .azure_table import AzureTable, table_client
 
     chosen = azure_credential(location, credential)
-    times = {"connection_timeout_s": CONNECT_TIMEOUT_S, "read_timeout_s": settings.request_timeout_s}
+    times = {"connection_timeout_s": settings.connect_timeout_s, "read_timeout_s": settings.request_timeout_s}
     remote = location.blob_endpoint.startswith("https:")
 
     table = table_client(

@@ -137,7 +137,7 @@ class Catalog:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _deadline(self) -> Deadline:
-        return Deadline(self._clock, self._settings.timeout_s, self._settings.request_timeout_s)
+        return Deadline(self._clock, self._settings)
 
 
 @asynccontextmanager

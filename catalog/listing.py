@@ -40,7 +40,7 @@ class Lister:
 
         Raises: UnavailableError, NotFoundError (no table), AccessDeniedError.
         """
-        first, failures = rows.first, 0
+        first = rows.first
         deadline = self._deadline()
         while True:
             query = self.table.query(partition_key, RowRange(first, rows.stop), where=where, select=select)
@@ -50,13 +50,12 @@ class Lister:
                     page = await deadline.read(lambda: anext(pages, None))  # noqa: B023 — awaited at once
                     if page is None:
                         return
-                    deadline, failures = self._deadline(), 0
+                    deadline = self._deadline()
                     if page:
                         first = page[-1].row + " "  # U+0020 sorts below all that keys are made of
                         yield page
             except UnavailableError as exc:
-                failures += 1
-                await deadline.pause(failures)
+                await deadline.pause(exc)
                 if deadline.passed:
                     raise deadline.expired(exc) from exc
 
@@ -87,7 +86,7 @@ class Lister:
             await asyncio.gather(*(cursor.close() for cursor in cursors))
 
     def _deadline(self) -> Deadline:
-        return Deadline(self._clock, self._settings.timeout_s, self._settings.request_timeout_s)
+        return Deadline(self._clock, self._settings)
 
 
 class _Cursor:

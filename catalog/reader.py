@@ -113,7 +113,7 @@ class Readers:
 
     async def _stream(self, file: FileVersion, span: Span) -> AsyncGenerator[bytes, None]:
         """The bytes of a span, over as many connections as it takes, all of one blob's one etag."""
-        start, etag, failures = span.start, "", 0
+        start, etag = span.start, ""
         end = file.size if span.length is None else min(file.size, span.start + span.length)
         deadline = self._deadline()
         while True:
@@ -125,12 +125,11 @@ class Readers:
                     _check_identity(file, opened)
                     while chunk := await deadline.read(lambda opened=opened: anext(opened.chunks, b"")):  # type: ignore[misc]
                         start += len(chunk)
-                        deadline, failures = self._deadline(), 0
+                        deadline = self._deadline()
                         yield chunk
                 return
             except UnavailableError as exc:
-                failures += 1
-                await deadline.pause(failures)
+                await deadline.pause(exc)
                 if deadline.passed:
                     raise deadline.expired(exc) from exc
             except NotFoundError as exc:
@@ -139,7 +138,7 @@ class Readers:
                 raise _damaged(file, "it was changed while it was read", "integrity.changed") from exc
 
     def _deadline(self) -> Deadline:
-        return Deadline(self._clock, self._settings.timeout_s, self._settings.request_timeout_s)
+        return Deadline(self._clock, self._settings)
 
 
 class _entered:  # noqa: N801 — reads as what it does

@@ -188,7 +188,7 @@ class Volumes:
         Once a change may have been applied, running out of time does not make it "not applied" (S2).
         Raises: UnavailableError, OutcomeUnknownError (without a token: a look at the volumes tells).
         """
-        deadline, doubt, failures = self._deadline(), False, 0
+        deadline, doubt = self._deadline(), False
         while True:
             try:
                 if (found := await attempt(deadline)) is not None:
@@ -196,8 +196,7 @@ class Volumes:
                 doubt = True
             except (RefusedError, OutcomeUnknownError, UnavailableError) as exc:
                 doubt = doubt or isinstance(exc, OutcomeUnknownError)
-                failures += 1
-                await deadline.pause(failures)
+                await deadline.pause(exc)
                 if not deadline.passed:
                     continue
                 if doubt:

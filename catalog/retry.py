@@ -12,10 +12,12 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, Protocol, TypeVar
 
-from .errors import OutcomeUnknownError, UnavailableError
+from .errors import CatalogError, OutcomeUnknownError, UnavailableError
+from .settings import Settings
 
 FIRST_PAUSE_S: Final = 0.02
 LONGEST_PAUSE_S: Final = 2.0
+NOTHING_ANSWERS: Final = frozenset({"unavailable.connect", "unavailable.dns", "unavailable.tls"})
 
 T = TypeVar("T")
 
@@ -45,11 +47,13 @@ class SystemClock:
 class Deadline:
     """The moment at which a call gives up."""
 
-    def __init__(self, clock: Clock, timeout_s: float, request_timeout_s: float) -> None:
+    def __init__(self, clock: Clock, settings: Settings, timeout_s: float | None = None) -> None:
         self._clock = clock
-        self._end = clock.now() + timeout_s
-        self._timeout_s = timeout_s
-        self._request_timeout_s = request_timeout_s
+        self._settings = settings
+        self._start = clock.now()
+        self._end = self._start + (timeout_s or settings.timeout_s)
+        self._failures = 0
+        self._silent_since: float | None = None
 
     def __repr__(self) -> str:
         return f"<Deadline in {self.remaining:.3f} s>"
@@ -65,20 +69,37 @@ class Deadline:
         return self._clock.now() >= self._end
 
     def expired(self, last: Exception | None) -> UnavailableError:
-        """What to say at the end."""
-        because = f"; the last trouble: {last}" if last else ""
-        return UnavailableError(f"gave up after {self._timeout_s:g} s{because}", kind="unavailable.deadline")
+        """What to say at the end: the last trouble, and how long it was tried."""
+        spent = f"gave up after {self._clock.now() - self._start:.3g} s"
+        if not isinstance(last, CatalogError):
+            return UnavailableError(spent, kind="unavailable.deadline")
+        kind = last.kind if isinstance(last, UnavailableError) else "unavailable.deadline"
+        return UnavailableError(f"{last} ({spent})", op=last.op, key=last.key, kind=kind)
 
-    async def pause(self, failures: int) -> None:
-        """Wait before the next attempt, longer after each failure, and never past the deadline."""
-        pause = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(failures - 1, 16))
+    async def pause(self, error: CatalogError | None = None) -> None:
+        """Wait before the next attempt, longer after each failure, and never past the deadline.
+
+        Where nothing answers at all, nobody waits for the whole of it: a service that is restarted comes back sooner.
+        """
+        self._failures += 1
+        if error is not None and error.kind in NOTHING_ANSWERS:
+            now = self._clock.now()
+            self._silent_since = now if self._silent_since is None else self._silent_since
+            if now - self._silent_since >= self._settings.connect_timeout_s:
+                self._end = now
+        pause = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(self._failures - 1, 16))
         await self._clock.sleep(min(pause, self.remaining))
+
+    async def _answered(self, request: Callable[[], Awaitable[T]]) -> T:
+        async with asyncio.timeout(min(self.remaining, self._settings.request_timeout_s)):
+            answer = await request()
+        self._silent_since = None
+        return answer
 
     async def read(self, request: Callable[[], Awaitable[T]]) -> T:
         """Send a read once. Raises: UnavailableError when it takes too long."""
         try:
-            async with asyncio.timeout(min(self.remaining, self._request_timeout_s)):
-                return await request()
+            return await self._answered(request)
         except TimeoutError as exc:
             raise UnavailableError("no answer in time", kind="unavailable.timeout") from exc
 
@@ -94,8 +115,7 @@ class Deadline:
     async def write(self, request: Callable[[], Awaitable[T]]) -> T:
         """Send a write once. Raises: OutcomeUnknownError when it takes too long."""
         try:
-            async with asyncio.timeout(min(self.remaining, self._request_timeout_s)):
-                return await request()
+            return await self._answered(request)
         except TimeoutError as exc:
             raise OutcomeUnknownError("no answer in time", kind="outcome-unknown.timeout") from exc
 
@@ -112,12 +132,10 @@ class Deadline:
 
         Raises: UnavailableError at the deadline, and at once whatever else the request raises.
         """
-        failures = 0
         while True:
             try:
                 return await self.read(request)
             except (UnavailableError, OutcomeUnknownError) as exc:
-                failures += 1
-                await self.pause(failures)
+                await self.pause(exc)
                 if self.passed:
                     raise self.expired(exc) from exc

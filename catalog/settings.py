@@ -14,6 +14,8 @@ class Settings:
     """How long a call may wait for the services, all attempts together. Reading your content does not count."""
     request_timeout_s: float = 20
     """How long one request may take before it is given up, and its outcome looked up."""
+    connect_timeout_s: float = 5
+    """How long to go on where nothing answers at all: a wrong address, or a service that is being restarted."""
     transfers_max: int = 32
     """Contents on their way at the same time."""
     buffer_bytes: int = 64 << 20
@@ -29,7 +31,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Raises: InvalidError for a time or number that cannot be meant."""
-        for name in ("timeout_s", "request_timeout_s"):
+        for name in ("timeout_s", "request_timeout_s", "connect_timeout_s"):
             value = getattr(self, name)
             if not isinstance(value, int | float) or not isfinite(value) or value <= 0:
                 raise InvalidError(f"{name} is a positive, finite number of seconds, not {value!r}", op="settings")

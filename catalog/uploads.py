@@ -238,7 +238,7 @@ class Uploads:
     async def _stage(self, blob: str, block: str, part: bytes, window: asyncio.Semaphore) -> None:
         try:
             async with self.slots:
-                deadline = Deadline(self._clock, self._settings.timeout_s, self._settings.request_timeout_s)
+                deadline = Deadline(self._clock, self._settings)
                 await deadline.retried(lambda: self.store.stage(blob, block, part))
         finally:
             window.release()

@@ -14,7 +14,7 @@ from storage import ContentStore, check_name
 
 from .commit import Committer, Seat
 from .entities import FileVersion, IntentRow, VolumeInfo
-from .errors import OutcomeUnknownError, UnavailableError
+from .errors import CatalogError, OutcomeUnknownError, UnavailableError
 from .exchange import Exchange
 from .modes import Overwrite
 from .paths import RESERVED
@@ -80,7 +80,7 @@ class Writer:
 
     def deadline(self, timeout_s: float | None = None) -> Deadline:
         """A deadline that begins now."""
-        return Deadline(self._clock, timeout_s or self._settings.timeout_s, self._settings.request_timeout_s)
+        return Deadline(self._clock, self._settings, timeout_s)
 
     def fresh(self, volume: VolumeInfo, change: Change, timeout_s: float | None = None) -> Op:
         """A new attempt at a change. Raises: InvalidError where its content could have no name."""
@@ -140,7 +140,7 @@ class Writer:
                         return None
                     volume = await deadline.retried(lambda volume=volume: self._reload(volume))  # type: ignore[misc]
                     op, known = self.fresh(volume, op.change), None
-                    await deadline.pause(1)
+                    await deadline.pause()
 
     async def settle(self, volume: VolumeInfo, row: IntentRow) -> Result:
         """Settle somebody's intent: abort its op, unless it was committed."""
@@ -173,7 +173,7 @@ class Writer:
 
     async def _drive(self, exchange: Exchange, first: Next) -> tuple[Op, Result]:
         op, request = first
-        failures, last = 0, None
+        last: CatalogError | None = None
         while not isinstance(request, Result):
             if exchange.deadline.passed:
                 op, request = step(op, Expired(exchange.deadline.expired(last)))
@@ -182,8 +182,7 @@ class Writer:
             if isinstance(answer, Doubt | Failed):
                 last = answer.error
                 if isinstance(last, UnavailableError | OutcomeUnknownError):
-                    failures += 1
-                    await exchange.deadline.pause(failures)
+                    await exchange.deadline.pause(last)
             op, request = step(op, answer)
         return op, request
 

@@ -1,7 +1,7 @@
 """storage knows bytes: content by blob name, under preconditions. It knows no paths, tables or versions.
 
-`content` is the port, `errors` the tree; the adapters are named after their medium and are imported where they are
-used, so that nobody pays for an SDK without need.
+These are the port and what goes with it. Adapters are imported from their own modules, where they are wanted:
+`storage.memory`, `storage.local`, `storage.azure_blob`; so nobody loads an SDK without need.
 """
 
 from .content import (
@@ -19,22 +19,44 @@ from .content import (
     Span,
 )
 from .digests import Digester, Digests
-from .names import check_name
+from .errors import (
+    AccessDeniedError,
+    CatalogError,
+    ConflictError,
+    IntegrityError,
+    InvalidError,
+    NotFoundError,
+    OutcomeUnknownError,
+    TooLargeError,
+    UnavailableError,
+)
+from .names import check_container, check_name, check_prefix
 
 __all__ = [
     "WHOLE",
+    "AccessDeniedError",
     "Always",
     "Blob",
     "Blocks",
     "Capabilities",
+    "CatalogError",
+    "ConflictError",
     "ContentStore",
     "Digester",
     "Digests",
     "Headers",
     "IfAbsent",
     "IfMatch",
+    "IntegrityError",
+    "InvalidError",
+    "NotFoundError",
     "Opened",
+    "OutcomeUnknownError",
     "Precondition",
     "Span",
+    "TooLargeError",
+    "UnavailableError",
+    "check_container",
     "check_name",
+    "check_prefix",
 ]

@@ -1,9 +1,10 @@
 """What goes wrong: one line that says it, one that says what to do next, and the exit code that it makes."""
 
+import errno
 import traceback
 from typing import TYPE_CHECKING, Final
 
-from .hints import hint_of
+from .hints import hint_of, message_of
 from .output import Output
 from .records import error_record, system_message
 
@@ -16,11 +17,12 @@ USAGE: Final = 2
 BUG: Final = 70  # EX_SOFTWARE
 INTERRUPTED: Final = 130  # what a shell makes of SIGINT
 
+NOT_FOUND: Final = 3
 ACCESS_DENIED: Final = 5
 UNAVAILABLE: Final = 6
 _CODES: Final = {  # by class of the tree, which is what a handler does about it
     "InvalidError": USAGE,
-    "NotFoundError": 3,
+    "NotFoundError": NOT_FOUND,
     "ConflictError": 4,
     "AccessDeniedError": ACCESS_DENIED,
     "UnavailableError": UNAVAILABLE,
@@ -56,11 +58,12 @@ def report(exc: BaseException, output: Output, *, debug: bool) -> int:
             output.fault(str(found), found.hint, record=error_record(found))
             return USAGE
         case CatalogError():
-            output.fault(str(found), hint_of(found), record=error_record(found))
+            output.fault(message_of(found), hint_of(found), record=error_record(found))
             return _code(found)
         case OSError():
-            output.fault(system_message(found), "", record=error_record(found))
-            return ACCESS_DENIED if isinstance(found, PermissionError) else UNAVAILABLE
+            hint = "make room, then run the same command again" if found.errno == errno.ENOSPC else ""
+            output.fault(system_message(found), hint, record=error_record(found))
+            return _system_code(found)
     text = f"this is a bug in blobcat: {type(found).__name__}: {found}"
     output.fault(text, "the same command with --debug shows where", record=error_record(found))
     return BUG
@@ -77,6 +80,17 @@ def usage_report(exc: "typer.TyperException", output: Output) -> int:
 
 def _code(error: Exception) -> int:
     return next((_CODES[kind.__name__] for kind in type(error).__mro__ if kind.__name__ in _CODES), FINDINGS)
+
+
+def _system_code(error: OSError) -> int:
+    match error:
+        case PermissionError():
+            return ACCESS_DENIED
+        case FileNotFoundError():
+            return NOT_FOUND
+        case FileExistsError() | IsADirectoryError() | NotADirectoryError():
+            return USAGE
+    return UNAVAILABLE
 
 
 def _first(exc: BaseException, wanted: tuple[type[BaseException], ...]) -> BaseException:

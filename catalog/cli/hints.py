@@ -8,6 +8,13 @@ if TYPE_CHECKING:
     from ..errors import CatalogError
 
 
+def message_of(error: "CatalogError") -> str:
+    """The error's own message, or a better one for who types commands."""
+    if error.kind in ("not-found.table", "not-found.container"):
+        return f"there is no catalog here yet: it has no {error.kind.rpartition('.')[2]}"
+    return str(error)
+
+
 def hint_of(error: "CatalogError") -> str:
     """The line for an error; "" where its message says all there is to say."""
     kind = error.kind
@@ -33,19 +40,17 @@ def _folder(error: "CatalogError") -> str:
 def _conflict(error: "CatalogError") -> str:
     found = str(getattr(error, "found", ""))
     if found.startswith("version ") and error.kind != "conflict.etag":
-        return (
-            f"look at it with blobcat stat {_about(error)}; if that is to be replaced, --if-{found.replace(' ', ' ')}"
-        )
+        return f"look at it with blobcat stat {_about(error)}; if that is to be replaced, --if-{found}"
     return f"look at it with blobcat stat {_about(error)}, then decide again"
 
 
 def _unreachable(error: "CatalogError") -> str:
-    if "127.0.0.1" in str(error) or "localhost" in str(error) or "[::1]" in str(error):
-        return "start it with ./scripts/azurite, in another terminal"
+    if "is Azurite running" in str(error):
+        return "start it in another terminal: ./scripts/azurite"
     return "check the account's name, the network and the proxy; the same command again is safe"
 
 
-_NO_CATALOG: Final = "there is no catalog here yet: make one with blobcat init"
+_NO_CATALOG: Final = "make one with blobcat init"
 _ROLES: Final = (
     "the identity needs the roles Storage Blob Data Contributor and Storage Table Data Contributor; "
     "a key or SAS goes into BLOBCAT_CREDENTIAL"
@@ -62,9 +67,7 @@ _HINTS: Final[dict[str, str | Callable[["CatalogError"], str]]] = {
     "conflict.root": "choose another --root",
     "conflict.version": _conflict,
     "disk-full": "make room, then run the same command again: nothing half-done is visible",
-    "integrity": lambda error: (
-        f"other versions may be whole: blobcat history {_about(error)}; check all: blobcat verify"
-    ),
+    "integrity": "blobcat verify checks all; other versions of it may be whole: blobcat history PATH",
     "integrity.row": "",
     "invalid.newer-schema": "upgrade blobcat",
     "invalid.source": "",
@@ -79,4 +82,6 @@ _HINTS: Final[dict[str, str | Callable[["CatalogError"], str]]] = {
     "outcome-unknown": lambda error: f"blobcat resolve {getattr(error, 'token', '') or 'TOKEN'}",
     "unavailable": _LATER,
     "unavailable.connect": _unreachable,
+    "unavailable.deadline": _unreachable,
+    "unavailable.dns": _unreachable,
 }

@@ -30,17 +30,20 @@ class Session:
     async def catalog(self) -> AsyncIterator["Catalog"]:
         """The catalog that the options name."""
         from .. import connect
+        from ..locations import AzureLocation, parse_location
+        from .reach import check_reachable
 
         url = self.options.url
         if not url:
             raise UsageError(
                 "where is the catalog? No url was given", "export BLOBCAT_URL=local:.blobcat, or pass --url"
             )
-        embedded = url.lstrip().lower().startswith(("local:", "memory:"))
-        credential = None if embedded else os.environ.get("BLOBCAT_CREDENTIAL") or None
-        async with connect(
-            url, credential=credential, container=self.options.container, table=self.options.table
-        ) as catalog:
+        container, table = self.options.container, self.options.table
+        credential = None
+        if isinstance(location := parse_location(url, container=container, table=table), AzureLocation):
+            credential = os.environ.get("BLOBCAT_CREDENTIAL") or None
+            await check_reachable(location)
+        async with connect(url, credential=credential, container=container, table=table) as catalog:
             yield catalog
 
     @asynccontextmanager

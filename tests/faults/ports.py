@@ -6,7 +6,7 @@ from then on the ports are dead, so that no `finally` of the client reaches them
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -67,6 +67,7 @@ class Wire:
     sent: list[str] = field(default_factory=list)
     fired: int = 0
     crashed: asyncio.Event = field(default_factory=asyncio.Event)
+    _under_way: int = 0
     _held: "dict[int, Send[object]]" = field(default_factory=dict)
     _arriving: "set[asyncio.Future[object]]" = field(default_factory=set)
 
@@ -80,8 +81,21 @@ class Wire:
             await _ignored(self._held.pop(number))
         await asyncio.gather(*self._arriving, return_exceptions=True)
 
+    async def idle(self) -> None:
+        """Return when no request is under way."""
+        await self.settle()
+        while self._under_way:
+            await asyncio.sleep(0)
+
     async def send(self, name: str, request: Send[T], *, write: bool = False) -> T:
         """Carry out one request, or what the plan makes of it."""
+        self._under_way += 1
+        try:
+            return await self._send(name, request, write=write)
+        finally:
+            self._under_way -= 1
+
+    async def _send(self, name: str, request: Send[T], *, write: bool) -> T:
         if self.crashed.is_set():
             return await _never()
         self.sent.append(name)
@@ -174,11 +188,13 @@ class FaultTable:
         self, partition: str, rows: RowRange, *, where: Condition | None = None, select: Sequence[str] | None = None
     ) -> AsyncIterator[Sequence[Entity]]:
         pages = aiter(self._table.query(partition, rows, where=where, select=select))
+        name = "table.query"
         while True:
-            page = await self._wire.send("table.query", lambda: anext(pages, None))
+            page = await self._wire.send(name, lambda: anext(pages, None))
             if page is None:
                 return
             yield page
+            name = "table.next"
 
     async def submit(self, partition: str, operations: Sequence[Operation]) -> Sequence[Written]:
         return await self._wire.send("table.submit", lambda: self._table.submit(partition, operations), write=True)
@@ -252,4 +268,3 @@ class VirtualClock:
         await asyncio.sleep(0)
 
 
-Sent = Mapping[str, int]

@@ -85,5 +85,5 @@ async def outlived(wire: Wire, call: Awaitable[object]) -> object:
 
 def writes(sent: Sequence[str]) -> list[str]:
     """The requests that may have changed something."""
-    reads = ("get", "query", "stat", "open", "chunk", "list")
+    reads = ("get", "query", "next", "stat", "open", "chunk", "list")
     return [name for name in sent if name.split(".")[1] not in reads]

@@ -154,7 +154,7 @@ async def test_verify_names_exactly_what_was_damaged(tmp_path: Path) -> None:
 
 
 async def test_nothing_listening_is_one_clear_line_within_the_deadline() -> None:
-    settings = Settings(timeout_s=0.2)
+    settings = Settings(connect_timeout_s=0.05)
     async with connect("azurite://127.0.0.1:9:9", settings=settings) as cat:
         with pytest.raises(UnavailableError, match="is Azurite running") as caught:
             await cat.volume("raw")

@@ -29,18 +29,24 @@ async def ls(
     """
     from ... import Folder
 
-    folders = files = bytes_ = 0
+    folders = files = gone = bytes_ = 0
     async with session.volume() as volume:
         async for found in volume.list(prefix, recursive=recursive, deleted=deleted):
-            if not folders + files:
+            if not folders + files + gone:
                 session.output.heading(LONG_HEADING if long else SHORT_HEADING)
             if isinstance(found, Folder):
                 folders += 1
+            elif found.kind == "delete":
+                gone += 1
             else:
                 files, bytes_ = files + 1, bytes_ + found.size
             session.output.show(found, lambda found=found: _row(session, found, long=long))  # type: ignore[misc]
-    parts = [count(folders, "folder")] * bool(folders) + [f"{count(files, 'file')}, {size(bytes_)}"] * bool(files)
-    session.output.closing(" · ".join(parts) or "nothing here")
+    parts = [
+        (folders, count(folders, "folder")),
+        (files, f"{count(files, 'file')}, {size(bytes_)}"),
+        (gone, f"{gone:,} deleted"),
+    ]
+    session.output.closing(" · ".join(text for number, text in parts if number) or "nothing here")
 
 
 def _row(session: Session, found: "FileVersion | Folder", *, long: bool) -> Line:

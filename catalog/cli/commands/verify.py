@@ -1,12 +1,16 @@
 """`blobcat verify`."""
 
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from ..columns import GAP, count, size
 from ..errors import FINDINGS, OK
 from ..options import PrefixArgument
 from ..progress import VerifyText, progress
 from ..session import Session
+
+if TYPE_CHECKING:
+    from ... import Finding
 
 
 async def verify(session: Session, prefix: PrefixArgument = "") -> int:
@@ -25,15 +29,25 @@ async def verify(session: Session, prefix: PrefixArgument = "") -> int:
         session.output.show(report, list)
         return OK if report.ok else FINDINGS
     for finding in report.findings:
-        what = {"integrity.missing": "missing", "integrity.digest": "damaged"}.get(finding.error.kind, "unreadable")
-        head = (f"{what}{GAP}", "bold red"), (finding.file.path, "bold"), f"{GAP}version {finding.file.version}"
-        session.output.line(*head, (f"{GAP}{finding.error}", "dim"))
+        _show(session, finding)
     session.output.line(
         (
-            f"{len(report.findings):,} damaged" if report.findings else "all whole",
+            f"{count(len(report.findings), 'version')} not whole" if report.findings else "all whole",
             "bold red" if report.findings else "bold green",
         ),
-        f"{GAP}{count(report.checked, 'version')}, {size(report.bytes_read)} read",
+        f"{GAP}{report.checked:,} checked, {size(report.bytes_read)} read",
         (f"{GAP}in {monotonic() - began:.1f} s", "dim"),
     )
     return OK if report.ok else FINDINGS
+
+
+def _show(session: Session, finding: "Finding") -> None:
+    """On a terminal the reason goes below: it is long."""
+    kind = finding.error.kind
+    what = "missing" if kind == "integrity.missing" else "damaged" if kind.startswith("integrity") else "unread"
+    head = (f"{what:7}{GAP}", "bold red"), (finding.file.path, "bold"), f"{GAP}version {finding.file.version}"
+    if session.output.terminal:
+        session.output.line(*head)
+        session.output.line((f"{' ' * 9}{finding.error}", "dim"))
+    else:
+        session.output.line(*head, f"{GAP}{finding.error}")

@@ -1,0 +1,86 @@
+"""Every interleaving of a few actors, at the boundaries of their requests.
+
+Each actor has its own client, and stops before each of its requests. A schedule says who goes on next; all schedules
+are tried, depth first. The list of choices is the replay key.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from tests.faults.ports import Send, Wire
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Gate(Wire):
+    """A wire on which each request waits until its actor is let go."""
+
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    let_go: asyncio.Event = field(default_factory=asyncio.Event)
+    shut: bool = False
+
+    async def send(self, name: str, request: Send[T], *, write: bool = False) -> T:
+        """Wait to be let go; then as any wire. The pages of a query but the first come along with it."""
+        if self.shut and name != "table.next":
+            self.let_go.clear()
+            self.arrived.set()
+            await self.let_go.wait()
+        return await Wire.send(self, name, request, write=write)
+
+
+Actor = Callable[[Gate], Awaitable[object]]
+
+
+@dataclass(slots=True)
+class Schedule:
+    """Choices made so far, and how many there were each time. Past the given ones the first is taken."""
+
+    choices: list[int] = field(default_factory=list)
+    widths: list[int] = field(default_factory=list)
+
+    def choose(self, width: int) -> int:
+        """One of so many."""
+        at = len(self.widths)
+        self.widths.append(width)
+        if at == len(self.choices):
+            self.choices.append(0)
+        return self.choices[at]
+
+    def following(self) -> "Schedule | None":
+        """The next one, depth first; None after the last."""
+        for at in range(len(self.widths) - 1, -1, -1):
+            if self.choices[at] + 1 < self.widths[at]:
+                return Schedule([*self.choices[:at], self.choices[at] + 1])
+        return None
+
+
+def all_schedules() -> Iterator[Schedule]:
+    """Schedules, each to be run before the next is asked for, until all were."""
+    schedule: Schedule | None = Schedule()
+    while schedule is not None:
+        yield schedule
+        schedule = schedule.following()
+
+
+async def interleave(schedule: Schedule, actors: Sequence[Actor]) -> list[object]:
+    """Run the actors as a schedule says; what each returned, or raised."""
+    gates = [Gate() for _ in actors]
+    tasks = [asyncio.ensure_future(actor(gate)) for actor, gate in zip(actors, gates, strict=True)]
+    for task, gate in zip(tasks, gates, strict=True):
+        await _stopped(task, gate)
+    while waiting := [pair for pair in zip(tasks, gates, strict=True) if not pair[0].done()]:
+        task, gate = waiting[schedule.choose(len(waiting)) if len(waiting) > 1 else 0]
+        gate.arrived.clear()
+        gate.let_go.set()
+        await _stopped(task, gate)
+    return await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _stopped(task: "asyncio.Future[object]", gate: Gate) -> None:
+    """Return when an actor stands at its gate again, or has ended."""
+    arrival = asyncio.ensure_future(gate.arrived.wait())
+    await asyncio.wait([task, arrival], return_when=asyncio.FIRST_COMPLETED)
+    arrival.cancel()
