@@ -104,7 +104,7 @@ class Writer:
             if file is not None:
                 return file
             must_replay(content)
-            volume = await self._reload(volume)
+            volume = await self._current(volume, self.deadline(timeout_s))
         message = f"put {change.path!r} was aborted by others {STAGINGS_MAX} times after its content was staged"
         raise UnavailableError(message, op="put", key=change.path, kind="unavailable.aborted")
 
@@ -138,7 +138,7 @@ class Writer:
                         raise deadline.expired(None)
                     if payload is not None and payload.bound:
                         return None
-                    volume = await deadline.retried(lambda volume=volume: self._reload(volume))  # type: ignore[misc]
+                    volume = await self._current(volume, deadline)
                     op, known = self.fresh(volume, op.change), None
                     await deadline.pause()
 
@@ -165,6 +165,10 @@ class Writer:
             case op, Undecided(last):
                 raise self._unknown(volume, op, last)
         raise AssertionError(op)
+
+    async def _current(self, volume: VolumeInfo, deadline: Deadline) -> VolumeInfo:
+        """The volume with the settings that are in force by now."""
+        return await deadline.retried(lambda: self._reload(volume))
 
     def _exchange(
         self, volume: VolumeInfo, deadline: Deadline, payload: Payload | None = None, seat: Seat | None = None

@@ -7,12 +7,12 @@ from pathlib import Path
 from catalog import connect
 
 ROOT = Path(__file__).parents[2]
-FILES = 600
+FILES = 500
 
 
 async def test_the_demo_holds_and_leaves_a_catalog(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
-    command = [sys.executable, "-m", "scripts.demo", "--files", f"{FILES}", "--keep", folder]
+    command = [sys.executable, "-m", "scripts.demo", "--files", f"{FILES}", "--keep", f"{folder}"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "claims, all hold" in done.stdout

@@ -1,11 +1,10 @@
 """README tells the truth: every block in it is run, and what it shows is what comes out.
 
-In a `console` block a line after `$` is typed into one shell, from the first block to the last, and what follows is what
-it prints; `…` stands for anything within a line. In a `python` block, `# → text` is what that line prints. The `bash`
-block holds our own scripts: this test is run by the one, and `test_demo` runs the other.
+What stands after `$` in the `console` blocks is typed into one shell, from the first block to the last, and what follows
+is what it prints; `…` stands for anything within a line. The `python` blocks are one program, and `# → text` is what a
+line prints. The `bash` block holds our own scripts: one runs this test, and `test_demo` runs the other.
 """
 
-import asyncio
 import contextlib
 import io
 import os
@@ -41,7 +40,7 @@ def printed(commands: list[str], folder: Path) -> list[list[str]]:
     ours = {name: value for name, value in os.environ.items() if not name.startswith("BLOBCAT_")}
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
-        ["bash"],
+        ["/usr/bin/env", "bash"],
         input=script,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -85,7 +84,7 @@ def test_the_scripts_are_there_to_be_run() -> None:
     assert scripts == ["./scripts/demo", "./scripts/test"]
     for script in re.findall(r"\./(scripts/[\w-]+)", README):
         assert os.access(ROOT / script, os.X_OK), script
-        subprocess.run(["bash", "-n", ROOT / script], check=True)
+        subprocess.run(["/usr/bin/env", "bash", "-n", ROOT / script], check=True)
 
 
 def test_links_lead_somewhere() -> None:

@@ -59,11 +59,15 @@ class World:
         """Bring the service to where a scenario begins, and look at it."""
         await prepare(self.client(), scenario)
         for path, requests in scenario.half_done.items():
-            wire = Wire()
-            volume = await self.client(wire).volume("v")
-            wire.at, wire.fault = len(wire.sent) + requests, Fault.CRASH_AFTER
-            assert await outlived(wire, volume.put(path, b"never seen")) is None
+            await self.leave_half_done(path, requests)
         return await look(self.table, self.content)
+
+    async def leave_half_done(self, path: str, requests: int) -> None:
+        """Begin a put, and kill its client after so many requests of it."""
+        wire = Wire()
+        volume = await self.client(wire).volume("v")
+        wire.at, wire.fault = len(wire.sent) + requests, Fault.CRASH_AFTER
+        assert await outlived(wire, volume.put(path, b"never seen")) is None
 
     async def look(self) -> State:
         """What there is."""

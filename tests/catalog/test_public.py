@@ -1,0 +1,64 @@
+"""The public names: all there, none by accident, and free of charge until they are used."""
+
+import subprocess
+import sys
+
+import pytest
+
+import catalog
+import storage
+
+
+@pytest.mark.parametrize("package", [catalog, storage], ids=["catalog", "storage"])
+def test_every_public_name_is_there_once(package: object) -> None:
+    names = package.__all__  # type: ignore[attr-defined]
+    assert len(names) == len(set(names))
+    for name in names:
+        assert getattr(package, name) is not None
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'conect'"):
+        _ = catalog.conect
+
+
+LOADED = """
+import sys
+{statement}
+heavy = ("azure", "aiohttp", "asyncio", "sqlite3", "typer", "rich")
+print(*sorted({{name.partition(".")[0] for name in sys.modules}} & set(heavy)))
+"""
+
+
+@pytest.mark.parametrize(
+    ("statement", "loaded"),
+    [
+        ("import catalog", ""),
+        ("import storage", ""),
+        ("from catalog import F, Create, ConflictError", ""),
+        ("from catalog import connect", "asyncio"),
+    ],
+)
+def test_nobody_pays_for_what_is_not_used(statement: str, loaded: str) -> None:
+    """P11: held on the modules that are imported, not on time."""
+    command = [sys.executable, "-c", LOADED.format(statement=statement)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == loaded
+
+
+def test_the_error_tree_is_what_its_module_draws() -> None:
+    parents = {
+        catalog.NotFoundError: (catalog.CatalogError, KeyError),
+        catalog.ConflictError: (catalog.CatalogError,),
+        catalog.InvalidError: (catalog.CatalogError, ValueError),
+        catalog.TooLargeError: (catalog.InvalidError,),
+        catalog.AccessDeniedError: (catalog.CatalogError,),
+        catalog.UnavailableError: (catalog.CatalogError,),
+        catalog.OutcomeUnknownError: (catalog.CatalogError,),
+        catalog.IntegrityError: (catalog.CatalogError,),
+    }
+    assert {error: error.__bases__ for error in parents} == parents
+    kinds = [error("x").kind for error in parents]  # type: ignore[abstract]
+    assert kinds == [
+        "not-found", "conflict", "invalid", "too-large", "access-denied", "unavailable", "outcome-unknown", "integrity"
+    ]  # fmt: skip
