@@ -9,6 +9,9 @@ from typing import Final, assert_never
 
 from storage import ContentStore, Headers, IfMatch
 
+from .changes import (
+    NOTHING,
+)
 from .commit import Committer, Seat, Unit
 from .entities import (
     SCHEMA,
@@ -24,8 +27,7 @@ from .entities import (
 from .errors import CatalogError, ConflictError, NotFoundError, OutcomeUnknownError
 from .filters import Comparison
 from .keys import gate_row, head_row, intent_row, partition, shard_of, version_row, versions
-from .protocol import (
-    NOTHING,
+from .messages import (
     AbortIntent,
     Absent,
     Answer,
@@ -39,7 +41,6 @@ from .protocol import (
     Foreign,
     Found,
     InsertIntent,
-    Op,
     PutContent,
     ReadHead,
     ReadIntent,
@@ -47,6 +48,9 @@ from .protocol import (
     Request,
     StatContent,
     Stored,
+)
+from .op import (
+    Op,
 )
 from .retry import Deadline
 from .table import Delete, Insert, Merge, Replace, Table

@@ -20,6 +20,10 @@ from typing import Final
 
 from storage import Digester
 
+from .changes import (
+    Change,
+    same_metadata,
+)
 from .commit import Committer, Seat
 from .entities import FileVersion, Head, Metadata, VolumeInfo, microseconds, parse_head
 from .errors import CatalogError, NotFoundError
@@ -29,7 +33,12 @@ from .keys import encode, heads
 from .listing import Lister
 from .media import content_type_of
 from .modes import Overwrite
-from .protocol import Change, Known, Op, same_metadata
+from .op import (
+    Op,
+)
+from .protocol import (
+    Known,
+)
 from .settings import Settings
 from .sources import file_chunks
 from .threads import in_thread

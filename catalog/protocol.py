@@ -26,257 +26,43 @@ sending when the call's time is up. It decides nothing. Recovery and `resolve` a
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from enum import Enum, auto
+from dataclasses import dataclass, replace
 from typing import Final
 
-from .entities import FileVersion, Head, Intent, IntentRow, Kind, Metadata, chain, from_microseconds, microseconds
-from .errors import (
-    CatalogError,
-    ConflictError,
-    IntegrityError,
-    NotFoundError,
-    UnavailableError,
+from .changes import conflict, is_unchanged
+from .entities import FileVersion, Head, IntentRow
+from .errors import CatalogError, IntegrityError, UnavailableError
+from .messages import (
+    AbortIntent,
+    Absent,
+    Answer,
+    Commit,
+    Committed,
+    DeleteContent,
+    Done,
+    Doubt,
+    DropIntent,
+    Expired,
+    Failed,
+    FindVersion,
+    Foreign,
+    Found,
+    InsertIntent,
+    NotApplied,
+    PutContent,
+    ReadHead,
+    ReadIntent,
+    Refused,
+    Request,
+    Result,
+    StartOver,
+    StatContent,
+    Stored,
+    Undecided,
 )
-from .modes import Create, IfMatch, IfVersion, Mode, Overwrite
+from .modes import Create
+from .op import Op, Phase, fence_of, intent_of, version_at, version_of
 
-# --- What a change is ------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What content is, known once all of it was read."""
-
-    size: int
-    digest: str
-    md5: str
-
-
-NOTHING: Final = Facts(0, "", "")
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What a caller wants, the same however often it has to start over."""
-
-    volume: str
-    path: str
-    kind: Kind
-    mode: Mode
-    writer: str
-    metadata: Metadata = field(hash=False)
-    content_type: str
-    modified: int | None = None
-
-
-class Phase(Enum):
-    """What an op waits for."""
-
-    HEAD = auto()
-    INTENT = auto()
-    READ_BACK = auto()
-    CONTENT = auto()
-    STAT = auto()
-    COMMIT = auto()
-    SETTLE = auto()
-    REBASE = auto()
-    LOOK = auto()
-    ABORT = auto()
-    CLEAN = auto()
-    DELETE = auto()
-    DROP = auto()
-
-
-@dataclass(frozen=True, slots=True)
-class Op:
-    """One attempt at a change: everything that decides what comes next."""
-
-    id: str
-    change: Change
-    blob: str  # empty for a change without content
-    generation: int
-    patience_s: int
-    phase: Phase
-    floor: int = 0  # no version of this op is at or below it
-    base: Head | None = None
-    intent: IntentRow | None = None
-    facts: Facts | None = None
-    blob_etag: str = ""
-    doubt: bool = False  # a copy of W3 may have been applied, or may yet be
-    error: CatalogError | None = None  # why the op is to be aborted
-    found: FileVersion | None = None  # the version row of this op
-
-
-# --- Requests and results --------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class ReadHead:
-    """Read the head row of the path."""
-
-
-@dataclass(frozen=True, slots=True)
-class InsertIntent:
-    """W1."""
-
-    intent: Intent
-
-
-@dataclass(frozen=True, slots=True)
-class ReadIntent:
-    """Read the op's intent row."""
-
-
-@dataclass(frozen=True, slots=True)
-class PutContent:
-    """W2."""
-
-
-@dataclass(frozen=True, slots=True)
-class StatContent:
-    """Ask whether the blob is there, and carries this op's id."""
-
-
-@dataclass(frozen=True, slots=True)
-class Commit:
-    """W3."""
-
-    intent_etag: str
-    base: Head | None
-    file: FileVersion
-
-
-@dataclass(frozen=True, slots=True)
-class FindVersion:
-    """Look for a version row of this op, above a version."""
-
-    above: int
-
-
-@dataclass(frozen=True, slots=True)
-class AbortIntent:
-    """Replace the intent by its aborted self, If-Match."""
-
-    row: IntentRow
-
-
-@dataclass(frozen=True, slots=True)
-class DropIntent:
-    """Delete the intent, If-Match: the op was settled long ago."""
-
-    row: IntentRow
-
-
-@dataclass(frozen=True, slots=True)
-class DeleteContent:
-    """Delete the blob, If-Match."""
-
-    etag: str
-
-
-Request = (
-    ReadHead
-    | InsertIntent
-    | ReadIntent
-    | PutContent
-    | StatContent
-    | Commit
-    | FindVersion
-    | AbortIntent
-    | DropIntent
-    | DeleteContent
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Committed:
-    """The change is in the catalog, as this version."""
-
-    file: FileVersion
-
-
-@dataclass(frozen=True, slots=True)
-class NotApplied:
-    """The op did not change anything, and never will."""
-
-    error: CatalogError
-
-
-@dataclass(frozen=True, slots=True)
-class StartOver:
-    """As `NotApplied`, and for no fault of the caller's: try again with a fresh op and fresh settings."""
-
-
-@dataclass(frozen=True, slots=True)
-class Undecided:
-    """Time is up, and the op may or may not be applied."""
-
-    error: CatalogError | None
-
-
-Result = Committed | NotApplied | StartOver | Undecided
-
-
-# --- Answers ---------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """A write was applied."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """The content is there, under this etag: the answer to a put, or to a stat that found this op's blob."""
-
-    etag: str
-    facts: Facts
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A row was read."""
-
-    row: Head | IntentRow | FileVersion
-
-
-@dataclass(frozen=True, slots=True)
-class Absent:
-    """There is no such row or blob."""
-
-
-@dataclass(frozen=True, slots=True)
-class Foreign:
-    """A blob is there, and it is not this op's."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """The service says that a condition did not hold."""
-
-
-@dataclass(frozen=True, slots=True)
-class Doubt:
-    """A write may have been applied, or may yet be."""
-
-    error: CatalogError
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """A read was not answered, or a write was proven not to be applied: by this request."""
-
-    error: CatalogError
-
-
-@dataclass(frozen=True, slots=True)
-class Expired:
-    """The call's time is up; the request was not sent."""
-
-    error: CatalogError
-
-
-Answer = Done | Stored | Found | Absent | Foreign | Refused | Doubt | Failed | Expired
 Next = tuple[Op, Request | Result]
 
 
@@ -337,15 +123,15 @@ def _request(op: Op, phase: Phase) -> Request:  # noqa: C901, PLR0911 — one li
         case Phase.STAT | Phase.CLEAN:
             return StatContent()
         case Phase.COMMIT:
-            return Commit(_intent(op).etag, op.base, version_of(op))
+            return Commit(fence_of(op).etag, op.base, version_of(op))
         case Phase.LOOK:
             return FindVersion(op.floor)
         case Phase.ABORT:
-            return AbortIntent(_intent(op))
+            return AbortIntent(fence_of(op))
         case Phase.DELETE:
             return DeleteContent(op.blob_etag)
         case Phase.DROP:
-            return DropIntent(_intent(op))
+            return DropIntent(fence_of(op))
 
 
 # --- The way forward -------------------------------------------------------------------------------------------------
@@ -368,7 +154,7 @@ def _on_base(op: Op, head: Head | None) -> Next:
         return op, NotApplied(error)
     if head and is_unchanged(op.change, op.facts, head):
         return op, Committed(head.file)
-    return _to(replace(op, base=head, floor=_version(head)), Phase.INTENT)
+    return _to(replace(op, base=head, floor=version_at(head)), Phase.INTENT)
 
 
 def _on_intent(op: Op, answer: Answer) -> Next:
@@ -471,7 +257,7 @@ def _on_rebase(op: Op, answer: Answer) -> Next:
 
 def _rebased(op: Op, head: Head | None) -> Next:
     """The same commit on the head as it is now; its row may have moved (S9), and its version, if the mode allows."""
-    if _version(head) != _version(op.base) and (error := conflict(op.change, head)):
+    if version_at(head) != version_at(op.base) and (error := conflict(op.change, head)):
         return _abort(op, error)
     return _to(replace(op, base=head), Phase.COMMIT)
 
@@ -560,98 +346,6 @@ _HANDLERS: Final[dict[Phase, Callable[[Op, Answer], Next]]] = {
     Phase.DELETE: _on_delete,
     Phase.DROP: _on_drop,
 }
-
-
-# --- What the rows will say ------------------------------------------------------------------------------------------
-
-
-def intent_of(op: Op) -> Intent:
-    """The intent that W1 inserts."""
-    return Intent(
-        op=op.id,
-        kind=op.change.kind,
-        path=op.change.path,
-        blob=op.blob,
-        base_version=_version(op.base),
-        writer=op.change.writer,
-        generation=op.generation,
-        patience_s=op.patience_s,
-    )
-
-
-def version_of(op: Op) -> FileVersion:
-    """The version that W3 commits: after `op.base`, and at the time of the intent, or just after the base's."""
-    change, facts, base = op.change, op.facts or NOTHING, op.base
-    created = max(_intent(op).timestamp, microseconds(base.file.created) + 1 if base else 0)
-    unchained = FileVersion(
-        volume=change.volume,
-        path=change.path,
-        version=_version(base) + 1,
-        kind=change.kind,
-        etag=op.id,
-        size=facts.size,
-        digest=facts.digest,
-        md5=facts.md5 or None,
-        content_type=change.content_type,
-        metadata=change.metadata,
-        created=from_microseconds(created),
-        modified=None if change.modified is None else from_microseconds(change.modified),
-        writer=change.writer,
-        request_id=None,
-        chain="",
-        blob=op.blob,
-        blob_etag=op.blob_etag,
-        blob_version=None,
-    )
-    return replace(unchained, chain=chain(base.file.chain if base else "", unchained))
-
-
-def conflict(change: Change, head: Head | None) -> CatalogError | None:
-    """Why the change may not follow this head; None where it may."""
-    file = head.file if head and head.live else None
-    found = f"version {file.version}" if file else "no file"
-    match change.mode:
-        case Create() if file:
-            return _conflict(change, "no file", found, "conflict.exists")
-        case IfVersion(version) if not file or file.version != version:
-            return _conflict(change, f"version {version}", found, "conflict.version")
-        case IfMatch(etag) if not file or file.etag != etag:
-            return _conflict(change, f"etag {etag}", f"etag {file.etag}" if file else found, "conflict.etag")
-    if change.kind == "delete" and not file:
-        return NotFoundError(f"there is no file {change.path!r} to delete", op="delete", key=change.path)
-    return None
-
-
-def _conflict(change: Change, expected: str, found: str, kind: str) -> ConflictError:
-    message = f"{change.kind} {change.path!r}: expected {expected}, found {found}"
-    return ConflictError(message, expected=expected, found=found, op=change.kind, key=change.path, kind=kind)
-
-
-def is_unchanged(change: Change, facts: Facts | None, head: Head) -> bool:
-    """Whether the head is already what the change would make of it."""
-    return (
-        change.kind == "put"
-        and change.mode == Overwrite()
-        and facts is not None
-        and head.live
-        and head.file.digest == facts.digest
-        and head.file.content_type == change.content_type
-        and same_metadata(head.file.metadata, change.metadata)
-    )
-
-
-def same_metadata(one: Metadata, other: Metadata) -> bool:
-    """Whether keys, types and values are the same; for Python alone, True == 1 == 1.0."""
-    return one == other and all(type(one[key]) is type(other[key]) for key in one)
-
-
-def _version(head: Head | None) -> int:
-    return head.file.version if head else 0
-
-
-def _intent(op: Op) -> IntentRow:
-    assert op.intent  # noqa: S101 — all phases that ask for it are entered with it
-    return op.intent
 
 
 def _unexpected(op: Op, answer: Answer) -> AssertionError:

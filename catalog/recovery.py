@@ -21,7 +21,11 @@ from .exchange import partition_of
 from .flow import concurrently
 from .keys import INTENTS, gate_row, intent_row, partition
 from .listing import Lister
-from .protocol import Committed, NotApplied, StartOver
+from .messages import (
+    Committed,
+    NotApplied,
+    StartOver,
+)
 from .table import Delete, Merge, RefusedError
 from .writer import Writer
 

@@ -21,9 +21,11 @@ from typing import Final, Protocol
 
 from storage import Blocks, ContentStore, Digester, Digests, Headers, IfAbsent
 
+from .changes import (
+    Facts,
+)
 from .errors import TooLargeError, UnavailableError
 from .flow import first_of
-from .protocol import Facts
 from .retry import Clock, Deadline
 from .settings import Settings
 from .sources import Content, is_replayable, pieces, read_file

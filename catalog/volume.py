@@ -10,6 +10,9 @@ from pathlib import Path
 
 from storage import Span
 
+from .changes import (
+    Change,
+)
 from .entities import (
     FileVersion,
     Folder,
@@ -29,7 +32,6 @@ from .listing import Lister
 from .media import check_content_type, content_type_of
 from .modes import Create, Mode, Overwrite, check_mode
 from .paths import check_path, check_prefix
-from .protocol import Change
 from .reader import Reader, Readers
 from .settings import Settings, check_timeout
 from .sources import Content, check_content

@@ -12,26 +12,32 @@ from typing import Final
 
 from storage import ContentStore, check_name
 
+from .changes import (
+    Change,
+)
 from .commit import Committer, Seat
 from .entities import FileVersion, IntentRow, VolumeInfo
 from .errors import CatalogError, OutcomeUnknownError, UnavailableError
 from .exchange import Exchange
-from .modes import Overwrite
-from .paths import RESERVED
-from .protocol import (
-    Change,
+from .messages import (
     Committed,
     Doubt,
     Expired,
     Failed,
-    Known,
-    Next,
     NotApplied,
-    Op,
-    Phase,
     Result,
     StartOver,
     Undecided,
+)
+from .modes import Overwrite
+from .op import (
+    Op,
+    Phase,
+)
+from .paths import RESERVED
+from .protocol import (
+    Known,
+    Next,
     begin,
     recover,
     resolve,

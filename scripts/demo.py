@@ -32,6 +32,7 @@ from scripts.demo_show import Advance, ClaimError, Show
 from scripts.demo_stage import Stage, Witness, stage
 from scripts.demo_tree import PARTS, Tree, spread
 
+FILES_MIN = 300
 AZURITE_FILES_MAX = 3000
 CHANGED = 12
 LARGE = 100_000
@@ -138,13 +139,13 @@ async def verify(show: Show, where: Stage, volume: Volume, tree: Tree) -> None:
     with show.step("Verify every version against its digest, and find a damaged one"):
         show.by_hand("blobcat verify")
         show.claim(f"{versions:,} versions are what was written", await damaged(show, volume, versions) == [])
-        await where.damage(victim.blob)
+        await where.flip(victim.blob)
         show.say(f"Now one bit of {victim.path} is flipped in storage, behind the catalog's back.")
         found = await damaged(show, volume, versions)
         show.table(("#version", "damaged"), [(f"{file.version}", file.path) for file in found])
         show.claim("exactly that one is reported", found == [victim], found=found)
         show.claim("reading it is an error; damaged bytes are never passed on", await is_refused(volume, victim))
-        await where.mend(victim.blob)
+        await where.flip(victim.blob)
         show.claim("flipped back, all is well again", (await volume.verify(victim.path)).ok)
 
 
@@ -336,7 +337,14 @@ def options() -> argparse.Namespace:
     parser.add_argument(
         "--files", type=int, metavar="N", help=f"work on so many files (default: all; {AZURITE_FILES_MAX:,} on Azurite)"
     )
-    return parser.parse_args()
+    chosen = parser.parse_args()
+    if chosen.files is not None and chosen.files < FILES_MIN:
+        parser.error(f"--files: with fewer than {FILES_MIN} there is not enough to show")
+    if chosen.keep and chosen.azurite:
+        parser.error("--keep: Azurite keeps its files in memory")
+    if chosen.keep and chosen.keep.exists():
+        parser.error(f"--keep: {chosen.keep} is there already")
+    return chosen
 
 
 def main() -> int:

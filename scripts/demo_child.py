@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-COMMAND = Path(sys.executable).with_name("blobcat")
+COMMAND = str(Path(sys.executable).with_name("blobcat"))
 KEPT = 4000  # characters, far more than a number that is cut in two needs
 
 _DONE = re.compile(r"([\d,]+)/[\d,]+")
@@ -75,8 +75,9 @@ async def child(*arguments: str) -> AsyncIterator[Child]:
     try:
         termios.tcsetwinsize(theirs, (25, 120))
         environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
-        command = (COMMAND, *arguments)
-        process = await create_subprocess_exec(*command, stdin=DEVNULL, stdout=DEVNULL, stderr=theirs, env=environment)
+        process = await create_subprocess_exec(
+            COMMAND, *arguments, stdin=DEVNULL, stdout=DEVNULL, stderr=theirs, env=environment
+        )
     finally:
         os.close(theirs)
     running = Child(process, ours)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, Self
+from typing import ClassVar, Protocol, Self
 
 from azure.storage.blob import BlobClient, ContentSettings
 
@@ -21,14 +21,16 @@ from storage.local import LocalContent
 class Stage(Protocol):
     """One back end."""
 
-    url: str
-    name: str
+    @property
+    def url(self) -> str:
+        """Of the catalog."""
 
-    async def damage(self, blob: str) -> None:
-        """Flip one bit of a blob's content, in such a way that blobcat has no part in it."""
+    @property
+    def name(self) -> str:
+        """For people."""
 
-    async def mend(self, blob: str) -> None:
-        """Flip it back."""
+    async def flip(self, blob: str) -> None:
+        """Flip one bit of a blob's content, without blobcat; a second time, flip it back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +38,14 @@ class LocalStage:
     """A folder."""
 
     folder: Path
-    name: str = "local"
+    name: ClassVar[str] = "a local folder"
 
     @property
     def url(self) -> str:
-        """The catalog's."""
+        """See Stage."""
         return f"local:{self.folder}"
 
-    async def damage(self, blob: str) -> None:
+    async def flip(self, blob: str) -> None:
         """See Stage."""
         store = LocalContent(self.folder / "content")
         try:
@@ -52,26 +54,22 @@ class LocalStage:
             await store.close()
         await asyncio.to_thread(lambda: file.write_bytes(flipped(file.read_bytes())))
 
-    mend = damage  # a bit that is flipped twice is as it was
-
 
 @dataclass(frozen=True, slots=True)
 class AzuriteStage:
     """An emulator of Azure Storage."""
 
     azurite: Azurite
-    name: str = "Azurite"
+    name: ClassVar[str] = "Azurite"
 
     @property
     def url(self) -> str:
-        """The catalog's."""
+        """See Stage."""
         return self.azurite.url
 
-    async def damage(self, blob: str) -> None:
+    async def flip(self, blob: str) -> None:
         """See Stage."""
         await asyncio.to_thread(self._rewrite, blob)
-
-    mend = damage  # as above
 
     def _rewrite(self, blob: str) -> None:
         """As someone would who has the account's key and another tool: everything but the bytes stays the same."""

@@ -56,7 +56,8 @@ def blob_client(
     """A client of one container that sends each request once. Constructing does no I/O.
 
     `endpoint` is the account's, as in "https://account.blob.core.windows.net"; `credential` whatever the SDK takes.
-    The time-outs are the transport's: see `azure_transport.transport`. Raises: InvalidError (the container's name).
+    Time-outs and proxies are the transport's: see `azure_transport.transport`. Raises: InvalidError (the container's
+    name).
     """
     check_container(container, op="connect")
     return ContainerClient(endpoint, container, credential, transport=transport or single_shot(), **SENT_ONCE)

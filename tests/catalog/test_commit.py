@@ -19,7 +19,7 @@ class Recording(SqliteTable):
         self.transactions: list[Sequence[Operation]] = []
         self.gate = asyncio.Event()
         self.gate.set()
-        self.blame: int | None | str = "right"
+        self.blame: int | str | None = "right"
         self.lose_answers = False
 
     async def submit(self, partition: str, operations: Sequence[Operation]) -> Sequence[Written]:
@@ -63,7 +63,7 @@ async def spin() -> None:
 
 async def test_a_lone_caller_waits_for_nobody(table: Recording) -> None:
     written = await lane(table).commit(unit("a", "b"))
-    assert len(written) == 2  # noqa: PLR2004
+    assert len(written) == 2
     assert [len(operations) for operations in table.transactions] == [2]
 
 
@@ -101,7 +101,7 @@ async def test_two_units_of_one_row_go_one_after_the_other(table: Recording) -> 
         queue.commit(unit("x")), queue.commit(unit("x")), queue.commit(unit("y")), return_exceptions=True
     )
     assert [type(outcome) for outcome in outcomes] == [list, RefusedError, list]
-    assert len(table.transactions) == 3  # noqa: PLR2004 — x; then x and y, refused; then y
+    assert len(table.transactions) == 3
 
 
 @pytest.mark.parametrize("blame", ["right", None, 0])
@@ -150,7 +150,11 @@ async def test_a_unit_that_breaks_a_rule_fails_alone(table: Recording) -> None:
     wrong = Unit((Insert("bad/key", {}),))
     large = Unit((Insert("large", {"v": "x" * 32_769}),))
     outcomes = await asyncio.gather(
-        queue.commit(unit("a")), queue.commit(wrong), queue.commit(large), queue.commit(unit("b")), return_exceptions=True
+        queue.commit(unit("a")),
+        queue.commit(wrong),
+        queue.commit(large),
+        queue.commit(unit("b")),
+        return_exceptions=True,
     )
     assert [type(outcome) for outcome in outcomes] == [list, InvalidError, TooLargeError, list]
 

@@ -14,14 +14,16 @@ from datetime import UTC, datetime
 import pytest
 
 from catalog import protocol
+from catalog.changes import (
+    Change,
+    Facts,
+)
 from catalog.entities import FileVersion, Head, Intent, IntentRow
 from catalog.errors import OutcomeUnknownError, UnavailableError
-from catalog.modes import Create, IfVersion, Mode, Overwrite
-from catalog.protocol import (
+from catalog.messages import (
     AbortIntent,
     Absent,
     Answer,
-    Change,
     Commit,
     Committed,
     DeleteContent,
@@ -29,23 +31,28 @@ from catalog.protocol import (
     Doubt,
     DropIntent,
     Expired,
-    Facts,
     Failed,
     FindVersion,
     Found,
     InsertIntent,
-    Next,
     NotApplied,
-    Op,
-    Phase,
     PutContent,
     ReadHead,
     ReadIntent,
     Refused,
     Request,
     Result,
+    StartOver,
     StatContent,
     Stored,
+)
+from catalog.modes import Create, IfVersion, Mode, Overwrite
+from catalog.op import (
+    Op,
+    Phase,
+)
+from catalog.protocol import (
+    Next,
     begin,
     recover,
     step,
@@ -202,7 +209,7 @@ def violation(before: World, now: World) -> str | None:
     for who in (told, now.other[1] if now.other else None):
         if isinstance(who, Committed) and who.file.etag == "A" and who.file not in store.rows:
             return "S1: told committed, and it is not"
-        if isinstance(who, NotApplied | protocol.StartOver) and mine:
+        if isinstance(who, NotApplied | StartOver) and mine:
             return "S2: told not applied, and it is"
     if set(before.store.rows) - set(store.rows):
         return "S11: history was rewritten"
@@ -246,26 +253,24 @@ SCENARIOS = {
 }
 
 
-@pytest.mark.parametrize(
-    ("mode", "head", "faults", "attacks", "rivals"), SCENARIOS.values(), ids=SCENARIOS.keys()
-)
-def test_no_state_breaks_an_invariant(mode: Mode, head: bool, faults: int, attacks: int, rivals: int) -> None:  # noqa: FBT001
+@pytest.mark.parametrize(("mode", "head", "faults", "attacks", "rivals"), SCENARIOS.values(), ids=SCENARIOS.keys())
+def test_no_state_breaks_an_invariant(mode: Mode, head: bool, faults: int, attacks: int, rivals: int) -> None:
     states, way = explore(mode, head=head, faults=faults, attacks=attacks, rivals=rivals)
     assert way is None, "\n".join(way)
-    assert states > 500  # noqa: PLR2004 — the search went somewhere
+    assert states > 500
 
 
 def refusal_is_proof(op: Op, answer: Answer) -> Next:
     if isinstance(answer, Refused):
         return op, NotApplied(UnavailableError("refused"))
-    return protocol._on_commit(op, answer)  # noqa: SLF001
+    return protocol._on_commit(op, answer)
 
 
 def no_look_after_abort(op: Op, answer: Answer) -> Next:
     match answer:
         case Found(IntentRow() as row):
             return replace(op, intent=row, phase=Phase.CLEAN), StatContent()
-    return protocol._on_abort(op, answer)  # noqa: SLF001
+    return protocol._on_abort(op, answer)
 
 
 def version_row_first(op: Op, answer: Answer) -> Next:
@@ -273,7 +278,7 @@ def version_row_first(op: Op, answer: Answer) -> Next:
     match answer:
         case Refused() | Doubt():
             return replace(op, doubt=True, phase=Phase.LOOK, intent=None), FindVersion(op.floor)
-    return protocol._on_commit(op, answer)  # noqa: SLF001
+    return protocol._on_commit(op, answer)
 
 
 WRONG = {
@@ -287,7 +292,7 @@ WRONG = {
 def test_the_search_finds_what_is_wrong(
     phase: Phase, handler: Callable[[Op, Answer], Next], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(protocol._HANDLERS, phase, handler)  # noqa: SLF001
+    monkeypatch.setitem(protocol._HANDLERS, phase, handler)
     ways = [
         explore(mode, head=head, faults=faults, attacks=attacks, rivals=rivals)[1]
         for mode, head, faults, attacks, rivals in SCENARIOS.values()

@@ -136,12 +136,12 @@ async def test_work_is_done_many_at_a_time_and_never_more() -> None:
         return number
 
     assert sorted([result async for result in concurrently(numbers(30), work, limit=7)]) == list(range(30))
-    assert most == 7  # noqa: PLR2004
+    assert most == 7
 
 
 async def test_an_error_of_the_work_or_of_the_source_ends_it_and_leaves_no_task() -> None:
     async def failing(number: int) -> int:
-        if number == 3:  # noqa: PLR2004
+        if number == 3:
             raise ValueError(number)
         await asyncio.Event().wait()
         return number
@@ -174,5 +174,5 @@ async def test_results_that_nobody_takes_hold_the_source_back() -> None:
     results = concurrently(counted(), spin_on, limit=4)
     await anext(results)
     await spin()
-    assert len(taken) <= 4 + 2  # noqa: PLR2004 — the limit, the one that was taken, the one that waits for its place
+    assert len(taken) <= 4 + 2
     await results.aclose()

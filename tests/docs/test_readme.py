@@ -1,7 +1,7 @@
 """README tells the truth: every block in it is run, and what it shows is what comes out.
 
-What stands after `$` in the `console` blocks is typed into one shell, from the first block to the last, and what follows
-is what it prints; `…` stands for anything within a line. The `python` blocks are one program, and `# → text` is what a
+What stands after `$` in the `console` blocks is typed into one shell, from the first to the last, and what follows is
+what it prints; `…` stands for anything within a line. The `python` blocks are one program, and `# → text` says what a
 line prints. The `bash` block holds our own scripts: one runs this test, and `test_demo` runs the other.
 """
 

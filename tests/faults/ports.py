@@ -266,5 +266,3 @@ class VirtualClock:
         """See Clock."""
         self._now += seconds
         await asyncio.sleep(0)
-
-

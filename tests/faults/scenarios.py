@@ -175,5 +175,7 @@ SCENARIOS = (
     Scenario("create_volume", _create_volume, volumes=("v", "w")),
     Scenario("set_default_volume", _set_default, beside=["w"], volumes=("v", "w"), default="w"),
     Scenario("read", _read, given={"a": [b"old", b"new"]}, then={"a": [b"old", b"new"]}),
-    Scenario("list-and-history", _read_back, given={"a": [b"1", b"2"], "b": [b"3"]}, then={"a": [b"1", b"2"], "b": [b"3"]}),
+    Scenario(
+        "list-and-history", _read_back, given={"a": [b"1", b"2"], "b": [b"3"]}, then={"a": [b"1", b"2"], "b": [b"3"]}
+    ),
 )

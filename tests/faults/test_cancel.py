@@ -1,7 +1,7 @@
 """A caller is cancelled: at each of its suspensions, and while each of its requests is under way."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from itertools import count
 from pathlib import Path
 from typing import Any

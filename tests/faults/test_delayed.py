@@ -4,7 +4,7 @@ import pytest
 
 from catalog import CatalogError
 from tests.faults.observer import check, check_settled
-from tests.faults.ports import Fault, Wire
+from tests.faults.ports import Fault
 from tests.faults.scenarios import SCENARIOS, Scenario, contents, digests
 from tests.faults.test_every_fault import check_said, for_every_request
 from tests.faults.world import World, outlived

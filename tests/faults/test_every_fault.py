@@ -3,7 +3,7 @@
 After each run the raw rows and blobs are compared with what the API said, and what 02-protocol promises must hold.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from itertools import count
 from pathlib import Path
 

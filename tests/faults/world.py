@@ -1,20 +1,37 @@
 """A service in this process, and the clients that use it, each behind a wire of its own."""
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import count
 from types import TracebackType
-from typing import Self
+from typing import ParamSpec, Self, TypeVar
 
 from catalog import Catalog, Settings
 from catalog.sqlite_table import SqliteTable
 from storage.memory import MemoryContent
 from tests.faults.observer import State, look
 from tests.faults.ports import Fault, FaultContent, FaultTable, VirtualClock, Wire
-from tests.faults.scenarios import Scenario, Told, prepare
+from tests.faults.scenarios import Scenario, prepare
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 SETTINGS = Settings(one_shot_bytes=24, block_bytes=8, request_timeout_s=0.05)
 """Content of some dozen bytes is staged in blocks; a request that hangs costs little."""
+
+
+class Inline(ThreadPoolExecutor):
+    """Does at once what a thread would do: quicker for little work, and always in the same order."""
+
+    def submit(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> "Future[T]":
+        """See Executor."""
+        done: Future[T] = Future()
+        try:
+            done.set_result(work(*args, **kwargs))
+        except BaseException as error:  # noqa: BLE001 — whatever it is, it is for the caller
+            done.set_exception(error)
+        return done
 
 
 class World:
@@ -22,6 +39,7 @@ class World:
 
     def __init__(self, settings: Settings = SETTINGS) -> None:
         self.table = SqliteTable(":memory:")
+        self.table._writer = self.table._readers = Inline(1)
         self.content = MemoryContent()
         self._settings = settings
         self._clients: list[tuple[Catalog, Wire]] = []

@@ -54,7 +54,9 @@ PAIRS = (
     Pair("overwrite-overwrite", (put(b"1"), put(b"2")), BOTH, given=OLD),
     Pair("overwrite-create", (put(b"1"), put(b"2", Create())), [{FileVersion}, {FileVersion, ConflictError}]),
     Pair("if-version-if-version", (put(b"1", IfVersion(1)), put(b"2", IfVersion(1))), ONE, given=OLD),
-    Pair("if-version-delete", (put(b"1", IfVersion(1)), delete), [{FileVersion}, {FileVersion, ConflictError}], given=OLD),
+    Pair(
+        "if-version-delete", (put(b"1", IfVersion(1)), delete), [{FileVersion}, {FileVersion, ConflictError}], given=OLD
+    ),
     Pair("overwrite-delete", (put(b"1"), delete), BOTH, given=OLD),
     Pair("create-delete", (put(b"1", Create()), delete), [{FileVersion}, {FileVersion, ConflictError}], given=OLD),
     Pair("delete-delete", (delete, delete), [{FileVersion, NotFoundError}], given=OLD),

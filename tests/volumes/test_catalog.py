@@ -148,9 +148,9 @@ async def test_verify_names_exactly_what_was_damaged(tmp_path: Path) -> None:
         report = await volume.verify()
         assert [(finding.file.path, finding.file.version) for finding in report.findings] == [("f/7", 1)]
         assert report.findings[0].error.kind == "integrity.digest"
-        assert report.checked == 21  # noqa: PLR2004
+        assert report.checked == 21
         assert await volume.read("f/7") == b"newer"
-        assert newer.version == 2  # noqa: PLR2004
+        assert newer.version == 2
 
 
 async def test_nothing_listening_is_one_clear_line_within_the_deadline() -> None:
@@ -167,7 +167,7 @@ async def test_a_wrong_key_is_denied_in_one_clear_line(azurite: object) -> None:
         f"AccountName=devstoreaccount1;AccountKey=d3Jvbmc=;BlobEndpoint={location.blob_endpoint};"  # type: ignore[union-attr]
         f"TableEndpoint={location.table_endpoint}"  # type: ignore[union-attr]
     )
-    from catalog import AccessDeniedError  # noqa: PLC0415
+    from catalog import AccessDeniedError
 
     async with connect(text) as cat:
         with pytest.raises(AccessDeniedError) as caught:
@@ -185,7 +185,13 @@ async def test_a_writers_name_is_printable(writer: str) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"timeout_s": 0}, {"timeout_s": float("inf")}, {"request_timeout_s": -1}, {"transfers_max": 0}, {"block_bytes": 1.5}],
+    [
+        {"timeout_s": 0},
+        {"timeout_s": float("inf")},
+        {"request_timeout_s": -1},
+        {"transfers_max": 0},
+        {"block_bytes": 1.5},
+    ],
 )
 def test_settings_that_cannot_be_meant_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(InvalidError):

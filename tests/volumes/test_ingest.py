@@ -78,7 +78,7 @@ async def test_only_what_changed_is_written_again(volume: Volume, tree: Path) ->
     report = await volume.ingest(tree)
     assert (report.written, report.unchanged) == (3, len(TREE) - 2)
     listed = {file.path: file.version async for file in volume.list(recursive=True)}  # type: ignore[union-attr]
-    assert {path for path, version in listed.items() if version == 2} == {"a.txt", "a-b"}  # noqa: PLR2004
+    assert {path for path, version in listed.items() if version == 2} == {"a.txt", "a-b"}
     assert await contents(volume) == on_disk(tree)
     assert await volume.read("a.txt", version=1) == b"a"
 
@@ -106,7 +106,7 @@ async def test_a_deleted_file_comes_back(volume: Volume, tree: Path) -> None:
     await volume.ingest(tree)
     await volume.delete("a.txt")
     assert (await volume.ingest(tree)).written == 1
-    assert (await volume.stat("a.txt")).version == 3  # noqa: PLR2004
+    assert (await volume.stat("a.txt")).version == 3
 
 
 async def test_what_is_excluded_is_not_there(volume: Volume, tree: Path) -> None:
@@ -135,7 +135,7 @@ async def test_one_bad_file_stops_no_other(volume: Volume, tree: Path) -> None:
     report = await volume.ingest(tree)
     assert report.written == len(TREE)
     reasons = {failure.source.rpartition("/")[2]: str(failure.error) for failure in report.failed}
-    assert len(report.failed) == len(reasons) == 6  # noqa: PLR2004
+    assert len(report.failed) == len(reasons) == 6
     assert "backslash" in reasons["back\\slash"]
     assert "ends in a dot" in reasons["dot."]
     assert "No such file" in reasons["broken link"]
@@ -179,11 +179,11 @@ async def test_progress_tells_every_file_and_ends_with_the_report(volume: Volume
 
 async def test_hundreds_of_files_in_few_shards(volume: Volume, tmp_path: Path) -> None:
     plant(tmp_path / "many", {f"{n % 7}/{n:04}.txt": str(n).encode() for n in range(700)})
-    assert (await volume.ingest(tmp_path / "many")).written == 700  # noqa: PLR2004
+    assert (await volume.ingest(tmp_path / "many")).written == 700
     assert await contents(volume, "3/") == {
         path: content for path, content in on_disk(tmp_path / "many").items() if path.startswith("3/")
     }
-    assert (await volume.ingest(tmp_path / "many")).unchanged == 700  # noqa: PLR2004
+    assert (await volume.ingest(tmp_path / "many")).unchanged == 700
 
 
 async def items(*items: Item) -> AsyncIterator[Item]:

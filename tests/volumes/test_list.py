@@ -23,11 +23,7 @@ async def fill(volume: Volume) -> dict[str, FileVersion]:
     assert all(outcome.ok for outcome in outcomes)
     await volume.delete("gone")
     await volume.delete("b/gone/x")
-    return {
-        outcome.file.path: outcome.file
-        for outcome in outcomes
-        if outcome.file and "gone" not in outcome.file.path
-    }
+    return {outcome.file.path: outcome.file for outcome in outcomes if outcome.file and "gone" not in outcome.file.path}
 
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -101,8 +97,8 @@ def meta(file: FileVersion, key: str, *kinds: type) -> object:
 
 
 QUERIES: dict[str, tuple[Condition, Model]] = {
-    "size": (F.size > 3, lambda f: f.size > 3),  # noqa: PLR2004
-    "size as a float": (F.size >= 5.0, lambda f: f.size >= 5),  # noqa: PLR2004
+    "size": (F.size > 3, lambda f: f.size > 3),
+    "size as a float": (F.size >= 5.0, lambda f: f.size >= 5),
     "path": (F.path < "b", lambda f: f.path < "b"),
     "path is": (F.path == "é", lambda f: f.path == "é"),
     "path above": (F.path > "中", lambda f: f.path > "中"),
@@ -124,9 +120,9 @@ QUERIES: dict[str, tuple[Condition, Model]] = {
         lambda f: "owner" in f.metadata and f.metadata["owner"] != "ops",
     ),
     "the complement has the missing": (~(F.meta["owner"] == "ops"), lambda f: f.metadata.get("owner") != "ops"),
-    "number": (F.meta["n"] == 5, lambda f: meta(f, "n", int, float) == 5),  # noqa: PLR2004
-    "number order over both kinds": (F.meta["n"] >= 5, lambda f: meta(f, "n", int, float) >= 5),  # type: ignore[operator]  # noqa: PLR2004
-    "float": (F.meta["n"] < 5.25, lambda f: meta(f, "n", int, float) < 5.25),  # type: ignore[operator]  # noqa: PLR2004
+    "number": (F.meta["n"] == 5, lambda f: meta(f, "n", int, float) == 5),
+    "number order over both kinds": (F.meta["n"] >= 5, lambda f: meta(f, "n", int, float) >= 5),  # type: ignore[operator]
+    "float": (F.meta["n"] < 5.25, lambda f: meta(f, "n", int, float) < 5.25),  # type: ignore[operator]
     "large number": (F.meta["n"] == 2**53 + 1, lambda f: f.metadata.get("n") == 2**53 + 1),
     "large number is exact": (F.meta["n"] == 2**53, lambda _f: False),
     "number as text": (F.meta["n"] == "5", lambda f: f.metadata.get("n") == "5"),
@@ -136,15 +132,15 @@ QUERIES: dict[str, tuple[Condition, Model]] = {
     "time order": (F.meta["taken"] > NOON, lambda _f: False),
     "and": (
         (F.size > 2) & (F.meta["owner"] == "ops"),
-        lambda f: f.size > 2 and f.metadata.get("owner") == "ops",  # noqa: PLR2004
+        lambda f: f.size > 2 and f.metadata.get("owner") == "ops",
     ),
     "or": (
-        (F.size == 2) | (F.meta["n"] == -1),  # noqa: PLR2004
-        lambda f: f.size == 2 or f.metadata.get("n") == -1,  # noqa: PLR2004
+        (F.size == 2) | (F.meta["n"] == -1),
+        lambda f: f.size == 2 or f.metadata.get("n") == -1,
     ),
     "not and": (
         ~((F.size > 2) & (F.meta["owner"] == "ops")),
-        lambda f: not (f.size > 2 and f.metadata.get("owner") == "ops"),  # noqa: PLR2004
+        lambda f: not (f.size > 2 and f.metadata.get("owner") == "ops"),
     ),
     "more comparisons than a service takes": (
         (F.size == 1) | (F.size == 2) | (F.size == 3) | (F.size == 5) | (F.size == 7) | (F.size == 8) | (F.size == 9)

@@ -117,8 +117,8 @@ async def test_sizes_around_every_boundary_come_back(url: str, size: int) -> Non
 async def test_versions_count_from_one_and_never_restart(volume: Volume) -> None:
     for number in (1, 2):
         assert (await volume.put("a", f"{number}".encode())).version == number
-    assert (await volume.delete("a")).version == 3  # type: ignore[union-attr]  # noqa: PLR2004
-    assert (await volume.put("a", b"again", mode=Create())).version == 4  # noqa: PLR2004
+    assert (await volume.delete("a")).version == 3  # type: ignore[union-attr]
+    assert (await volume.put("a", b"again", mode=Create())).version == 4
     found = await versions(volume, "a")
     assert [(file.version, file.kind) for file in found] == [(4, "put"), (3, "delete"), (2, "put"), (1, "put")]
     assert [await volume.read("a", version=number) for number in (1, 2, 4)] == [b"1", b"2", b"again"]
@@ -129,9 +129,9 @@ async def test_versions_count_from_one_and_never_restart(volume: Volume) -> None
 async def test_equal_content_and_metadata_make_no_new_version(volume: Volume) -> None:
     first = await volume.put("a", DATA, metadata={"k": 1})
     assert await volume.put("a", DATA, metadata={"k": 1}) == first
-    assert (await volume.put("a", DATA, metadata={"k": True})).version == 2  # noqa: PLR2004 — not the same to a query
-    assert (await volume.put("a", DATA, metadata={"k": True}, mode=Overwrite(force=True))).version == 3  # noqa: PLR2004
-    assert (await volume.put("a", DATA)).version == 4  # noqa: PLR2004 — metadata is replaced, by none
+    assert (await volume.put("a", DATA, metadata={"k": True})).version == 2
+    assert (await volume.put("a", DATA, metadata={"k": True}, mode=Overwrite(force=True))).version == 3
+    assert (await volume.put("a", DATA)).version == 4
 
 
 CONFLICTS: dict[str, tuple[Mode, str]] = {
@@ -165,7 +165,7 @@ async def test_a_mode_that_holds_writes(volume: Volume) -> None:
     first = await volume.put("a", b"1", mode=Create())
     second = await volume.put("a", b"2", mode=IfMatch(first.etag))
     third = await volume.put("a", b"3", mode=IfVersion(second.version))
-    assert third.version == 3  # noqa: PLR2004
+    assert third.version == 3
     assert await volume.read("a") == b"3"
 
 

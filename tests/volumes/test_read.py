@@ -84,7 +84,7 @@ async def test_deleting_what_is_not_there_may_be_fine(volume: Volume) -> None:
     await volume.put("a", b"1")
     await volume.delete("a")
     assert await volume.delete("a", missing_ok=True) is None
-    assert len([file async for file in volume.history("a")]) == 2  # noqa: PLR2004
+    assert len([file async for file in volume.history("a")]) == 2
 
 
 async def test_open_streams_the_whole_content_and_verifies_it(volume: Volume) -> None:

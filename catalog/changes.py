@@ -1,0 +1,73 @@
+"""What a caller wants of a path, and whether what is there allows it. Pure: decided the same way by every attempt."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from .entities import Head, Kind, Metadata
+from .errors import CatalogError, ConflictError, NotFoundError
+from .modes import Create, IfMatch, IfVersion, Mode, Overwrite
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What content is, known once all of it was read."""
+
+    size: int
+    digest: str
+    md5: str
+
+
+NOTHING: Final = Facts(0, "", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a caller wants, the same however often it has to start over."""
+
+    volume: str
+    path: str
+    kind: Kind
+    mode: Mode
+    writer: str
+    metadata: Metadata = field(hash=False)
+    content_type: str
+    modified: int | None = None
+
+
+def conflict(change: Change, head: Head | None) -> CatalogError | None:
+    """Why the change may not follow this head; None where it may."""
+    file = head.file if head and head.live else None
+    found = f"version {file.version}" if file else "no file"
+    match change.mode:
+        case Create() if file:
+            return _conflict(change, "no file", found, "conflict.exists")
+        case IfVersion(version) if not file or file.version != version:
+            return _conflict(change, f"version {version}", found, "conflict.version")
+        case IfMatch(etag) if not file or file.etag != etag:
+            return _conflict(change, f"etag {etag}", f"etag {file.etag}" if file else found, "conflict.etag")
+    if change.kind == "delete" and not file:
+        return NotFoundError(f"there is no file {change.path!r} to delete", op="delete", key=change.path)
+    return None
+
+
+def _conflict(change: Change, expected: str, found: str, kind: str) -> ConflictError:
+    message = f"{change.kind} {change.path!r}: expected {expected}, found {found}"
+    return ConflictError(message, expected=expected, found=found, op=change.kind, key=change.path, kind=kind)
+
+
+def is_unchanged(change: Change, facts: Facts | None, head: Head) -> bool:
+    """Whether the head is already what the change would make of it."""
+    return (
+        change.kind == "put"
+        and change.mode == Overwrite()
+        and facts is not None
+        and head.live
+        and head.file.digest == facts.digest
+        and head.file.content_type == change.content_type
+        and same_metadata(head.file.metadata, change.metadata)
+    )
+
+
+def same_metadata(one: Metadata, other: Metadata) -> bool:
+    """Whether keys, types and values are the same; for Python alone, True == 1 == 1.0."""
+    return one == other and all(type(one[key]) is type(other[key]) for key in one)

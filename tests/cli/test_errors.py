@@ -1,0 +1,208 @@
+"""What bad input and bad days get: one line, a hint, an exit code, and no traceback."""
+
+import os
+import resource
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from catalog.cli.errors import report
+from catalog.cli.output import Output
+from catalog.errors import AccessDeniedError, CatalogError, OutcomeUnknownError, UnavailableError
+from tests.cli.driver import Blobcat
+
+KEY = "c2VjcmV0LWNhbmFyeQ=="
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def test_without_a_url_it_says_how_to_give_one(empty: Blobcat, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BLOBCAT_URL")
+    refused = empty("ls")
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.err.splitlines() == [
+        "blobcat: where is the catalog? No url was given",
+        "  → export BLOBCAT_URL=local:.blobcat, or pass --url",
+    ]
+    assert empty("ls", "--json").error["kind"] == "usage"
+
+
+@pytest.mark.parametrize("command", [["ls"], ["volumes"], ["put", "-", "x"], ["get", "x"], ["verify"], ["recover"]])
+def test_before_init_it_says_init(empty: Blobcat, command: list[str]) -> None:
+    refused = empty(*command)
+    assert refused.code == 3
+    assert refused.err.splitlines() == [
+        "blobcat: there is no catalog here yet: it has no table",
+        "  → make one with blobcat init",
+    ]
+    assert empty("ls", "--json").error["kind"] == "not-found.table"
+    assert list(empty.folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("nonsense", "no catalog's url"),
+        ("./folder", "local:"),
+        ("local:", "needs a folder"),
+        ("ftp://x", "unknown scheme"),
+        ("https://a.blob.core.windows.net", "connection string"),
+        ("azure://UPPER/c", "account's name"),
+        ("azurite://example.com:1:2", "this machine only"),
+        (f"AccountName=a;AccountKey={KEY};BlobEndpoint=http://example.com;TableEndpoint=http://example.com", "https"),
+        (f"azure://user:{KEY}@account", "credential"),
+        (f"AccountName=a;SharedAccessSignature=sig={KEY};bad", "NAME=VALUE"),
+    ],
+)
+def test_a_url_that_cannot_work_is_refused_and_no_secret_shown(empty: Blobcat, url: str, said: str) -> None:
+    refused = empty("--url", url, "ls")
+    assert refused.code == 2
+    assert said in refused.err
+    assert len(refused.err.splitlines()) == 1
+    assert KEY not in refused.err
+    debugged = empty("--url", url, "ls", "--debug")
+    assert "Traceback" in debugged.err
+    assert KEY not in debugged.err
+
+
+def test_where_no_azurite_is_it_says_so_at_once(empty: Blobcat) -> None:
+    port = free_port()
+    refused = empty("-u", f"azurite://127.0.0.1:{port}:{port}", "ls")
+    assert refused.code == 6
+    assert refused.err.splitlines() == [
+        f"blobcat: nothing answers at 127.0.0.1:{port}: is Azurite running?",
+        "  → start it in another terminal: ./scripts/azurite",
+    ]
+
+
+def test_a_missing_account_is_said_at_once(empty: Blobcat, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("BLOBCAT_CREDENTIAL", KEY)
+    refused = empty(
+        "-u", "azure://nosuchaccount12345?suffix=core.windows.net", "ls", "--table", "t", "--container", "ccc"
+    )
+    if "no address" not in refused.err:
+        pytest.skip("this network answers for names that do not exist")
+    assert refused.code == 6
+    assert len(refused.err.splitlines()) == 2
+    assert KEY not in refused.err
+
+
+def test_an_unknown_volume(blobcat: Blobcat) -> None:
+    refused = blobcat("ls", "-v", "nope")
+    assert refused.code == 3
+    assert "there is no volume 'nope'" in refused.err
+    assert blobcat("ls", "-v", "No").code == 2
+
+
+def test_a_folder_without_permission(empty: Blobcat) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root may write everywhere: run the tests as another user to see this one")
+    empty.folder.chmod(0o500)
+    refused = empty("init")
+    empty.folder.chmod(0o700)
+    assert refused.code == 5
+    assert len(refused.err.splitlines()) <= 2
+
+
+def test_a_full_disk(blobcat: Blobcat) -> None:
+    big = blobcat.file("big", b"x" * 3_000_000)
+    process = blobcat.start(
+        "put",
+        big,
+        "big",
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000)),
+    )
+    _, err = process.communicate()
+    assert process.returncode == 6
+    assert "make room" in err.decode().splitlines()[1]
+    assert blobcat("ls").lines == []
+
+
+def test_a_disk_that_fills_while_getting(blobcat: Blobcat) -> None:
+    blobcat("put", blobcat.file("big", b"x" * 3_000_000), "big")
+    process = blobcat.start(
+        "get",
+        "big",
+        "out",
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000)),
+    )
+    _, err = process.communicate()
+    assert (process.returncode, err.decode()) == (6, "blobcat: File too large\n")
+    assert sorted(path.name for path in blobcat.folder.iterdir()) == ["cat", "in"]
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "hint"),
+    [
+        (OutcomeUnknownError("no answer", token="blobcat1.x"), 7, "blobcat resolve blobcat1.x"),
+        (AccessDeniedError("no", kind="access-denied.role"), 5, "Storage Blob Data Contributor"),
+        (UnavailableError("gave up", kind="unavailable.deadline"), 6, "is safe"),
+        (ExceptionGroup("tasks", [ValueError("x"), UnavailableError("gone")]), 6, "is safe"),
+        (CatalogError("odd"), 1, ""),
+        (PermissionError(13, "Permission denied", "f"), 5, ""),
+        (OSError(28, "No space left on device", "f"), 6, "make room"),
+    ],
+)
+def test_every_class_has_its_code_and_hint(
+    error: Exception, code: int, hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert report(error, Output(json=False), debug=False) == code
+    first, *rest = capsys.readouterr().err.splitlines()
+    assert first.startswith("blobcat: ")
+    assert hint in "".join(rest)
+    assert bool(rest) == bool(hint)
+
+
+def test_a_bug_is_called_a_bug(capsys: pytest.CaptureFixture[str]) -> None:
+    assert report(ZeroDivisionError("x"), Output(json=False), debug=False) == 70
+    assert "this is a bug in blobcat: ZeroDivisionError: x" in capsys.readouterr().err
+
+
+def test_a_token_is_in_the_json_of_an_unknown_outcome(capsys: pytest.CaptureFixture[str]) -> None:
+    report(OutcomeUnknownError("no answer", token="blobcat1.x"), Output(json=True), debug=False)
+    assert '"token": "blobcat1.x"' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["frob"], "No such command 'frob'"),
+        (["ls", "--frob"], "No such option: --frob"),
+        (["put", "x"], "Missing argument 'PATH'"),
+        (["get", "x", "--version", "0"], "--version"),
+        (["get", "x", "--version", "x"], "--version"),
+        (["query", "--limit", "-1"], "--limit"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_where_to_read(empty: Blobcat, arguments: list[str], said: str) -> None:
+    refused = empty(*arguments)
+    assert (refused.code, refused.out) == (2, "")
+    first, hint = refused.err.splitlines()
+    assert said in first
+    assert hint.endswith("--help")
+    assert empty(*arguments, "--json").error["kind"] == "usage"
+
+
+def test_control_characters_never_reach_a_terminal(blobcat: Blobcat) -> None:
+    for path in ("a\x1b[31m", "a\u202eb", "a\x9bb", "\udcff"):
+        refused = blobcat("get", path)
+        assert refused.code == 2
+        assert all(character.isprintable() or character == "\n" for character in refused.err)
+
+
+def test_nothing_is_made_by_a_command_that_fails(empty: Blobcat) -> None:
+    Path("file").write_text("")
+    refused = empty("-u", "local:file/x", "init")
+    assert refused.code in (2, 3, 5, 6)
+    assert len(refused.err.splitlines()) <= 2

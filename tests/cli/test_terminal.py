@@ -1,0 +1,179 @@
+"""Pipes, terminals, signals, start-up."""
+
+import fcntl
+import os
+import pty
+import re
+import signal
+import struct
+import subprocess
+import sys
+import termios
+from pathlib import Path
+
+import pytest
+
+from catalog.cli.output import clean
+from tests.cli.driver import Blobcat
+
+COMMANDS = [
+    "init",
+    "volumes",
+    "ingest",
+    "put",
+    "rm",
+    "get",
+    "ls",
+    "stat",
+    "history",
+    "query",
+    "verify",
+    "recover",
+    "resolve",
+]
+ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+def on_terminal(blobcat: Blobcat, *arguments: str, columns: int = 80, **environment: str) -> tuple[int, str]:
+    """Run on a terminal of its own; return the exit code and all that was shown."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    kept = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS", "CI")}
+    process = blobcat.start(
+        *arguments, stdin=theirs, stdout=theirs, stderr=theirs, env=kept | {"TERM": "xterm-256color"} | environment
+    )
+    os.close(theirs)
+    shown = b""
+    with os.fdopen(ours, "rb", buffering=0) as terminal:
+        try:
+            while chunk := terminal.read(4096):
+                shown += chunk
+        except OSError:  # how Linux says that the other side is closed
+            pass
+    return process.wait(), shown.decode().replace("\r\n", "\n")
+
+
+def test_a_terminal_gets_headings_colours_and_a_summary(blobcat: Blobcat) -> None:
+    blobcat("put", "-", "2026/[red]a.txt", stdin=b"12345")
+    code, shown = on_terminal(blobcat, "ls", "-r")
+    assert code == 0
+    assert "\x1b[" in shown
+    lines = ESCAPES.sub("", shown).splitlines()
+    assert lines[0].split() == ["SIZE", "WRITTEN", "PATH"]
+    assert lines[1].endswith("2026/[red]a.txt")
+    assert lines[2] == "1 file, 5 B"
+
+
+def test_no_color_is_honoured(blobcat: Blobcat) -> None:
+    blobcat("put", "-", "a.txt")
+    for arguments in (["ls"], ["--help"], ["get", "nope"]):
+        _, shown = on_terminal(blobcat, *arguments, NO_COLOR="1")
+        assert not re.search(r"\x1b\[3\d", shown), shown
+
+
+def test_a_long_path_is_not_cut_on_a_narrow_terminal(blobcat: Blobcat) -> None:
+    path = "very/" * 30 + "long.txt"
+    blobcat("put", "-", path)
+    _, shown = on_terminal(blobcat, "ls", "-r", columns=40)
+    assert path in ESCAPES.sub("", shown)
+
+
+def test_progress_is_shown_and_gone_again(blobcat: Blobcat) -> None:
+    for number in range(200):
+        blobcat.file(f"{number}.txt", b"x" * 1000)
+    code, shown = on_terminal(blobcat, "ingest", "in", columns=120)
+    assert code == 0
+    assert "200" in ESCAPES.sub("", shown)
+    assert "\x1b[2K" in shown
+    assert ESCAPES.sub("", shown).splitlines()[-1].startswith("200 written (200.0 kB)")
+    assert on_terminal(blobcat, "verify")[0] == 0
+
+
+def test_json_is_plain_on_a_terminal_too(blobcat: Blobcat) -> None:
+    blobcat.file("a.txt")
+    for arguments in (["ingest", "in"], ["ls"], ["verify"]):
+        _, shown = on_terminal(blobcat, *arguments, "--json")
+        assert shown.startswith("{")
+        assert "\x1b" not in shown
+        assert len(shown.splitlines()) == 1
+
+
+def test_a_reader_that_leaves_is_no_error(blobcat: Blobcat) -> None:
+    for number in range(800):
+        blobcat.file(f"{'long-name-' * 12}{number}.txt", b"")
+    blobcat("ingest", "in")
+    process = blobcat.start("ls", "-r", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout
+    assert process.stderr
+    process.stdout.readline()
+    process.stdout.close()
+    with process.stderr as err:
+        assert err.read() == b""
+    assert process.wait() == 0
+
+
+def test_control_c_is_one_line_and_130(blobcat: Blobcat) -> None:
+    process = blobcat.start("put", "-", "x", stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdin
+    process.stdin.write(b"some")
+    process.stdin.flush()
+    unread = struct.pack("i", 1)
+    while struct.unpack("i", unread)[0] and process.poll() is None:  # until it waits for more
+        unread = fcntl.ioctl(process.stdin, termios.FIONREAD, struct.pack("i", 0))
+        os.sched_yield()
+    process.send_signal(signal.SIGINT)
+    assert process.wait() == 130
+    process.stdin.close()
+    assert process.stderr
+    with process.stderr as err:
+        first, _ = err.read().decode().splitlines()
+    assert first == "blobcat: interrupted"
+    assert blobcat("ls").lines == []
+
+
+def test_help_imports_no_part_of_the_library() -> None:
+    program = "import sys; from catalog.cli.main import run; run(['--help']); print(*sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    modules = set(done.stderr.split())
+    ours = {name for name in modules if name.split(".")[0] in ("catalog", "storage")}
+    assert {name for name in ours if not name.startswith("catalog.cli")} == {"catalog"}
+    assert not modules & {"azure", "aiohttp", "asyncio", "sqlite3", "ulid", "rich"}
+
+
+def test_the_library_starts_without_the_sdk_of_azure(blobcat: Blobcat) -> None:
+    program = "import sys; from catalog.cli.main import run; run(['ls']); print(*sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert not set(done.stderr.split()) & {"azure", "aiohttp"}
+
+
+def test_help_lists_every_command_and_the_exit_codes(empty: Blobcat) -> None:
+    shown = empty("--help")
+    assert shown.code == 0
+    assert all(re.search(rf"^  {command}  +\w", shown.out, re.MULTILINE) for command in COMMANDS)
+    assert "130 interrupted" in shown.out
+    assert empty().out == shown.out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_documents_itself_and_its_json(empty: Blobcat, command: str) -> None:
+    shown = empty(command, "--help")
+    assert shown.code == 0
+    assert "--json: " in shown.out
+    assert "(BLOBCAT_URL)" in shown.out
+    assert max(map(len, shown.lines)) <= 100
+
+
+def test_version(empty: Blobcat) -> None:
+    assert re.fullmatch(r"blobcat \d+\.\d+\.\d+\n", empty("--version").out)
+
+
+def test_clean_leaves_marks_and_escapes_the_rest() -> None:
+    assert clean("[red] 日本 ✓ \\n") == "[red] 日本 ✓ \\n"
+    assert clean("\x1b[31m\n\x9b\u202e\udcff\u200b") == "\\x1b[31m\\n\\x9b\\u202e\\udcff\\u200b"
+
+
+def test_commands_speak_to_a_terminal_of_any_encoding(blobcat: Blobcat) -> None:
+    blobcat("put", "-", "日本.txt")
+    process = blobcat.start("ls", stdout=subprocess.PIPE, env=os.environ | {"PYTHONIOENCODING": "ascii"})
+    assert process.communicate()[0] == rb"\u65e5\u672c.txt" + b"\n"
+    assert Path(blobcat.folder / "cat").exists()

@@ -1,0 +1,122 @@
+"""What the Azure adapter asks of the service: how often, and with which credentials."""
+
+import os
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+from azure.core.credentials import AzureNamedKeyCredential, AzureSasCredential
+from azure.storage.blob import ContainerSasPermissions, generate_container_sas
+
+from azurite.launch import ACCOUNT_KEY, ACCOUNT_NAME, Azurite
+from storage.azure_blob import AzureBlobContent, blob_client
+from storage.content import Always, Blocks, Headers, IfAbsent, Span
+from storage.errors import AccessDeniedError, CatalogError, InvalidError
+from tests.storage.servers import answer, serving
+
+PLAIN = Headers()
+DESCRIBED = 'ETag: "0x1"\r\nContent-Type: text/plain\r\n'
+
+
+async def _read(store: AzureBlobContent, span: Span) -> bytes:
+    async with store.open("a", span=span) as opened:
+        return b"".join([chunk async for chunk in opened.chunks])
+
+
+ONE_REQUEST: dict[str, tuple[str, Callable[[AzureBlobContent], Awaitable[object]]]] = {
+    "create": ("PUT /account/container?restype=container", lambda store: store.create()),
+    "stage": ("PUT /account/container/a?comp=block&blockid=MQ%3D%3D", lambda store: store.stage("a", "1", b"x")),
+    "put nothing": ("PUT /account/container/a", lambda store: store.put("a", b"", when=IfAbsent(), headers=PLAIN)),
+    "put": ("PUT /account/container/a", lambda store: store.put("a", b"x", when=IfAbsent(), headers=PLAIN)),
+    "put 9 MB": (
+        "PUT /account/container/a",
+        lambda store: store.put("a", b"x" * 9_000_000, when=Always(), headers=PLAIN),
+    ),
+    "put blocks": (
+        "PUT /account/container/a?comp=blocklist",
+        lambda store: store.put("a", Blocks(["1"]), when=Always(), headers=PLAIN),
+    ),
+    "open": ("GET /account/container/a", lambda store: _read(store, Span())),
+    "open a span": ("GET /account/container/a", lambda store: _read(store, Span(0, 4))),
+    "open no byte": ("HEAD /account/container/a", lambda store: _read(store, Span(0, 0))),
+    "stat": ("HEAD /account/container/a", lambda store: store.stat("a")),
+    "delete": ("DELETE /account/container/a", lambda store: store.delete("a", when=Always())),
+}
+
+
+@pytest.mark.parametrize("op", ONE_REQUEST)
+async def test_each_method_is_one_request(op: str) -> None:
+    line, attempt = ONE_REQUEST[op]
+    body = "text" if line.startswith("GET") else ""
+    async with serving(answer(200, body=body, headers=DESCRIBED)) as server:
+        store = AzureBlobContent(blob_client(server.url, "container", AzureNamedKeyCredential("account", "a2V5")))
+        await attempt(store)
+        await store.close()
+    assert server.requests == [line]
+
+
+async def test_input_outside_the_rules_is_no_request() -> None:
+    async with serving(answer(200, headers=DESCRIBED)) as server:
+        store = AzureBlobContent(blob_client(server.url, "container"))
+        for attempt in (
+            store.put("a/../b", b"", when=Always(), headers=PLAIN),
+            store.put("a", b"", when=Always(), headers=Headers(metadata={"No": ""})),
+            store.stage("a", "", b"x"),
+            store.stat("a//b"),
+            store.delete("a", when=IfAbsent()),
+            _read(store, Span(-1)),
+        ):
+            with pytest.raises(InvalidError):
+                await attempt
+        await store.close()
+    assert server.requests == []
+
+
+def test_a_bad_container_name_is_refused_at_once() -> None:
+    with pytest.raises(InvalidError):
+        blob_client("http://127.0.0.1:1/account", "No_Container")
+
+
+@pytest.mark.parametrize("wrap", [str, AzureSasCredential])
+async def test_a_sas_is_enough(azurite: Azurite, wrap: Callable[[str], object]) -> None:
+    endpoint = f"http://127.0.0.1:{azurite.blob_port}/{ACCOUNT_NAME}"
+    container = f"c{uuid4().hex}"
+    permissions = ContainerSasPermissions(read=True, write=True, delete=True, list=True)
+    soon = datetime.now(UTC) + timedelta(hours=1)
+    sas = generate_container_sas(ACCOUNT_NAME, container, ACCOUNT_KEY, permission=permissions, expiry=soon)
+    owner = AzureBlobContent(blob_client(endpoint, container, AzureNamedKeyCredential(ACCOUNT_NAME, ACCOUNT_KEY)))
+    await owner.create()
+    store = AzureBlobContent(blob_client(endpoint, container, wrap(sas)))
+    await store.put("a +%2F?&#ü", b"text", when=IfAbsent(), headers=PLAIN)
+    assert (await store.stat("a +%2F?&#ü")).size == 4
+    assert [blob.name async for blob in store.list("a +%2F?")] == ["a +%2F?&#ü"]
+    await store.delete("a +%2F?&#ü", when=Always())
+    await store.close()
+    await owner.close()
+
+
+@pytest.mark.parametrize(
+    "credential", [None, AzureNamedKeyCredential(ACCOUNT_NAME, "d3Jvbmcga2V5"), "sv=2021-08-06&sig=x"]
+)
+async def test_without_the_right_credential_access_is_denied(azurite: Azurite, credential: object) -> None:
+    endpoint = f"http://127.0.0.1:{azurite.blob_port}/{ACCOUNT_NAME}"
+    store = AzureBlobContent(blob_client(endpoint, "container", credential))
+    with pytest.raises(CatalogError) as caught:
+        await store.put("a", b"x", when=Always(), headers=PLAIN)
+    assert type(caught.value) is AccessDeniedError
+    await store.close()
+
+
+async def test_a_long_read_holds_little_at_a_time(azurite: Azurite) -> None:
+    endpoint = f"http://127.0.0.1:{azurite.blob_port}/{ACCOUNT_NAME}"
+    client = blob_client(endpoint, f"c{uuid4().hex}", AzureNamedKeyCredential(ACCOUNT_NAME, ACCOUNT_KEY))
+    store = AzureBlobContent(client)
+    await store.create()
+    content = os.urandom(1 << 20) * 24
+    await store.put("a", content, when=IfAbsent(), headers=PLAIN)
+    async with store.open("a") as opened:
+        sizes = [len(chunk) async for chunk in opened.chunks]
+    assert sum(sizes) == len(content)
+    assert max(sizes) <= 1 << 20
+    await store.close()
