@@ -35,20 +35,22 @@ from .errors import ConflictError, InvalidError, NotFoundError, OutcomeUnknownEr
 from .filters import Condition
 from .keys import RowRange
 from .pushdown import odata, odata_literal, pushable
+from .rows import (
+    Entity,
+    Value,
+    check_key,
+    check_range,
+)
 from .table import (
     ANY_ETAG,
     Delete,
-    Entity,
     Insert,
     Merge,
     Operation,
     RefusedError,
     Replace,
-    Value,
     Written,
     check_batch,
-    check_key,
-    check_range,
 )
 
 COMPARISONS_MAX: Final = 15 - 3  # the service's limit, less the key and its two bounds

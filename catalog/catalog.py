@@ -22,7 +22,9 @@ from .recovery import Recovery, RecoveryReport
 from .registry import Volumes
 from .retry import Clock, Deadline, SystemClock
 from .settings import Settings
-from .table import Table
+from .table import (
+    Table,
+)
 from .token import Token
 from .uploads import Uploads
 from .volume import Tools, Volume

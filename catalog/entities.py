@@ -14,7 +14,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, cast
 
 from .errors import IntegrityError, InvalidError, TooLargeError
-from .table import STRING_UNITS_MAX, Entity, Value, Values, units
+from .rows import (
+    STRING_UNITS_MAX,
+    Entity,
+    Value,
+    Values,
+    units,
+)
 
 SCHEMA = 1
 METADATA_KEYS_MAX = 200

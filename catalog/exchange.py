@@ -53,7 +53,13 @@ from .op import (
     Op,
 )
 from .retry import Deadline
-from .table import Delete, Insert, Merge, Replace, Table
+from .table import (
+    Delete,
+    Insert,
+    Merge,
+    Replace,
+    Table,
+)
 from .uploads import Payload
 
 OP: Final = "op"  # the metadata of a blob that says whose it is

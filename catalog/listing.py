@@ -6,15 +6,21 @@ invisible. A listing is not a snapshot across shards (N1); every path that was t
 
 import asyncio
 import heapq
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 
 from .entities import VolumeInfo
 from .errors import UnavailableError
 from .filters import Condition
 from .keys import RowRange, partition
 from .retry import Clock, Deadline
+from .rows import (
+    Entity,
+)
 from .settings import Settings
-from .table import Entity, Table
+from .table import (
+    Table,
+)
 
 
 class Lister:
@@ -44,16 +50,14 @@ class Lister:
         deadline = self._deadline()
         while True:
             query = self.table.query(partition_key, RowRange(first, rows.stop), where=where, select=select)
-            pages = aiter(query)
             try:
-                while True:
-                    page = await deadline.read(lambda: anext(pages, None))  # noqa: B023 — awaited at once
-                    if page is None:
-                        return
-                    deadline = self._deadline()
-                    if page:
-                        first = page[-1].row + " "  # U+0020 sorts below all that keys are made of
-                        yield page
+                async with aclosing(query):
+                    while (page := await deadline.read(lambda query=query: anext(query, None))) is not None:  # type: ignore[misc]
+                        deadline = self._deadline()
+                        if page:
+                            first = page[-1].row + " "  # U+0020 sorts below all that keys are made of
+                            yield page
+                return
             except UnavailableError as exc:
                 await deadline.pause(exc)
                 if deadline.passed:
@@ -92,7 +96,7 @@ class Lister:
 class _Cursor:
     """One shard's rows: the page in hand, and the next one on its way."""
 
-    def __init__(self, pages: AsyncIterator[Sequence[Entity]]) -> None:
+    def __init__(self, pages: AsyncGenerator[Sequence[Entity], None]) -> None:
         self._pages = pages
         self._page: Sequence[Entity] = ()
         self._index = 0
@@ -133,3 +137,4 @@ class _Cursor:
         if self._next is not None:
             self._next.cancel()
             await asyncio.gather(self._next, return_exceptions=True)
+        await self._pages.aclose()

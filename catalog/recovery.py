@@ -26,7 +26,11 @@ from .messages import (
     NotApplied,
     StartOver,
 )
-from .table import Delete, Merge, RefusedError
+from .table import (
+    Delete,
+    Merge,
+    RefusedError,
+)
 from .writer import Writer
 
 KEPT_US: Final = 7 * 86_400 * 1_000_000

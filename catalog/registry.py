@@ -27,7 +27,15 @@ from .keys import CATALOG, REGISTRY, VOLUMES, check_shards, gate_row, partition,
 from .listing import Lister
 from .paths import check_path
 from .retry import Deadline
-from .table import Entity, Insert, Operation, RefusedError, Replace
+from .rows import (
+    Entity,
+)
+from .table import (
+    Insert,
+    Operation,
+    RefusedError,
+    Replace,
+)
 
 ROOT_CHARACTERS_MAX = 200
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")

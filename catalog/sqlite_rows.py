@@ -17,7 +17,20 @@ from typing import Any, Final, NoReturn
 from .errors import IntegrityError
 from .filters import Condition, Literal_
 from .pushdown import pushable, sql
-from .table import ANY_ETAG, Delete, Entity, Insert, Merge, Operation, RefusedError, Replace, Values, check_values
+from .rows import (
+    Entity,
+    Values,
+    check_values,
+)
+from .table import (
+    ANY_ETAG,
+    Delete,
+    Insert,
+    Merge,
+    Operation,
+    RefusedError,
+    Replace,
+)
 
 VERSION: Final = 1
 PAGE_BYTES: Final = 8192  # rows of a WITHOUT ROWID table spill to overflow pages at a quarter of this

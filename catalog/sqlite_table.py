@@ -24,6 +24,11 @@ from typing import Final, Literal, TypeVar
 from .errors import InvalidError, NotFoundError, OutcomeUnknownError
 from .filters import Condition
 from .keys import RowRange
+from .rows import (
+    Entity,
+    check_key,
+    check_range,
+)
 from .sqlite_errors import NOT_COMMITTED, code, translated
 from .sqlite_rows import (
     DROP,
@@ -39,7 +44,12 @@ from .sqlite_rows import (
     page_after,
     tick,
 )
-from .table import Delete, Entity, Operation, Written, check_batch, check_key, check_range
+from .table import (
+    Delete,
+    Operation,
+    Written,
+    check_batch,
+)
 
 Sync = Literal["normal", "full"]
 MEMORY: Final = ":memory:"

@@ -11,6 +11,7 @@ Who needs memory and a place among the transfers asks for memory first: the othe
 
 import asyncio
 import os
+import stat
 from collections import deque
 from collections.abc import AsyncIterator
 from concurrent.futures import Executor
@@ -190,9 +191,9 @@ class Uploads:
     async def staged(self, path: Path, blob: str) -> Ready:
         """Stage a file for this blob, whatever its size. Raises: as `prepare`."""
         block = max(self._settings.block_bytes, -(-(_known_size(path) or 0) // BLOCKS_MAX))
-        async with self.budget.hold((STAGED_AHEAD + 1) * block):
-            async with aclosing(pieces(path, block, self.threads)) as parts:
-                return await self._staged(parts, blob)
+        window = self.budget.hold((STAGED_AHEAD + 1) * block)
+        async with window, aclosing(pieces(path, block, self.threads)) as parts:
+            return await self._staged(parts, blob)
 
     async def _digests(self, data: bytes) -> Digests:
         if len(data) <= HASHED_INLINE_BYTES:
@@ -259,9 +260,10 @@ def _known_size(content: Content) -> int | None:
     if not isinstance(content, os.PathLike):
         return None
     try:
-        return Path(content).stat().st_size
+        found = Path(content).stat()
     except OSError:
         return None  # opening it will say why
+    return found.st_size if stat.S_ISREG(found.st_mode) else None  # a pipe has no size
 
 
 async def _chained(ahead: list[bytes], rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

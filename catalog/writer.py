@@ -46,7 +46,9 @@ from .protocol import (
 from .retry import Clock, Deadline
 from .settings import Settings
 from .sources import Content
-from .table import Table
+from .table import (
+    Table,
+)
 from .token import Token
 from .uploads import Payload, Uploads, must_replay
 

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 INDENT = 2
+FOUND_SHOWN = 500
 
 Advance = Callable[[int, str], None]
 """So many are done, and a few words about them."""
@@ -60,7 +61,9 @@ class Show:
     def claim(self, text: str, holds: bool, *, found: object = "") -> None:  # noqa: FBT001 — what is claimed
         """Say something that was just checked. Raises: ClaimError where it does not hold."""
         if not holds:
-            raise ClaimError(f"{text}: this does not hold" + (f" (found: {found})" if found != "" else ""))
+            raise ClaimError(
+                f"{text}: this does not hold" + (f" (found: {found})"[:FOUND_SHOWN] if found != "" else "")
+            )
         self.claims += 1
         self.say(("✓ ", "bold green"), text)
 
@@ -114,3 +117,8 @@ class Show:
         for command, comment in commands:
             remark = f"  # {comment}" if comment else ""
             self.say((command.ljust(width) if comment else command, "cyan"), (remark, "dim"))
+
+
+def megabytes(size: int) -> str:
+    """A size for people."""
+    return f"{size / 1e6:,.0f} MB"

@@ -85,8 +85,8 @@ class Files:
             os.close(descriptor)
 
     def begin(self) -> None:
-        """Begin the session, before all that follows but `opened` and `path_of`."""
-        self._session = Session.begin(self._staging, full=self._full)
+        """Begin the session, if it is not begun; before all that follows but `opened` and `path_of`."""
+        self._session = self._session or Session.begin(self._staging, full=self._full)
 
     def create(self) -> tuple[str, int]:
         """A new empty file in staging: its token, and an open descriptor."""

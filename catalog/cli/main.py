@@ -11,7 +11,7 @@ from .commands import get, history, ingest, init, ls, put, query, recover, resol
 from .errors import EPILOG, INTERRUPTED, OK, usage_report
 from .help import Index, Page
 from .options import with_common_options
-from .output import Output
+from .output import Output, abandon_stdout
 from .session import Body, command
 
 PANELS: Final[dict[str, dict[str, Body]]] = {  # a new command is a module in `commands`, and its place here
@@ -46,8 +46,8 @@ def run(arguments: Sequence[str]) -> int:
         return code or OK
     except typer.TyperException as exc:
         return usage_report(exc, Output(json="--json" in arguments))
-    except BrokenPipeError:  # whoever reads has read enough, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:
+        abandon_stdout()
         return OK
 
 

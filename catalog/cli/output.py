@@ -5,6 +5,7 @@ in them is interpreted: markup stays as it is, and what could move a cursor or t
 """
 
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -105,6 +106,11 @@ class Output:
     def flush(self) -> None:
         """Data first: what follows on stderr is about it."""
         sys.stdout.flush()
+
+
+def abandon_stdout() -> None:
+    """Whoever reads has read enough, as `head` does: what is still to be flushed goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _write(cells: Line, stream: TextIO, console: Callable[[], "Console"]) -> None:

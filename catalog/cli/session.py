@@ -11,7 +11,7 @@ import typer
 
 from .errors import INTERRUPTED, OK, UsageError, report
 from .options import Common, with_common_options
-from .output import Output
+from .output import Output, abandon_stdout
 
 if TYPE_CHECKING:
     from .. import Catalog, Volume
@@ -81,7 +81,8 @@ def _carried_out(body: Body, session: Session, given: dict[str, Any]) -> int:
         session.output.fault("interrupted", "nothing half-done is visible; the same command again goes on from there")
         return INTERRUPTED
     except BrokenPipeError:
-        raise
+        abandon_stdout()
+        return OK
     except Exception as exc:  # noqa: BLE001 — no traceback meets a person unasked
         return report(exc, session.output, debug=session.options.debug)
     return code

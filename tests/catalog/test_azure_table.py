@@ -26,7 +26,18 @@ from catalog.errors import (
 )
 from catalog.filters import All, Comparison, Condition
 from catalog.keys import RowRange
-from catalog.table import Delete, Insert, Merge, Operation, RefusedError, Replace, Value, total_bytes
+from catalog.rows import (
+    Value,
+)
+from catalog.table import (
+    Delete,
+    Insert,
+    Merge,
+    Operation,
+    RefusedError,
+    Replace,
+    total_bytes,
+)
 from storage.azure_transport import transport
 
 P = "p"

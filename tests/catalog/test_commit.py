@@ -8,7 +8,16 @@ import pytest
 from catalog.commit import UNITS_MAX, Committer, Lane, Seat, Ticket, Unit, pack
 from catalog.errors import InvalidError, OutcomeUnknownError, TooLargeError
 from catalog.sqlite_table import SqliteTable
-from catalog.table import OPERATIONS_MAX, Delete, Insert, Merge, Operation, RefusedError, Replace, Written
+from catalog.table import (
+    OPERATIONS_MAX,
+    Delete,
+    Insert,
+    Merge,
+    Operation,
+    RefusedError,
+    Replace,
+    Written,
+)
 
 
 class Recording(SqliteTable):

@@ -28,7 +28,11 @@ from catalog.entities import (
     volume_values,
 )
 from catalog.errors import IntegrityError, InvalidError, TooLargeError
-from catalog.table import Entity, Values, check_values
+from catalog.rows import (
+    Entity,
+    Values,
+    check_values,
+)
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 TIMES = st.datetimes(datetime(1601, 1, 2), datetime(9999, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
@@ -109,7 +113,7 @@ def test_a_volume_and_the_registry_come_back() -> None:
 
 def test_a_row_of_a_newer_schema_is_refused_not_misread() -> None:
     values = file_values(A_FILE) | {"schema": SCHEMA + 1}
-    with pytest.raises(InvalidError, match="newer blobcat.*upgrade"):
+    with pytest.raises(InvalidError, match=r"newer blobcat.*upgrade"):
         parse_file("raw", row(values))
 
 

@@ -21,7 +21,11 @@ from catalog.keys import (
     versions,
     versions_under,
 )
-from catalog.table import KEY_UNITS_MAX, check_key, units
+from catalog.rows import (
+    KEY_UNITS_MAX,
+    check_key,
+    units,
+)
 
 # All that a path may hold, with what the codec treats specially far more often than chance would.
 CHARACTERS = st.one_of(

@@ -194,7 +194,7 @@ def an_op(mode: Mode, error: UnavailableError | None = None) -> Op:
     return Op("A", change, "blob", 1, 0, Phase.HEAD, error=error, facts=FACTS)
 
 
-def violation(before: World, now: World) -> str | None:
+def violation(before: World, now: World) -> str | None:  # noqa: PLR0911 — one line per invariant
     """What is wrong with a state, or with having come to it."""
     store, told = now.store, now.writer[1]
     mine = [file for file in store.rows if file.etag == "A"]
@@ -243,7 +243,7 @@ def path_to(world: World, came_from: dict[World, tuple[World, str] | None]) -> l
     return labels[::-1]
 
 
-SCENARIOS = {
+SCENARIOS: dict[str, tuple[Mode, bool, int, int, int]] = {
     "create, nothing there": (Create(), False, 1, 1, 0),
     "create against a rival": (Create(), False, 1, 1, 1),
     "overwrite against a rival": (Overwrite(force=True), True, 1, 1, 1),

@@ -26,8 +26,18 @@ from catalog.errors import (
     UnavailableError,
 )
 from catalog.keys import RowRange
+from catalog.rows import (
+    Entity,
+)
 from catalog.sqlite_table import SqliteTable
-from catalog.table import Delete, Entity, Insert, Merge, Operation, RefusedError, Written
+from catalog.table import (
+    Delete,
+    Insert,
+    Merge,
+    Operation,
+    RefusedError,
+    Written,
+)
 
 ROOT = Path(__file__).parents[2]
 P = "p"

@@ -6,31 +6,33 @@ from hypothesis import strategies as st
 
 from catalog.errors import InvalidError, TooLargeError
 from catalog.keys import RowRange
-from catalog.table import (
-    BATCH_BYTES_MAX,
+from catalog.rows import (
     BOUND_UNITS_MAX,
     ENTITY_BYTES_MAX,
     INT64_MAX,
     INT64_MIN,
     KEY_UNITS_MAX,
     NAME_UNITS_MAX,
-    OPERATION_BYTES,
-    OPERATIONS_MAX,
     PROPERTIES_MAX,
     STRING_UNITS_MAX,
+    Value,
+    check_key,
+    check_range,
+    entity_bytes,
+    units,
+)
+from catalog.table import (
+    BATCH_BYTES_MAX,
+    OPERATION_BYTES,
+    OPERATIONS_MAX,
     Delete,
     Insert,
     Merge,
     Operation,
     Replace,
-    Value,
     check_batch,
-    check_key,
-    check_range,
-    entity_bytes,
     operation_bytes,
     total_bytes,
-    units,
 )
 
 P = "p"

@@ -14,21 +14,23 @@ from hypothesis import strategies as st
 from catalog.errors import InvalidError, NotFoundError, TooLargeError
 from catalog.filters import All, Any, Comparison, Condition, Not, Operator
 from catalog.keys import RowRange
-from catalog.table import (
-    ANY_ETAG,
+from catalog.rows import (
     INT64_MAX,
     INT64_MIN,
+    Entity,
+    Value,
+    Values,
+)
+from catalog.table import (
+    ANY_ETAG,
     OPERATIONS_MAX,
     Delete,
-    Entity,
     Insert,
     Merge,
     Operation,
     RefusedError,
     Replace,
     Table,
-    Value,
-    Values,
     Written,
 )
 from tests.contracts.table_factories import TABLES
@@ -466,7 +468,7 @@ async def test_rows_that_stay_are_seen_once_whatever_others_do(table: Table) -> 
 async def test_a_query_may_be_left_in_the_middle(table: Table) -> None:
     await put(table, *(f"{number:04}" for number in range(1100)), values={})
     pages = table.query(P, ALL)
-    async with aclosing(pages):  # type: ignore[type-var]  # an async generator, though the port does not say so
+    async with aclosing(pages):
         await anext(pages)
     assert len(await names(table)) == 1100
 

@@ -15,7 +15,9 @@ from azure.storage.blob.aio import BlobServiceClient
 
 from azurite.launch import ACCOUNT_KEY, ACCOUNT_NAME, Azurite
 from catalog.keys import RowRange
-from catalog.table import Table
+from catalog.table import (
+    Table,
+)
 from storage import ContentStore
 
 Values = Mapping[str, Any]

@@ -15,7 +15,14 @@ from typing import TypeVar
 from catalog.errors import CatalogError, OutcomeUnknownError, UnavailableError
 from catalog.filters import Condition
 from catalog.keys import RowRange
-from catalog.table import Entity, Operation, Table, Written
+from catalog.rows import (
+    Entity,
+)
+from catalog.table import (
+    Operation,
+    Table,
+    Written,
+)
 from storage import WHOLE, Always, Blob, Blocks, Capabilities, ContentStore, Headers, Opened, Precondition, Span
 
 MANY = 1_000_000

@@ -1,6 +1,6 @@
 """list and query: exactly what a plain model says, in order of path, on every back end."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 
 import pytest
@@ -13,7 +13,7 @@ PATHS = ["a", "a/b", "a/b/c", "a-b", "a b", "b/1", "b/2/x", "b/2/y", "é", "中/
 async def fill(volume: Volume) -> dict[str, FileVersion]:
     """Every path, with metadata that differ; and two that are deleted again."""
 
-    async def items():  # type: ignore[no-untyped-def]  # noqa: ANN202
+    async def items() -> AsyncIterator[Item]:
         for number, path in enumerate(PATHS):
             yield Item(path, b"x" * number, metadata=METADATA[number % len(METADATA)])
         yield Item("gone", b"x")

@@ -17,6 +17,7 @@ from catalog import (
     IfMatch,
     IfVersion,
     InvalidError,
+    Metadata,
     NotFoundError,
     Overwrite,
     Settings,
@@ -38,7 +39,15 @@ async def versions(volume: Volume, path: str) -> list[FileVersion]:
 
 async def test_what_put_returns_is_what_stat_history_and_list_say(volume: Volume) -> None:
     when = datetime(2026, 11, 20, 12, 0, 0, 123456, tzinfo=UTC)
-    metadata = {"owner": "ops", "rows": 2**53 + 1, "share": 0.1, "final": True, "taken": when, "empty": "", "word": "é"}
+    metadata: Metadata = {
+        "owner": "ops",
+        "rows": 2**53 + 1,
+        "share": 0.1,
+        "final": True,
+        "taken": when,
+        "empty": "",
+        "word": "é",
+    }
     written = await volume.put("2026/a.csv", DATA, metadata=metadata, modified=when)
     assert (written.volume, written.path, written.version, written.kind) == ("raw", "2026/a.csv", 1, "put")
     assert written.size == len(DATA)
@@ -82,7 +91,7 @@ CONTENTS: dict[str, Callable[[Path], Content]] = {
     "iterator": lambda _folder: _chunks(),
     "list": lambda _folder: list(_chunks()),
     "async iterator": lambda _folder: _async_chunks(),
-    "bytearrays": lambda _folder: (bytearray(chunk) for chunk in _chunks()),
+    "bytearrays": lambda _folder: (bytearray(chunk) for chunk in _chunks()),  # type: ignore[misc]  # quietly taken too
 }
 
 
@@ -148,7 +157,7 @@ async def test_a_mode_that_does_not_hold_is_a_conflict_and_changes_nothing(
 ) -> None:
     await volume.put("a", b"1")
     there = await volume.put("a", b"2")
-    with pytest.raises(ConflictError, match="expected .*, found ") as caught:
+    with pytest.raises(ConflictError, match=r"expected .*, found ") as caught:
         await volume.put("a", b"3", mode=mode)
     assert caught.value.kind == kind
     assert caught.value.expected is not None
@@ -177,8 +186,8 @@ async def test_paths_in_nfd_and_nfc_are_one(volume: Volume) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["A", "a b", "%2F", "%2e%2e/x", "emoji \U0001f600/中文.txt", "a+b&c=d;e,f'g\"h", "~x~", "v", "#frag?query", "x" * 255]
-)  # fmt: skip
+    ["A", "a b", "%2F", "%2e%2e/x", "\U0001f600/中文.txt", "a+b&c=d;e,f'g\"h", "~x~", "v", "#frag?query", "x" * 255],
+)
 async def test_unusual_paths_come_back_exactly(volume: Volume, path: str) -> None:
     await volume.put(path, path.encode())
     assert await volume.read(path) == path.encode()
