@@ -82,6 +82,8 @@ class Deadline:
         Where nothing answers at all, nobody waits for the whole of it: a service that is restarted comes back sooner.
         """
         self._failures += 1
+        if error is not None and error.kind == "disk-full":
+            self._end = self._clock.now()  # nobody makes room meanwhile
         if error is not None and error.kind in NOTHING_ANSWERS:
             now = self._clock.now()
             self._silent_since = now if self._silent_since is None else self._silent_since

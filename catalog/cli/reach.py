@@ -1,6 +1,6 @@
 """Whether anybody is there at all, asked once before a command begins.
 
-The library goes on trying for a minute, as services come back. A person who mistyped an account, or has not started
+The library goes on trying for a while, as services come back. A person who mistyped an account, or has not started
 Azurite, should hear of it at once. Behind a proxy nothing can be told from here, so nothing is asked.
 """
 
