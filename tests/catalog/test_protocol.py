@@ -19,7 +19,7 @@ from catalog.changes import (
     Facts,
 )
 from catalog.entities import FileVersion, Head, Intent, IntentRow
-from catalog.errors import OutcomeUnknownError, UnavailableError
+from catalog.errors import CatalogError, OutcomeUnknownError, UnavailableError
 from catalog.messages import (
     AbortIntent,
     Absent,
@@ -45,6 +45,7 @@ from catalog.messages import (
     StartOver,
     StatContent,
     Stored,
+    Undecided,
 )
 from catalog.modes import Create, IfVersion, Mode, Overwrite
 from catalog.op import (
@@ -156,15 +157,32 @@ def sent(world: World, at: Next) -> Iterator[tuple[str, World, Next]]:
     yield f"{name}: twice", replace(fewer, store=twice), step(op, second)
 
 
+FIRST_OF_KIND: dict[str, CatalogError] = {}
+
+
+def plain(at: Next) -> Next:
+    """Where someone stands, without what decides nothing any more: states that go on alike are one state."""
+    op, request = at
+    match request:
+        case NotApplied():
+            return DONE, NotApplied(TOLD)
+        case Undecided():
+            return DONE, Undecided(None)
+        case Committed() | StartOver():
+            return DONE, request
+    error = op.error and FIRST_OF_KIND.setdefault(op.error.kind, op.error)
+    return replace(op, error=error), request
+
+
 def successors(world: World) -> Iterator[tuple[str, World]]:
     """All that can happen next."""
     if not isinstance(world.writer[1], Result):
         for label, after, at in sent(world, world.writer):
-            yield f"writer: {label}", replace(after, writer=at)
-        yield "writer: out of time", replace(world, writer=step(world.writer[0], LATE))
+            yield f"writer: {label}", replace(after, writer=plain(at))
+        yield "writer: out of time", replace(world, writer=plain(step(world.writer[0], LATE)))
     if world.other and not isinstance(world.other[1], Result):
         for label, after, at in sent(world, world.other):
-            yield f"other: {label}", replace(after, other=at)
+            yield f"other: {label}", replace(after, other=plain(at))
     elif world.attacks and world.store.intent:
         op = an_op(Overwrite(), error=UnavailableError("aborted"))
         yield "other: attacks", replace(world, attacks=world.attacks - 1, other=recover(op, world.store.intent))
@@ -192,6 +210,10 @@ def a_file(version: int, op: str) -> FileVersion:
 def an_op(mode: Mode, error: UnavailableError | None = None) -> Op:
     change = Change("raw", "a", "put", mode, "w", {}, "x/y")
     return Op("A", change, "blob", 1, 0, Phase.HEAD, error=error, facts=FACTS)
+
+
+TOLD = UnavailableError("told")
+DONE = an_op(Overwrite())
 
 
 def violation(before: World, now: World) -> str | None:  # noqa: PLR0911 — one line per invariant
@@ -243,13 +265,14 @@ def path_to(world: World, came_from: dict[World, tuple[World, str] | None]) -> l
     return labels[::-1]
 
 
-SCENARIOS: dict[str, tuple[Mode, bool, int, int, int]] = {
-    "create, nothing there": (Create(), False, 1, 1, 0),
-    "create against a rival": (Create(), False, 1, 1, 1),
-    "overwrite against a rival": (Overwrite(force=True), True, 1, 1, 1),
-    "if version against a rival": (IfVersion(1), True, 1, 1, 1),
-    "two faults, no rival": (Overwrite(force=True), True, 2, 1, 0),
-    "two attacks": (Create(), False, 1, 2, 0),
+SCENARIOS: dict[str, tuple[Mode, bool, int, int, int]] = {  # mode, a head to begin with, faults, attacks, rivals
+    "create, nothing there": (Create(), False, 2, 1, 0),
+    "create against a rival": (Create(), False, 2, 1, 1),
+    "overwrite against a rival": (Overwrite(force=True), True, 2, 1, 1),
+    "if version against a rival": (IfVersion(1), True, 2, 1, 1),
+    "overwrite against two rivals": (Overwrite(force=True), True, 1, 1, 2),
+    "two attacks": (Create(), False, 2, 2, 0),
+    "three faults": (Overwrite(force=True), True, 3, 1, 0),
 }
 
 

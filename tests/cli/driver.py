@@ -59,7 +59,7 @@ class Blobcat:
                 code = run(arguments)
         finally:
             sys.stdin = before
-        return Result(code, out.buffer.getvalue(), err.buffer.getvalue().decode())  # type: ignore[attr-defined]
+        return Result(code, out.buffer.getvalue(), err.buffer.getvalue().decode())
 
     def start(self, *arguments: str, **more: Any) -> "subprocess.Popen[bytes]":
         return subprocess.Popen([sys.executable, "-c", PROGRAM, *arguments], **more)

@@ -70,7 +70,7 @@ def test_verify_finds_what_is_damaged_and_what_is_missing(tree: Blobcat) -> None
         ["damaged", "d2/a.txt", "version", "1"],
         ["missing", "d3/a.txt", "version", "1"],
     ]
-    assert found.lines[2].startswith("2 versions not whole  6 checked")
+    assert found.lines[2].startswith("2 damaged or missing  6 checked")
     report = tree("verify", "d2/", "--json")
     assert report.code == 1
     (finding,) = report.record["findings"]

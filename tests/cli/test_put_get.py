@@ -220,9 +220,11 @@ def test_get_of_damaged_content_to_standard_output_ends_with_an_error(blobcat: B
 
 def test_get_does_not_overwrite_what_appeared_meanwhile(tmp_path: Path) -> None:
     target = tmp_path / "a"
-    with pytest.raises(UsageError, match="is there already"), Download(target, replace=False) as download:
-        download.write(b"new")
-        target.write_text("mine")
+    download = Download(target, replace=False)
+    download.__enter__().write(b"new")
+    target.write_text("mine")
+    with pytest.raises(UsageError, match="is there already"):
+        download.__exit__(None, None, None)
     assert target.read_text() == "mine"
     assert parts_left(tmp_path) == []
 

@@ -15,14 +15,8 @@ from typing import TypeVar
 from catalog.errors import CatalogError, OutcomeUnknownError, UnavailableError
 from catalog.filters import Condition
 from catalog.keys import RowRange
-from catalog.rows import (
-    Entity,
-)
-from catalog.table import (
-    Operation,
-    Table,
-    Written,
-)
+from catalog.rows import Entity
+from catalog.table import Merge, Operation, Table, Written
 from storage import WHOLE, Always, Blob, Blocks, Capabilities, ContentStore, Headers, Opened, Precondition, Span
 
 MANY = 1_000_000
@@ -204,7 +198,8 @@ class FaultTable:
             name = "table.next"
 
     async def submit(self, partition: str, operations: Sequence[Operation]) -> Sequence[Written]:
-        return await self._wire.send("table.submit", lambda: self._table.submit(partition, operations), write=True)
+        name = "table.submit" if any(not isinstance(each, Merge) for each in operations) else "table.mark"
+        return await self._wire.send(name, lambda: self._table.submit(partition, operations), write=True)
 
     async def close(self) -> None:
         """The table belongs to the test, and outlives its clients."""

@@ -141,7 +141,7 @@ async def recover(world: World) -> None:
     wire = Wire()
     report = await world.client(wire).recover(patience_s=0)
     assert report.quiet
-    assert set(writes(wire.sent)) <= {"table.submit"}
+    assert set(writes(wire.sent)) <= {"table.mark"}
     assert await world.look() == once, "S6"
 
 

@@ -21,10 +21,12 @@ class Gate(Wire):
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     let_go: asyncio.Event = field(default_factory=asyncio.Event)
     shut: bool = False
+    passes: frozenset[str] = frozenset()
+    """Requests that commute with all that others do, so that no order of them is worth a schedule."""
 
     async def send(self, name: str, request: Send[T], *, write: bool = False) -> T:
-        """Wait to be let go; then as any wire. The pages of a query but the first come along with it."""
-        if self.shut and name != "table.next":
+        """Wait to be let go; then as any wire."""
+        if self.shut and name not in self.passes:
             self.let_go.clear()
             self.arrived.set()
             await self.let_go.wait()

@@ -32,7 +32,7 @@ async def verify(session: Session, prefix: PrefixArgument = "") -> int:
         _show(session, finding)
     session.output.line(
         (
-            f"{count(len(report.findings), 'version')} not whole" if report.findings else "all whole",
+            f"{len(report.findings):,} damaged or missing" if report.findings else "all whole",
             "bold red" if report.findings else "bold green",
         ),
         f"{GAP}{report.checked:,} checked, {size(report.bytes_read)} read",
