@@ -115,13 +115,19 @@ class Lane:
 
         Raises what `Table.submit` raises, for this unit.
         """
-        async with self._places:
+        try:
+            await self._places.acquire()
+        finally:
+            self.expect(-1 if patient else 0)  # it is here now, or it will never be
+        try:
             ticket = Ticket(self._partition, unit, asyncio.get_running_loop().create_future())
             (self._patient if patient else self._prompt).append(ticket)
-            self.expect(-1 if patient else 0)
+            self._changed.set()
             if self._task is None or self._task.done():
                 self._task = asyncio.create_task(self._run(), name=f"lane {self._partition}")
             return await ticket.answer
+        finally:
+            self._places.release()
 
     async def _run(self) -> None:
         while self._prompt or self._patient:

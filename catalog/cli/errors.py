@@ -30,10 +30,12 @@ _CODES: Final = {  # by class of the tree, which is what a handler does about it
     "IntegrityError": 8,
 }
 
-EPILOG: Final = """
-Exit codes: 0 done · 1 done, with findings or failed files · 2 wrong usage or input · 3 not found · 4 conflict ·
-5 access denied · 6 unavailable · 7 outcome unknown · 8 damaged content · 130 interrupted
-"""
+EXIT_CODES: Final = """\
+  0  done                              5    access denied
+  1  done, with findings or failures   6    unavailable
+  2  wrong usage or input              7    outcome unknown: blobcat resolve
+  3  not found                         8    damaged content
+  4  conflict                          130  interrupted"""
 
 
 class UsageError(Exception):

@@ -46,7 +46,7 @@ def _page(command: Any, ctx: typer.Context, panels: list[tuple[str, Rows]]) -> s
     sections = [*panels, ("Arguments", arguments), *options.items()]
     usage = [f"{_bold('Usage:')} {ctx.command_path} {_usage(command, ctx)}"]
     texts = [_paragraphs(command.help or ""), *(_section(*section, width=width) for section in sections if section[1])]
-    closing = [_paragraphs(command.epilog)] if command.epilog else []
+    closing = [f"{_bold('Exit codes')}\n{command.epilog}"] if command.epilog else []
     return "\n".join(["\n\n".join([*usage, *texts, *closing]), ""])
 
 

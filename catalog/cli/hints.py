@@ -38,6 +38,8 @@ def _folder(error: "CatalogError") -> str:
 
 
 def _conflict(error: "CatalogError") -> str:
+    if error.op == "create_volume":
+        return "leave out --shards and --root to keep it as it is, or name another with --volume"
     found = str(getattr(error, "found", ""))
     if found.startswith("version ") and error.kind != "conflict.etag":
         return f"look at it with blobcat stat {_about(error)}; if that is to be replaced, --if-{found}"
@@ -55,10 +57,20 @@ _ROLES: Final = (
     "the identity needs the roles Storage Blob Data Contributor and Storage Table Data Contributor; "
     "a key or SAS goes into BLOBCAT_CREDENTIAL"
 )
+
+
+def _denied(error: "CatalogError") -> str:
+    return _ROLES if "credential" in str(error) else "choose a folder that you may write to, or see who owns it"
+
+
 _LATER: Final = "nothing was applied; the same command again is safe"
 
 _HINTS: Final[dict[str, str | Callable[["CatalogError"], str]]] = {
-    "access-denied": _ROLES,
+    "access-denied": _denied,
+    "access-denied.account": "whoever owns the account can enable it again",
+    "access-denied.network": "let this machine through the firewall; another SAS goes into BLOBCAT_CREDENTIAL",
+    "access-denied.policy": "whoever set the policy can lift it",
+    "access-denied.role": _ROLES,
     "access-denied.credential": "put the right account key or SAS into BLOBCAT_CREDENTIAL, or sign in: az login",
     "access-denied.read-only": "choose a folder on a disk that can be written",
     "conflict": "someone else was faster: look again, then decide again",

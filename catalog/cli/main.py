@@ -3,12 +3,14 @@
 import os
 import sys
 from collections.abc import Sequence
+from functools import cache
 from typing import Annotated, Final
 
 import typer
+from typer.core import TyperGroup
 
 from .commands import get, history, ingest, init, ls, put, query, recover, resolve, rm, stat, verify, volumes
-from .errors import EPILOG, INTERRUPTED, OK, usage_report
+from .errors import EXIT_CODES, INTERRUPTED, OK, usage_report
 from .help import Index, Page
 from .options import with_common_options
 from .output import Output, abandon_stdout
@@ -41,7 +43,7 @@ def main() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run one command line, and return its exit code. Nothing but cancellation is raised."""
     try:
-        code = typer.main.get_command(application()).main(list(arguments), "blobcat", standalone_mode=False)
+        code = program().main(list(arguments), "blobcat", standalone_mode=False)
         sys.stdout.flush()
         return code or OK
     except typer.TyperException as exc:
@@ -51,8 +53,9 @@ def run(arguments: Sequence[str]) -> int:
         return OK
 
 
-def application() -> typer.Typer:
-    """The command line as typer has it."""
+@cache
+def program() -> TyperGroup:
+    """The whole of it: every command, with its options."""
     app = typer.Typer(
         cls=Index,
         add_completion=False,
@@ -60,11 +63,11 @@ def application() -> typer.Typer:
         pretty_exceptions_enable=False,  # errors are ours to show
         rich_markup_mode=None,  # see help
     )
-    app.callback(invoke_without_command=True, epilog=EPILOG)(blobcat)
+    app.callback(invoke_without_command=True, epilog=EXIT_CODES)(blobcat)
     for panel, bodies in PANELS.items():
         for name, body in bodies.items():
             app.command(name, cls=Page, rich_help_panel=panel)(command(body))
-    return app
+    return typer.main.get_group(app)
 
 
 @with_common_options

@@ -21,6 +21,7 @@ def test_init_with_other_settings_is_a_conflict(blobcat: Blobcat) -> None:
     other = blobcat("init", "--shards", "4")
     assert other.code == 4
     assert "with other settings" in other.err
+    assert "leave out --shards and --root" in other.err
 
 
 def test_init_json_says_whether_it_was_made(empty: Blobcat) -> None:

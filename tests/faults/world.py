@@ -9,6 +9,7 @@ from typing import ParamSpec, Self, TypeVar
 
 from catalog import Catalog, Settings
 from catalog.sqlite_table import SqliteTable
+from catalog.table import Table
 from storage.memory import MemoryContent
 from tests.faults.observer import State, look
 from tests.faults.ports import Fault, FaultContent, FaultTable, VirtualClock, Wire
@@ -59,11 +60,11 @@ class World:
         await self.table.close()
         await self.content.close()
 
-    def client(self, wire: Wire | None = None) -> Catalog:
-        """A client with a wire, healthy or not."""
+    def client(self, wire: Wire | None = None, *, table: Table | None = None) -> Catalog:
+        """A client with a wire, healthy or not; or with a table of its own kind."""
         wire = wire or Wire()
         catalog = Catalog(
-            FaultTable(self.table, wire),
+            table or FaultTable(self.table, wire),
             FaultContent(self.content, wire),
             settings=self._settings,
             writer="test",

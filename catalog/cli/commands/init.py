@@ -21,7 +21,10 @@ async def init(
     shards: Annotated[
         int | None,
         typer.Option(
-            "--shards", metavar="N", help=f"Partitions, a power of two; fixed for ever. Default: {DEFAULT_SHARDS}."
+            "--shards",
+            metavar="N",
+            min=1,
+            help=f"Partitions, a power of two; fixed for ever. Default: {DEFAULT_SHARDS}.",
         ),
     ] = None,
     root: Annotated[
@@ -41,9 +44,8 @@ async def init(
         if there:
             shards, root = shards or there.shards, root or there.root
         volume = await catalog.create_volume(name, shards=shards or DEFAULT_SHARDS, root=root, exist_ok=True)
-        info = await _found(catalog, name) or volume.info  # the registry's knows whether it is the default
     made = there is None
-    session.output.show(record_of(info) | {"made": made}, lambda: _line(info, made=made))
+    session.output.show(record_of(volume.info) | {"made": made}, lambda: _line(volume.info, made=made))
     if made:
         session.output.closing("next: blobcat ingest FOLDER, or blobcat put FILE PATH")
 

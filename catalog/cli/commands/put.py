@@ -10,11 +10,12 @@ import typer
 from ..columns import in_short
 from ..errors import UsageError
 from ..metadata import parsed_metadata
+from ..modes import mode_of
 from ..options import IfMatchOption, IfVersionOption, MetaOption, PathArgument
 from ..session import Session
 
 if TYPE_CHECKING:
-    from ... import Content, Mode
+    from ... import Content
 
 
 async def put(
@@ -61,20 +62,3 @@ def _content(local: str) -> "tuple[Content, datetime | None]":
         return source, datetime.fromtimestamp(source.stat().st_mtime_ns // 1000 / 1_000_000, UTC)
     except OSError:
         return source, None  # reading it says in what way it is missing
-
-
-def mode_of(
-    *, create: bool = False, if_version: int | None = None, if_match: str | None = None, force: bool = False
-) -> "Mode":
-    """The write mode that the options ask for. Raises: UsageError for two at once."""
-    from ... import Create, IfMatch, IfVersion, Overwrite
-
-    given = {"--create": create, "--if-version": if_version is not None, "--if-match": if_match is not None}
-    named = [name for name, value in (given | {"--force": force}).items() if value]
-    if len(named) > 1:
-        raise UsageError(f"{' and '.join(named)} exclude each other")
-    if create:
-        return Create()
-    if if_version is not None:
-        return IfVersion(if_version)
-    return Overwrite(force) if if_match is None else IfMatch(if_match)

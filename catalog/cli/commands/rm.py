@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..modes import mode_of
 from ..options import IfMatchOption, IfVersionOption, PathArgument
 from ..output import Line
 from ..session import Session
-from .put import mode_of
 
 if TYPE_CHECKING:
     from ... import FileVersion

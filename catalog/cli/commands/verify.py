@@ -3,7 +3,7 @@
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from ..columns import GAP, count, size
+from ..columns import GAP, size
 from ..errors import FINDINGS, OK
 from ..options import PrefixArgument
 from ..progress import VerifyText, progress

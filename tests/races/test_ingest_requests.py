@@ -1,0 +1,65 @@
+"""Ingest on Azurite: how many requests it may take, and that what it leaves is what the model says."""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from azurite.launch import Azurite
+from catalog import Catalog, F, FileVersion, Settings
+from catalog.backends import backend
+from catalog.locations import parse_location
+from tests.faults.ports import FaultContent, FaultTable, Wire
+
+FILES = 5_000
+SHARDS = 16
+
+
+@dataclass(slots=True)
+class Counting(Wire):
+    """A wire that does nothing but count."""
+
+    @property
+    def counts(self) -> Counter[str]:
+        return Counter(self.sent)
+
+
+def make_files(root: Path) -> dict[str, bytes]:
+    """The model: what is under each path."""
+    model = {f"d{number % 37:02d}/f{number:04d}.{'txt' if number % 3 else 'bin'}": b"%d" % number for number in range(FILES)}
+    for path, content in model.items():
+        (root / path).parent.mkdir(exist_ok=True)
+        (root / path).write_bytes(content)
+    return model
+
+
+async def test_five_thousand_files_take_no_more_requests_than_they_must(azurite: Azurite, tmp_path: Path) -> None:
+    model, wire = make_files(tmp_path), Counting()
+    location = parse_location(f"{azurite.url}/ingest?table=t{uuid4().hex}")
+    ports = backend(location, None, Settings())
+    catalog = Catalog(FaultTable(ports.table, wire), FaultContent(ports.content, wire))
+    try:
+        volume = await catalog.create_volume("v", shards=SHARDS, root=f"{uuid4().hex}/")
+        wire.sent.clear()
+        report = await volume.ingest(tmp_path)
+        assert (report.written, report.failed) == (FILES, ())
+        assert wire.counts["content.put"] <= FILES
+        assert wire.counts["table.submit"] <= FILES / 99 + FILES / 33 + 3 * SHARDS
+        assert set(wire.counts) <= {"content.put", "table.submit", "table.query", "table.next"}
+
+        listed = [entry async for entry in volume.list(recursive=True)]
+        assert [entry.path for entry in listed] == sorted(model)
+        assert all(isinstance(entry, FileVersion) and entry.size == len(model[entry.path]) for entry in listed)
+        found = [file.path async for file in volume.query((F.size == 4) & (F.content_type == "text/plain"), prefix="d1")]
+        wanted = [path for path, content in model.items() if len(content) == 4 and path.endswith("txt") and path[:2] == "d1"]
+        assert found == sorted(wanted)
+
+        wire.sent.clear()
+        again = await volume.ingest(tmp_path)
+        assert (again.written, again.unchanged) == (0, FILES)
+        assert set(wire.counts) == {"table.query", "table.next"}
+        assert wire.counts["table.query"] == SHARDS
+    finally:
+        await catalog.close()
+        await ports.table.close()
+        await ports.content.close()
