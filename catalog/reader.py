@@ -6,8 +6,7 @@ A whole content is verified: at its end its digest is the catalog's, or an error
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from concurrent.futures import Executor
-from contextlib import aclosing, asynccontextmanager
-from types import TracebackType
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import Final, Self
 
 from storage import Always, ContentStore, Digester, IfMatch, Opened, Span
@@ -120,10 +119,12 @@ class Readers:
             left = None if span.length is None else max(0, end - start)
             when = IfMatch(etag) if etag else Always()
             try:
-                async with _entered(self._store.open(file.blob, span=Span(start, left), when=when), deadline) as opened:
+                async with AsyncExitStack() as stack:
+                    source = self._store.open(file.blob, span=Span(start, left), when=when)
+                    opened = await deadline.read(lambda: stack.enter_async_context(source))  # noqa: B023 — awaited at once
                     etag = opened.blob.etag
                     _check_identity(file, opened)
-                    while chunk := await deadline.read(lambda opened=opened: anext(opened.chunks, b"")):  # type: ignore[misc]
+                    while chunk := await deadline.read(lambda: anext(opened.chunks, b"")):  # noqa: B023
                         start += len(chunk)
                         deadline = self._deadline()
                         yield chunk
@@ -134,27 +135,13 @@ class Readers:
                     raise deadline.expired(exc) from exc
             except NotFoundError as exc:
                 raise _damaged(file, "it is missing", "integrity.missing") from exc
+            except IntegrityError as exc:
+                raise _damaged(file, exc.message, exc.kind) from exc
             except ConflictError as exc:
                 raise _damaged(file, "it was changed while it was read", "integrity.changed") from exc
 
     def _deadline(self) -> Deadline:
         return Deadline(self._clock, self._settings)
-
-
-class _entered:  # noqa: N801 — reads as what it does
-    """Enter a context under a deadline, and leave it without one."""
-
-    def __init__(self, context: object, deadline: Deadline) -> None:
-        self._context = context
-        self._deadline = deadline
-
-    async def __aenter__(self) -> Opened:
-        return await self._deadline.read(self._context.__aenter__)  # type: ignore[attr-defined]
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._context.__aexit__(kind, exc, trace)  # type: ignore[attr-defined]
 
 
 def _check_identity(file: FileVersion, opened: Opened) -> None:
@@ -163,7 +150,7 @@ def _check_identity(file: FileVersion, opened: Opened) -> None:
         return
     found = opened.blob.headers.metadata.get("sha256", "")
     if f"sha256:{found}" != file.digest or opened.blob.size != file.size:
-        raise _damaged(file, "another blob is in its place", "integrity.foreign")
+        raise IntegrityError("another blob is in its place", kind="integrity.foreign")
 
 
 def _damaged(file: FileVersion, what: str, kind: str = "integrity.digest") -> CatalogError:

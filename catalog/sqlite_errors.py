@@ -18,8 +18,8 @@ _BY_CODE: Final[Mapping[int | None, _Meaning]] = {
     None: (IntegrityError, "integrity.row", "a stored row is damaged"),
     sqlite3.SQLITE_CORRUPT: (IntegrityError, "integrity.file", "the file is damaged"),
     sqlite3.SQLITE_NOTADB: (IntegrityError, "integrity.file", "the file is no table"),
-    sqlite3.SQLITE_PERM: (AccessDeniedError, "access-denied", "no access"),
-    sqlite3.SQLITE_CANTOPEN: (AccessDeniedError, "access-denied", "no access"),
+    sqlite3.SQLITE_PERM: (AccessDeniedError, "access-denied.disk", "no access"),
+    sqlite3.SQLITE_CANTOPEN: (AccessDeniedError, "access-denied.disk", "no access"),
     sqlite3.SQLITE_READONLY: (AccessDeniedError, "access-denied.read-only", "no access for writing"),
     sqlite3.SQLITE_BUSY: (UnavailableError, "busy", "others are at work on it, and did not end in time"),
     sqlite3.SQLITE_FULL: (UnavailableError, "disk-full", "the disk is full"),
@@ -35,7 +35,7 @@ def code(error: sqlite3.Error) -> int | None:
 def translated(error: sqlite3.Error | OSError, path: str, op: str, key: str) -> CatalogError:
     """The error of ours. Not raised, and without a cause."""
     if isinstance(error, OSError):  # only from making the folder
-        return AccessDeniedError(f"{op}: {path}: {error.strerror}", op=op, key=key)
+        return AccessDeniedError(f"{op}: {path}: {error.strerror}", op=op, key=key, kind="access-denied.disk")
     kind_of_error, kind, text = _meaning(error, path, op)
     return kind_of_error(f"{op}: {path}: {text} ({error})", op=op, key=key, kind=kind)
 

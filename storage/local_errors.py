@@ -25,7 +25,7 @@ _Meaning = tuple[type[CatalogError], str, str]
 
 _DISK: Final[_Meaning] = (UnavailableError, "disk", "the disk fails")
 _FULL: Final[_Meaning] = (UnavailableError, "disk-full", "the disk is full")
-_DENIED: Final[_Meaning] = (AccessDeniedError, "access-denied", "no permission")
+_DENIED: Final[_Meaning] = (AccessDeniedError, "access-denied.disk", "no permission")
 
 _BY_ERRNO: Final[dict[int | None, _Meaning]] = {
     errno.ENOSPC: _FULL,

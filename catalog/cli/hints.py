@@ -59,14 +59,11 @@ _ROLES: Final = (
 )
 
 
-def _denied(error: "CatalogError") -> str:
-    return _ROLES if "credential" in str(error) else "choose a folder that you may write to, or see who owns it"
-
-
 _LATER: Final = "nothing was applied; the same command again is safe"
 
 _HINTS: Final[dict[str, str | Callable[["CatalogError"], str]]] = {
-    "access-denied": _denied,
+    "access-denied": _ROLES,
+    "access-denied.disk": "choose a folder that you may write to, or see who owns it",
     "access-denied.account": "whoever owns the account can enable it again",
     "access-denied.network": "let this machine through the firewall; another SAS goes into BLOBCAT_CREDENTIAL",
     "access-denied.policy": "whoever set the policy can lift it",

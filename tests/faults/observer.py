@@ -9,11 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from azure.core.credentials import AzureNamedKeyCredential
 from azure.data.tables.aio import TableServiceClient
 from azure.storage.blob.aio import BlobServiceClient
 
-from azurite.launch import ACCOUNT_KEY, ACCOUNT_NAME, Azurite
 from catalog.keys import RowRange
 from catalog.table import (
     Table,
@@ -127,23 +125,17 @@ async def _partitions(table: Table) -> Any:
                 yield f"{entity.values['epoch']}~{shard:02x}"
 
 
-async def look_at(azurite: Azurite, table: str, container: str, root: str = "") -> State:
-    """The state of a catalog on Azurite, read by plain SDK clients."""
-    endpoint = f"http://127.0.0.1:{azurite.table_port}/{ACCOUNT_NAME}"
-    credential = AzureNamedKeyCredential(ACCOUNT_NAME, ACCOUNT_KEY)
-    async with (
-        TableServiceClient(endpoint, credential=credential) as tables,
-        BlobServiceClient.from_connection_string(azurite.connection_string) as blobs,
-    ):
-        rows = {}
-        async for entity in tables.get_table_client(table).list_entities():
-            values = {name: getattr(value, "value", value) for name, value in entity.items()}
-            rows[values.pop("PartitionKey"), values.pop("RowKey")] = values
-        found, client = {}, blobs.get_container_client(container)
-        async for blob in client.list_blobs(name_starts_with=root, include=["metadata"]):
-            data = await (await client.download_blob(blob.name)).readall()
-            found[blob.name] = _bytes(data, blob.metadata or {})
-        return State(rows, found)
+async def look_at(tables: TableServiceClient, blobs: BlobServiceClient, name: str) -> State:
+    """The state of a catalog on Azure, whose table and container have this name, read by plain SDK clients."""
+    rows = {}
+    async for entity in tables.get_table_client(name).list_entities():
+        values = {key: getattr(value, "value", value) for key, value in entity.items()}
+        rows[values.pop("PartitionKey"), values.pop("RowKey")] = values
+    found, client = {}, blobs.get_container_client(name)
+    async for blob in client.list_blobs(include=["metadata"]):
+        data = await (await client.download_blob(blob.name)).readall()
+        found[blob.name] = _bytes(data, blob.metadata or {})
+    return State(rows, found)
 
 
 def _bytes(data: bytes, metadata: Mapping[str, str]) -> Bytes:

@@ -213,7 +213,7 @@ async def test_a_place_that_is_taken_does_not_stop_a_put(store: LocalContent) ->
         (OSError(errno.EDQUOT, "quota"), "disk-full"),
         (OSError(errno.EFBIG, "too big"), "disk-full"),
         (OSError(errno.EROFS, "read-only"), "access-denied.read-only"),
-        (PermissionError(errno.EACCES, "no"), "access-denied"),
+        (PermissionError(errno.EACCES, "no"), "access-denied.disk"),
         (OSError(errno.EIO, "i/o"), "disk"),
         (OSError(errno.EMFILE, "files"), "too-many-files"),
         (sqlite3.OperationalError("?"), "disk"),

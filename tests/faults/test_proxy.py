@@ -1,0 +1,185 @@
+"""On a real Azurite, over real sockets: each request of each scenario goes wrong on the wire.
+
+What the API reports must be what an independent reader sees afterwards; a single transient fault must be invisible.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from uuid import uuid4
+
+import pytest
+from azure.core.credentials import AzureNamedKeyCredential
+from azure.data.tables.aio import TableServiceClient
+from azure.storage.blob.aio import BlobServiceClient
+
+from azurite.launch import ACCOUNT_KEY, ACCOUNT_NAME, Azurite
+from catalog import Catalog, CatalogError, OutcomeUnknownError, Settings, UnavailableError, connect
+from catalog.backends import backend
+from catalog.locations import parse_location
+from tests.faults.observer import State, check_settled, look_at
+from tests.faults.ports import Fault, FaultContent, FaultTable, Wire
+from tests.faults.proxy import FaultProxy, Plan, WireFault
+from tests.faults.scenarios import SCENARIOS, Scenario, Told, contents, digests, prepare
+from tests.faults.test_every_fault import acknowledged, check_said, ops, volumes
+from tests.faults.world import outlived
+
+NAMES = (
+    "create", "overwrite-nothing", "overwrite", "if-version", "create-conflict", "delete", "staged", "put_many",
+    "recover", "create_volume", "read",
+)  # fmt: skip
+ON_THE_WIRE = [scenario for scenario in SCENARIOS if scenario.name in NAMES]
+SETTINGS = Settings(one_shot_bytes=24, block_bytes=8, request_timeout_s=1)
+HASTY = replace(SETTINGS, timeout_s=0.6, request_timeout_s=0.4)
+PERSISTENT = (WireFault.DROP_BEFORE, WireFault.DROP_AFTER)
+AT_A_TIME = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """An Azurite, and plain SDK clients that look at it from the side."""
+
+    azurite: Azurite
+    tables: TableServiceClient
+    blobs: BlobServiceClient
+
+    async def look(self, name: str) -> State:
+        """The state of one catalog: a table and a container of one name."""
+        return await look_at(self.tables, self.blobs, name)
+
+    @asynccontextmanager
+    async def client(self, name: str, plan: Plan | None = None, settings: Settings = SETTINGS) -> AsyncIterator[Catalog]:
+        """A client of one catalog: straight to Azurite, or through proxies that follow a plan."""
+        async with AsyncExitStack() as stack:
+            ports = self.azurite.blob_port, self.azurite.table_port
+            if plan is not None:
+                proxies = [await stack.enter_async_context(FaultProxy(port, plan)) for port in ports]
+                ports = proxies[0].port, proxies[1].port
+            url = f"azurite://127.0.0.1:{ports[0]}:{ports[1]}/{name}?table={name}"
+            yield await stack.enter_async_context(connect(url, settings=settings))
+
+    async def prepare(self, name: str, scenario: Scenario) -> State:
+        """Bring a new catalog to where a scenario begins."""
+        async with self.client(name) as catalog:
+            await prepare(catalog, scenario)
+        for path, requests in scenario.half_done.items():
+            await self.leave_half_done(name, path, requests)
+        return await self.look(name)
+
+    async def leave_half_done(self, name: str, path: str, requests: int) -> None:
+        """Begin a put, and kill its client after so many requests of it."""
+        url, wire = f"{self.azurite.url}/{name}?table={name}", Wire()
+        ports = backend(parse_location(url), None, SETTINGS)
+        catalog = Catalog(FaultTable(ports.table, wire), FaultContent(ports.content, wire), settings=SETTINGS)
+        volume = await catalog.volume("v")
+        wire.at, wire.fault = len(wire.sent) + requests, Fault.CRASH_AFTER
+        assert await outlived(wire, volume.put(path, b"never seen")) is None
+        for each in (catalog, ports.table, ports.content):
+            await each.close()
+
+
+@pytest.fixture
+async def site(azurite: Azurite) -> AsyncIterator[Site]:
+    endpoint = f"http://127.0.0.1:{azurite.table_port}/{ACCOUNT_NAME}"
+    async with (
+        TableServiceClient(endpoint, credential=AzureNamedKeyCredential(ACCOUNT_NAME, ACCOUNT_KEY)) as tables,
+        BlobServiceClient.from_connection_string(azurite.connection_string) as blobs,
+    ):
+        yield Site(azurite, tables, blobs)
+
+
+@pytest.mark.parametrize("scenario", ON_THE_WIRE, ids=str)
+async def test_one_fault_on_the_wire_is_invisible(site: Site, scenario: Scenario) -> None:
+    number = await count_requests(site, scenario)
+    plans = [Plan(at, fault) for fault in WireFault for at in range(1, number + 1)]
+    await side_by_side([lambda plan=plan: run_once(site, scenario, plan) for plan in plans])  # type: ignore[misc]
+    assert [plan for plan in plans if not plan.fired] == []
+
+
+@pytest.mark.parametrize("scenario", ON_THE_WIRE, ids=str)
+async def test_an_outage_on_the_wire_ends_in_the_truth(site: Site, scenario: Scenario) -> None:
+    number = await count_requests(site, scenario)
+    plans = [Plan(at, fault, on=True) for fault in PERSISTENT for at in range(1, number + 1)]
+    await side_by_side([lambda plan=plan: run_on(site, scenario, plan) for plan in plans])  # type: ignore[misc]
+    assert [plan for plan in plans if not plan.fired] == []
+
+
+async def count_requests(site: Site, scenario: Scenario) -> int:
+    """How many requests a scenario takes when nothing goes wrong; and that the proxies change nothing."""
+    plan, name = Plan(), new_name()
+    await site.prepare(name, scenario)
+    async with site.client(name, plan) as client:
+        await scenario.act(client)
+    assert contents(await site.look(name)) == digests(scenario.then)
+    return len(plan.requests)
+
+
+async def run_once(site: Site, scenario: Scenario, plan: Plan) -> None:
+    name = new_name()
+    before = await site.prepare(name, scenario)
+    async with site.client(name, plan) as client:
+        said = await scenario.act(client)
+        assert [type(item) for item in said if isinstance(item, CatalogError)] == list(scenario.errors), plan
+        after = await site.look(name)
+        assert contents(after) == digests(scenario.then), f"S9: {plan}"
+        assert volumes(after) == (sorted(scenario.volumes), scenario.default), plan
+        check_said(before, after, said)
+        await recover(site, name)
+        assert (await (await client.volume("v")).put("later", b"later")).version == 1
+
+
+async def run_on(site: Site, scenario: Scenario, plan: Plan) -> None:
+    name = new_name()
+    before = await site.prepare(name, scenario)
+    async with site.client(name, plan, HASTY) as client:
+        try:
+            said = await scenario.act(client)
+        except UnavailableError as error:
+            said = [error]
+        plan.fault = None
+        said = [await resolved(site, name, item) for item in said]
+        after = await site.look(name)
+        check_said(before, after, said)
+        assert ops(after) == ops(before) | acknowledged(said), f"S1, S2: {plan}"
+        if any(isinstance(item, UnavailableError) for item in said):
+            assert volumes(after) == volumes(before), f"S2: {plan}"
+        await recover(site, name)
+        assert (await (await client.volume("v")).put("later", b"later", timeout_s=60)).version == 1
+
+
+async def resolved(site: Site, name: str, item: Told) -> Told:
+    """What was said; or the truth, which a healthy client finds, and finds again (S3)."""
+    if not isinstance(item, OutcomeUnknownError) or not item.token:
+        return item
+    async with site.client(name) as healthy:
+        first = await healthy.resolve(item.token)
+        assert await healthy.resolve(item.token) == first, "S3"
+        return first
+
+
+async def recover(site: Site, name: str) -> None:
+    """Once settles everything; twice changes nothing (S6)."""
+    async with site.client(name) as healthy:
+        await healthy.recover(patience_s=0)
+        once = await site.look(name)
+        check_settled(once)
+        assert (await healthy.recover(patience_s=0)).quiet
+        assert await site.look(name) == once, "S6"
+
+
+async def side_by_side(runs: Sequence[Callable[[], Awaitable[None]]]) -> None:
+    """Runs that have nothing in common but Azurite."""
+    places = asyncio.Semaphore(AT_A_TIME)
+
+    async def in_place(run: Callable[[], Awaitable[None]]) -> None:
+        async with places:
+            await run()
+
+    async with asyncio.TaskGroup() as tasks:
+        for run in runs:
+            tasks.create_task(in_place(run))
+
+
+def new_name() -> str:
+    return f"t{uuid4().hex}"
