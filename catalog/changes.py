@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-from .entities import Head, Kind, Metadata
+from .entities import FileVersion, Head, Kind, Metadata
 from .errors import CatalogError, ConflictError, NotFoundError
 from .modes import Create, IfMatch, IfVersion, Mode, Overwrite
 
@@ -32,6 +32,8 @@ class Change:
     metadata: Metadata = field(hash=False)
     content_type: str
     modified: int | None = None
+    source: FileVersion | None = None  # what a copy, restore or move refers to
+    request_id: str | None = None
 
 
 def conflict(change: Change, head: Head | None) -> CatalogError | None:
@@ -45,8 +47,9 @@ def conflict(change: Change, head: Head | None) -> CatalogError | None:
             return _conflict(change, f"version {version}", found, "conflict.version")
         case IfMatch(etag) if not file or file.etag != etag:
             return _conflict(change, f"etag {etag}", f"etag {file.etag}" if file else found, "conflict.etag")
-    if change.kind == "delete" and not file:
-        return NotFoundError(f"there is no file {change.path!r} to delete", op="delete", key=change.path)
+    if change.kind in ("delete", "metadata") and not file:
+        verb = "delete" if change.kind == "delete" else "describe"
+        return NotFoundError(f"there is no file {change.path!r} to {verb}", op=change.kind, key=change.path)
     return None
 
 
@@ -57,14 +60,15 @@ def _conflict(change: Change, expected: str, found: str, kind: str) -> ConflictE
 
 def is_unchanged(change: Change, facts: Facts | None, head: Head) -> bool:
     """Whether the head is already what the change would make of it."""
+    if change.mode != Overwrite() or not head.live or not same_metadata(head.file.metadata, change.metadata):
+        return False
+    if change.kind == "metadata":
+        return True
     return (
-        change.kind == "put"
-        and change.mode == Overwrite()
+        change.kind in ("put", "copy", "restore")
         and facts is not None
-        and head.live
         and head.file.digest == facts.digest
         and head.file.content_type == change.content_type
-        and same_metadata(head.file.metadata, change.metadata)
     )
 
 

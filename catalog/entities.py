@@ -65,6 +65,8 @@ class FileVersion:
     """The name of the blob that holds the content; empty for a delete."""
     blob_etag: str
     blob_version: str | None
+    source: str | None = None
+    """Of a copy, restore or move: the version that it was made of, as `path@version`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +241,8 @@ def file_values(file: FileVersion) -> dict[str, Value]:
         values["request_id"] = file.request_id
     if file.blob_version is not None:
         values["blob_version"] = file.blob_version
+    if file.source is not None:
+        values["source"] = file.source
     return values | metadata_values(file.metadata)
 
 
@@ -266,6 +270,7 @@ def parse_file(volume: str, entity: Entity) -> FileVersion:
             blob=values["blob"],
             blob_etag=values["blob_etag"],
             blob_version=values.get("blob_version"),
+            source=values.get("source"),
         )
     except (KeyError, TypeError) as exc:
         raise _damaged(entity) from exc
@@ -290,7 +295,7 @@ def chain(previous: str, file: FileVersion) -> str:
         "content_type": file.content_type,
         "metadata": metadata_values(file.metadata),
         "created": microseconds(file.created),
-        "source": None,
+        "source": file.source,
     }
     canonical = json.dumps(record, ensure_ascii=True, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(f"{previous}\n{canonical}".encode()).hexdigest()
@@ -324,6 +329,36 @@ def parse_intent(entity: Entity) -> IntentRow:
     except KeyError as exc:
         raise _damaged(entity) from exc
     return IntentRow(intent, entity.etag, entity.timestamp)
+
+
+# --- Requests --------------------------------------------------------------------------------------------------------
+
+REQUEST_ID_CHARACTERS_MAX = 200
+
+
+def check_request_id(request_id: str | None) -> str | None:
+    """Raises: InvalidError for what cannot be a caller's own id of a change."""
+    if request_id is None:
+        return None
+    printable = isinstance(request_id, str) and request_id.isprintable() and "\\" not in request_id
+    if not printable or not 0 < len(request_id) <= REQUEST_ID_CHARACTERS_MAX:
+        rule = f"1 to {REQUEST_ID_CHARACTERS_MAX} printable characters without a backslash"
+        raise InvalidError(f"a request id is {rule}, not {request_id!r}", op="request")
+    return request_id
+
+
+def request_values(file: FileVersion) -> dict[str, Value]:
+    """The row of a request, as columns: which version it made."""
+    return {"schema": SCHEMA, "op": file.etag, "path": file.path, "version": file.version}
+
+
+def parse_request(entity: Entity) -> tuple[str, int]:
+    """The path and the version that a request made. Raises: InvalidError (newer schema), IntegrityError."""
+    values = cast("dict[str, Any]", _known(entity))
+    try:
+        return values["path"], values["version"]
+    except KeyError as exc:
+        raise _damaged(entity) from exc
 
 
 # --- Volumes ---------------------------------------------------------------------------------------------------------

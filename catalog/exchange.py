@@ -23,10 +23,12 @@ from .entities import (
     parse_file,
     parse_head,
     parse_intent,
+    parse_request,
+    request_values,
 )
 from .errors import CatalogError, ConflictError, NotFoundError, OutcomeUnknownError
 from .filters import Comparison
-from .keys import gate_row, head_row, intent_row, partition, shard_of, version_row, versions
+from .keys import gate_row, head_row, intent_row, partition, request_row, shard_of, version_row, versions
 from .messages import (
     AbortIntent,
     Absent,
@@ -44,6 +46,8 @@ from .messages import (
     PutContent,
     ReadHead,
     ReadIntent,
+    ReadRequest,
+    ReadSource,
     Refused,
     Request,
     StatContent,
@@ -101,6 +105,12 @@ class Exchange:
                 gate = Merge(gate_row(intent.generation), {"schema": SCHEMA})
                 unit = Unit((Insert(intent_row(op.id), intent_values(intent)),), shared=(gate,))
                 return await self._write_intent(IntentRow(intent, "", 0), unit, shard)
+            case ReadRequest(request_id):
+                return await self._read_request(request_id, shard)
+            case ReadSource(file):
+                row = version_row(file.path, file.version)
+                entity = await self.deadline.read(lambda: self.table.get(partition_of(self.volume, file.path), row))
+                return Absent() if entity is None else Found(parse_file(self.volume.name, entity))
             case ReadIntent():
                 entity = await self.deadline.read(lambda: self.table.get(shard, intent_row(op.id)))
                 return Absent() if entity is None else Found(parse_intent(entity))
@@ -113,7 +123,11 @@ class Exchange:
                 values = file_values(file)
                 replaced = Replace(head, values, base.row_etag) if base else Insert(head, values)
                 version = Insert(version_row(file.path, file.version), values)
-                await self._commit(Unit((Delete(intent_row(op.id), etag), replaced, version)), shard, self.seat)
+                recorded = (
+                    () if file.request_id is None else (Insert(request_row(file.request_id), request_values(file)),)
+                )
+                unit = Unit((Delete(intent_row(op.id), etag), replaced, version, *recorded))
+                await self._commit(unit, shard, self.seat)
                 return Found(file)
             case FindVersion(above):
                 return await self._find(op, above, shard)
@@ -145,6 +159,14 @@ class Exchange:
     async def _read_head(self, op: Op, shard: str) -> Answer:
         entity = await self.deadline.read(lambda: self.table.get(shard, head_row(op.change.path)))
         return Absent() if entity is None else Found(parse_head(self.volume.name, entity))
+
+    async def _read_request(self, request_id: str, shard: str) -> Answer:
+        entity = await self.deadline.read(lambda: self.table.get(shard, request_row(request_id)))
+        if entity is None:
+            return Absent()
+        path, version = parse_request(entity)
+        made = await self.deadline.read(lambda: self.table.get(shard, version_row(path, version)))
+        return Absent() if made is None else Found(parse_file(self.volume.name, made))
 
     async def _find(self, op: Op, above: int, shard: str) -> Answer:
         async def find() -> FileVersion | None:

@@ -134,6 +134,11 @@ def intent_row(op: str) -> str:
     return "i" + op
 
 
+def request_row(request_id: str) -> str:
+    """The row that says which version a caller's own id made."""
+    return "q" + encode(request_id)
+
+
 def gate_row(generation: int) -> str:
     """The row that lets writers of one generation of settings into a shard."""
     return f"g{generation}"

@@ -18,6 +18,20 @@ class ReadHead:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadRequest:
+    """Look for the version that a request of the caller's id made."""
+
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReadSource:
+    """Read the version row that is to be referred to."""
+
+    file: FileVersion
+
+
+@dataclass(frozen=True, slots=True)
 class InsertIntent:
     """W1."""
 
@@ -77,7 +91,9 @@ class DeleteContent:
 
 
 Request = (
-    ReadHead
+    ReadRequest
+    | ReadHead
+    | ReadSource
     | InsertIntent
     | ReadIntent
     | PutContent

@@ -14,13 +14,16 @@ from .errors import CatalogError
 class Phase(Enum):
     """What an op waits for."""
 
+    REQUEST = auto()
     HEAD = auto()
     INTENT = auto()
     READ_BACK = auto()
     CONTENT = auto()
+    SOURCE = auto()
     STAT = auto()
     COMMIT = auto()
     SETTLE = auto()
+    ASK = auto()
     REBASE = auto()
     LOOK = auto()
     ABORT = auto()
@@ -35,7 +38,7 @@ class Op:
 
     id: str
     change: Change
-    blob: str  # empty for a change without content
+    blob: str  # that the version will refer to; empty for a delete
     generation: int
     patience_s: int
     phase: Phase
@@ -46,7 +49,7 @@ class Op:
     blob_etag: str = ""
     doubt: bool = False  # a copy of W3 may have been applied, or may yet be
     error: CatalogError | None = None  # why the op is to be aborted
-    found: FileVersion | None = None  # the version row of this op
+    found: FileVersion | None = None  # what the caller is told in the end: this op's version, or that of its request
 
 
 def intent_of(op: Op) -> Intent:
@@ -81,13 +84,29 @@ def version_of(op: Op) -> FileVersion:
         created=from_microseconds(created),
         modified=None if change.modified is None else from_microseconds(change.modified),
         writer=change.writer,
-        request_id=None,
+        request_id=change.request_id,
         chain="",
         blob=op.blob,
         blob_etag=op.blob_etag,
         blob_version=None,
+        source=f"{change.source.path}@{change.source.version}" if change.source else None,
     )
     return replace(unchained, chain=chain(base.file.chain if base else "", unchained))
+
+
+def on(op: Op, head: Head | None) -> Op:
+    """The op with another base. A change of metadata takes from its base all that it does not change."""
+    if op.change.kind == "metadata" and head:
+        op = referring(op, head.file)
+        modified = None if head.file.modified is None else microseconds(head.file.modified)
+        op = replace(op, change=replace(op.change, content_type=head.file.content_type, modified=modified))
+    return replace(op, base=head)
+
+
+def referring(op: Op, file: FileVersion) -> Op:
+    """The op with the content of a version that is there: no bytes move."""
+    facts = Facts(file.size, file.digest, file.md5 or "")
+    return replace(op, facts=facts, blob=file.blob, blob_etag=file.blob_etag)
 
 
 def version_at(head: Head | None) -> int:

@@ -31,7 +31,7 @@ from typing import Final
 
 from .changes import conflict, is_unchanged
 from .entities import FileVersion, Head, IntentRow
-from .errors import CatalogError, IntegrityError, UnavailableError
+from .errors import CatalogError, IntegrityError, NotFoundError, UnavailableError
 from .messages import (
     AbortIntent,
     Absent,
@@ -52,6 +52,8 @@ from .messages import (
     PutContent,
     ReadHead,
     ReadIntent,
+    ReadRequest,
+    ReadSource,
     Refused,
     Request,
     Result,
@@ -61,7 +63,7 @@ from .messages import (
     Undecided,
 )
 from .modes import Create
-from .op import Op, Phase, fence_of, intent_of, version_at, version_of
+from .op import Op, Phase, fence_of, intent_of, on, referring, version_at, version_of
 
 Next = tuple[Op, Request | Result]
 
@@ -78,8 +80,12 @@ class Known:
 
 def begin(op: Op, known: Known | None = None) -> Next:
     """Begin a change."""
-    if known is not None:
-        return _on_base(op, known.head)
+    if op.change.request_id is not None:
+        return _to(op, Phase.REQUEST)
+    return _look(op) if known is None else _on_base(op, known.head)
+
+
+def _look(op: Op) -> Next:
     if isinstance(op.change.mode, Create):  # a look first would cost a request, and decide nothing
         return _to(op, Phase.INTENT)
     return _to(op, Phase.HEAD)
@@ -112,6 +118,11 @@ def _to(op: Op, phase: Phase) -> Next:
 
 def _request(op: Op, phase: Phase) -> Request:  # noqa: C901, PLR0911 — one line per phase
     match phase:
+        case Phase.REQUEST | Phase.ASK:
+            return ReadRequest(op.change.request_id or "")
+        case Phase.SOURCE:
+            assert op.change.source  # noqa: S101 — the phase is entered with it
+            return ReadSource(op.change.source)
         case Phase.HEAD | Phase.REBASE:
             return ReadHead()
         case Phase.INTENT:
@@ -137,6 +148,17 @@ def _request(op: Op, phase: Phase) -> Request:  # noqa: C901, PLR0911 — one li
 # --- The way forward -------------------------------------------------------------------------------------------------
 
 
+def _on_request(op: Op, answer: Answer) -> Next:
+    match answer:
+        case Found(FileVersion() as file):
+            return op, Committed(file)
+        case Absent():
+            return _look(op)
+        case Failed(error):
+            return op, NotApplied(error)
+    raise _unexpected(op, answer)
+
+
 def _on_head(op: Op, answer: Answer) -> Next:
     match answer:
         case Found(Head() as head):
@@ -154,7 +176,7 @@ def _on_base(op: Op, head: Head | None) -> Next:
         return op, NotApplied(error)
     if head and is_unchanged(op.change, op.facts, head):
         return op, Committed(head.file)
-    return _to(replace(op, base=head, floor=version_at(head)), Phase.INTENT)
+    return _to(replace(on(op, head), floor=version_at(head)), Phase.INTENT)
 
 
 def _on_intent(op: Op, answer: Answer) -> Next:
@@ -180,7 +202,27 @@ def _on_read_back(op: Op, answer: Answer) -> Next:
 
 
 def _on_fenced(op: Op, row: IntentRow) -> Next:
-    return _to(replace(op, intent=row), Phase.CONTENT if op.blob else Phase.COMMIT)
+    op = replace(op, intent=row)
+    match op.change.kind:
+        case "put":
+            return _to(op, Phase.CONTENT)
+        case "copy" | "restore":
+            return _to(op, Phase.SOURCE)
+        case _:
+            return _to(op, Phase.COMMIT)
+
+
+def _on_source(op: Op, answer: Answer) -> Next:
+    """The intent names the blob by now, so whoever would purge it sees that; and it must be live still."""
+    match answer:
+        case Found(FileVersion() as file) if file.kind != "delete":
+            return _to(referring(op, file), Phase.COMMIT)
+        case Found() | Absent():
+            message = f"there is no content to {op.change.kind} to {op.change.path!r} any more"
+            return _abort(op, NotFoundError(message, op=op.change.kind, key=op.change.path))
+        case Failed(error):
+            return _abort(op, error)
+    raise _unexpected(op, answer)
 
 
 def _on_content(op: Op, answer: Answer) -> Next:
@@ -228,10 +270,28 @@ def _on_settle(op: Op, answer: Answer) -> Next:
     match answer:
         case Found(IntentRow(intent=intent) as row):
             if intent.state == "open" and op.intent and row.etag == op.intent.etag:  # not applied so far
-                return _to(op, Phase.ABORT if op.error else Phase.REBASE)
+                return _to(op, _after_refusal(op))
             return _to(_with(op, row), Phase.LOOK)
         case Absent():
             return _to(replace(op, intent=None), Phase.LOOK)
+        case Failed(error):
+            return _gave_up(op, error)
+    raise _unexpected(op, answer)
+
+
+def _after_refusal(op: Op) -> Phase:
+    if op.error or op.found:
+        return Phase.ABORT
+    return Phase.REBASE if op.change.request_id is None else Phase.ASK
+
+
+def _on_ask(op: Op, answer: Answer) -> Next:
+    """The commit was refused: perhaps because another try of the same request was faster."""
+    match answer:
+        case Found(FileVersion() as file):
+            return _to(replace(op, found=file), Phase.ABORT)
+        case Absent():
+            return _to(op, Phase.REBASE)
         case Failed(error):
             return _gave_up(op, error)
     raise _unexpected(op, answer)
@@ -259,7 +319,7 @@ def _rebased(op: Op, head: Head | None) -> Next:
     """The same commit on the head as it is now; its row may have moved (S9), and its version, if the mode allows."""
     if version_at(head) != version_at(op.base) and (error := conflict(op.change, head)):
         return _abort(op, error)
-    return _to(replace(op, base=head), Phase.COMMIT)
+    return _to(on(op, head), Phase.COMMIT)
 
 
 def _on_look(op: Op, answer: Answer) -> Next:
@@ -270,7 +330,7 @@ def _on_look(op: Op, answer: Answer) -> Next:
             return op, Committed(file)
         case Absent() if op.intent and op.intent.intent.state == "open":
             return _to(op, Phase.ABORT)
-        case Absent() if op.intent and op.blob:
+        case Absent() if op.intent and op.change.kind == "put" and op.blob:
             return _to(replace(op, doubt=False), Phase.CLEAN)
         case Absent():
             return _over(op)
@@ -321,6 +381,8 @@ def _on_drop(op: Op, _: Answer) -> Next:
 
 
 def _over(op: Op) -> Next:
+    if op.found:
+        return op, Committed(op.found)
     return op, NotApplied(op.error) if op.error else StartOver()
 
 
@@ -332,6 +394,9 @@ def _gave_up(op: Op, error: CatalogError) -> Next:
 
 
 _HANDLERS: Final[dict[Phase, Callable[[Op, Answer], Next]]] = {
+    Phase.REQUEST: _on_request,
+    Phase.ASK: _on_ask,
+    Phase.SOURCE: _on_source,
     Phase.HEAD: _on_head,
     Phase.INTENT: _on_intent,
     Phase.READ_BACK: _on_read_back,

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from os import PathLike
 from pathlib import Path
@@ -16,9 +16,11 @@ from .changes import (
 from .entities import (
     FileVersion,
     Folder,
+    Kind,
     Metadata,
     VolumeInfo,
     check_metadata,
+    check_request_id,
     microseconds,
     parse_file,
 )
@@ -103,6 +105,7 @@ class Volume:
         metadata: Metadata | None = None,
         content_type: str | None = None,
         modified: datetime | None = None,
+        request_id: str | None = None,
         timeout_s: float | None = None,
     ) -> FileVersion:
         """Write a file: when this returns, content and catalog both have it, for good.
@@ -110,14 +113,17 @@ class Volume:
         `content` is bytes, a path, a binary file object, or something that yields bytes, of any size; a `str` is never
         a file's name. Content and metadata that are there already make no new version (`Overwrite(force=True)` does);
         the version that is there is returned. `metadata` replaces what the file had. Without a `content_type` the
-        path's extension tells it. `timeout_s` limits the time spent on the services; reading content does not count.
+        path's extension tells it. `request_id` is an id of your own: the same id for the same path again, from anywhere,
+        returns the version that it made instead of making another. `timeout_s` limits the time spent on the services; reading content does not count.
 
         Raises: ConflictError (the mode's condition does not hold: says expected and found), InvalidError and
         TooLargeError (nothing was sent), AccessDeniedError, UnavailableError: not applied, and never will be.
         OutcomeUnknownError: may or may not be applied; `Catalog.resolve(error.token)` settles it. Cancelled, a put is
         in the same state, without a token: look at the path, or let `recover` settle it.
         """
-        change = self._put(path, mode, metadata, content_type, modified)
+        change = replace(
+            self._put(path, mode, metadata, content_type, modified), request_id=check_request_id(request_id)
+        )
         check_timeout(timeout_s)
         return await self._tools.writer.put(self.info, change, check_content(content), timeout_s=timeout_s)
 
@@ -179,18 +185,62 @@ class Volume:
         )
         return await run.run(Path(source), prefix, exclude)
 
-    async def delete(self, path: str, *, mode: Mode = Overwrite(), missing_ok: bool = False) -> FileVersion | None:
+    async def set_metadata(
+        self, path: str, metadata: Metadata, *, mode: Mode = Overwrite(), request_id: str | None = None
+    ) -> FileVersion:
+        """Replace the metadata of a file: a new version of the same content. No bytes move.
+
+        Metadata that are there already make no new version. Raises: NotFoundError, and as `put`.
+        """
+        return await self._change(
+            Change(
+                self.name,
+                self._path(path),
+                "metadata",
+                _of_live(mode, "set_metadata"),
+                self._tools.writer.name,
+                check_metadata(metadata),
+                "",
+                request_id=check_request_id(request_id),
+            )
+        )
+
+    async def copy(
+        self, source: str, target: str, *, mode: Mode = Create(), request_id: str | None = None
+    ) -> FileVersion:
+        """Make a file of the content, type and metadata of another. No bytes move; never overwrites unasked.
+
+        Raises: NotFoundError (no such source), InvalidError (a file onto itself), and as `put`.
+        """
+        source, target = self._two(source, target, "copy")
+        return await self._change(self._referring("copy", await self.stat(source), target, mode, request_id))
+
+    async def restore(
+        self, path: str, *, version: int, mode: Mode = Overwrite(), request_id: str | None = None
+    ) -> FileVersion:
+        """Make an older version of a file the current one again, as a new version. No bytes move.
+
+        Works on a deleted file too. A version that says what the current one says makes no new one.
+        Raises: NotFoundError (no such version, or it is a delete), and as `put`.
+        """
+        older = await self.stat(path, version=version)
+        if older.kind == "delete":
+            message = f"version {version} of {path!r} is a delete: restore the one before it"
+            raise NotFoundError(message, op="restore", key=path, kind="not-found.deleted")
+        return await self._change(self._referring("restore", older, older.path, mode, request_id))
+
+    async def delete(
+        self, path: str, *, mode: Mode = Overwrite(), missing_ok: bool = False, request_id: str | None = None
+    ) -> FileVersion | None:
         """Delete a file: its head becomes a tombstone, and the delete a version. Older versions stay readable.
 
         Returns the version that the delete is; None where there is no file and `missing_ok` is set.
         Raises: NotFoundError, and as `put`.
         """
-        if isinstance(check_mode(mode), Create):
-            raise InvalidError("delete takes Overwrite(), IfVersion(n) or IfMatch(etag), not Create()", op="delete")
-        change = Change(self.name, self._path(path), "delete", mode, self._tools.writer.name, {}, "")
-        writer = self._tools.writer
+        mode, path = _of_live(mode, "delete"), self._path(path)
+        change = Change(self.name, path, "delete", mode, self._tools.writer.name, {}, "")
         try:
-            return await writer.write(self.info, writer.fresh(self.info, change), deadline=writer.deadline())
+            return await self._change(replace(change, request_id=check_request_id(request_id)))
         except NotFoundError:
             if missing_ok:
                 return None
@@ -315,6 +365,34 @@ class Volume:
         check_key_length(path)
         return path
 
+    async def _change(self, change: Change) -> FileVersion:
+        writer = self._tools.writer
+        file = await writer.write(self.info, writer.fresh(self.info, change), deadline=writer.deadline())
+        assert file  # noqa: S101 — None is for content that was staged
+        return file
+
+    def _two(self, source: str, target: str, op: str) -> tuple[str, str]:
+        source, target = self._path(source), self._path(target)
+        if source == target:
+            raise InvalidError(
+                f"{op} {source!r}: source and target are the same", op=op, key=source, kind="invalid.self"
+            )
+        return source, target
+
+    def _referring(self, kind: Kind, file: FileVersion, target: str, mode: Mode, request_id: str | None) -> Change:
+        return Change(
+            self.name,
+            target,
+            kind,
+            check_mode(mode),
+            self._tools.writer.name,
+            file.metadata,
+            file.content_type,
+            None if file.modified is None else microseconds(file.modified),
+            source=file,
+            request_id=check_request_id(request_id),
+        )
+
     def _put(
         self, path: str, mode: Mode, metadata: Metadata | None, content_type: str | None, modified: datetime | None
     ) -> Change:
@@ -331,6 +409,12 @@ class Volume:
             content_type=content_type_of(path) if content_type is None else check_content_type(content_type),
             modified=None if modified is None else microseconds(modified),
         )
+
+
+def _of_live(mode: Mode, op: str) -> Mode:
+    if isinstance(check_mode(mode), Create):
+        raise InvalidError(f"{op} takes Overwrite(), IfVersion(n) or IfMatch(etag), not Create()", op=op)
+    return mode
 
 
 def _check_version(version: int) -> int:

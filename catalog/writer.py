@@ -30,10 +30,7 @@ from .messages import (
     Undecided,
 )
 from .modes import Overwrite
-from .op import (
-    Op,
-    Phase,
-)
+from .op import Op, Phase, referring
 from .paths import RESERVED
 from .protocol import (
     Known,
@@ -99,7 +96,8 @@ class Writer:
             blob = f"{volume.root}{RESERVED}/{change.path}~{op}{extension[0] if extension else ''}"
             check_name(blob, op=change.kind)
         patience = max(PATIENCE_S, int(timeout_s or self._settings.timeout_s) + 1)
-        return Op(op, change, blob, volume.generation, patience, Phase.HEAD)
+        fresh = Op(op, change, blob, volume.generation, patience, Phase.HEAD)
+        return referring(fresh, change.source) if change.source else fresh
 
     async def put(
         self, volume: VolumeInfo, change: Change, content: Content, *, timeout_s: float | None = None
@@ -133,7 +131,7 @@ class Writer:
         """
         while True:
             exchange = self._exchange(volume, deadline, payload, seat)
-            op = replace(op, facts=payload.facts if payload else None)
+            op = replace(op, facts=payload.facts) if payload else op
             match await self._drive(exchange, begin(op, known)):
                 case op, Committed(file):
                     return file
