@@ -1,9 +1,9 @@
 """What a caller wants of a path, and whether what is there allows it. Pure: decided the same way by every attempt."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from .entities import FileVersion, Head, Kind, Metadata
+from .entities import FileVersion, Head, Kind, Metadata, microseconds
 from .errors import CatalogError, ConflictError, NotFoundError
 from .modes import Create, IfMatch, IfVersion, Mode, Overwrite
 
@@ -34,6 +34,12 @@ class Change:
     modified: int | None = None
     source: FileVersion | None = None  # what a copy, restore or move refers to
     request_id: str | None = None
+
+
+def moved(change: Change, file: FileVersion) -> Change:
+    """The change that moves this version: type, metadata and time go along."""
+    modified = None if file.modified is None else microseconds(file.modified)
+    return replace(change, source=file, metadata=file.metadata, content_type=file.content_type, modified=modified)
 
 
 def conflict(change: Change, head: Head | None) -> CatalogError | None:

@@ -95,11 +95,20 @@ class VolumeInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """What a head says of a move that is taking its file away."""
+
+    op: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
 class Head:
     """The head row of a path: its current version, and the row etag under which it may be replaced."""
 
     file: FileVersion
     row_etag: str
+    claim: Claim | None = None
 
     @property
     def live(self) -> bool:
@@ -122,6 +131,10 @@ class Intent:
     patience_s: int
     """How long a background recover leaves it alone."""
     state: Literal["open", "aborted"] = "open"
+    source: str = ""
+    """Of a move: where the file comes from."""
+    target: str = ""
+    """Of a move's second intent, in the source's shard: where the file goes, and where the move is decided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +291,15 @@ def parse_file(volume: str, entity: Entity) -> FileVersion:
 
 def parse_head(volume: str, entity: Entity) -> Head:
     """The head that a row holds. Raises: InvalidError (newer schema), IntegrityError."""
-    return Head(parse_file(volume, entity), entity.etag)
+    moving, target = entity.values.get("moving"), entity.values.get("moving_to")
+    claim = Claim(str(moving), str(target)) if moving is not None else None
+    return Head(parse_file(volume, entity), entity.etag, claim)
+
+
+def head_values(file: FileVersion, claim: Claim | None = None) -> dict[str, Value]:
+    """A head as columns."""
+    values = file_values(file)
+    return values | {"moving": claim.op, "moving_to": claim.target} if claim else values
 
 
 def chain(previous: str, file: FileVersion) -> str:
@@ -317,6 +338,8 @@ def intent_values(intent: Intent) -> dict[str, Value]:
         "generation": intent.generation,
         "patience_s": intent.patience_s,
         "state": intent.state,
+        **({"source": intent.source} if intent.source else {}),
+        **({"target": intent.target} if intent.target else {}),
     }
 
 
@@ -325,7 +348,8 @@ def parse_intent(entity: Entity) -> IntentRow:
     values = cast("dict[str, Any]", _known(entity))
     try:
         names = ("op", "kind", "path", "blob", "base_version", "writer", "generation", "patience_s", "state")
-        intent = Intent(**{name: values[name] for name in names})
+        ends = {name: values[name] for name in ("source", "target") if name in values}
+        intent = Intent(**{name: values[name] for name in names}, **ends)
     except KeyError as exc:
         raise _damaged(entity) from exc
     return IntentRow(intent, entity.etag, entity.timestamp)

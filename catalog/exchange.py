@@ -4,6 +4,8 @@ Here stands what an error of a port proves. A refusal is an answer of its own; w
 `Failed`; whatever may have been applied, or may yet be, is in `Doubt`.
 """
 
+from collections.abc import Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
@@ -15,10 +17,14 @@ from .changes import (
 from .commit import Committer, Seat, Unit
 from .entities import (
     SCHEMA,
+    Claim,
     FileVersion,
+    Head,
+    Intent,
     IntentRow,
     VolumeInfo,
     file_values,
+    head_values,
     intent_values,
     parse_file,
     parse_head,
@@ -33,13 +39,16 @@ from .messages import (
     AbortIntent,
     Absent,
     Answer,
+    ClaimSource,
     Commit,
+    CommitMove,
     DeleteContent,
     Done,
     Doubt,
     DropIntent,
     Failed,
     FindVersion,
+    Finish,
     Foreign,
     Found,
     InsertIntent,
@@ -49,7 +58,9 @@ from .messages import (
     ReadRequest,
     ReadSource,
     Refused,
+    Release,
     Request,
+    SettleClaim,
     StatContent,
     Stored,
 )
@@ -57,13 +68,8 @@ from .op import (
     Op,
 )
 from .retry import Deadline
-from .table import (
-    Delete,
-    Insert,
-    Merge,
-    Replace,
-    Table,
-)
+from .rows import Entity
+from .table import Delete, Insert, Merge, Operation, Replace, Table, Written
 from .uploads import Payload
 
 OP: Final = "op"  # the metadata of a blob that says whose it is
@@ -87,9 +93,9 @@ class Exchange:
     seat: Seat | None = None
 
     async def send(self, op: Op, request: Request) -> Answer:
-        """Send a request of this op once."""
+        """Send a request once. `op` says whose content is meant."""
         try:
-            return await self._send(op, request, partition_of(self.volume, op.change.path))
+            return await self._send(op, request)
         except OutcomeUnknownError as exc:
             return Doubt(exc)
         except ConflictError:
@@ -97,84 +103,99 @@ class Exchange:
         except CatalogError as exc:
             return Failed(exc)
 
-    async def _send(self, op: Op, request: Request, shard: str) -> Answer:  # noqa: C901, PLR0911 — one case each
+    async def _send(self, op: Op, request: Request) -> Answer:  # noqa: C901, PLR0911, PLR0912 — one case each
         match request:
-            case ReadHead():
-                return await self._read_head(op, shard)
-            case InsertIntent(intent):
-                gate = Merge(gate_row(intent.generation), {"schema": SCHEMA})
-                unit = Unit((Insert(intent_row(op.id), intent_values(intent)),), shared=(gate,))
-                return await self._write_intent(IntentRow(intent, "", 0), unit, shard)
             case ReadRequest(request_id):
-                return await self._read_request(request_id, shard)
+                return await self._read_request(op.change.path, request_id)
+            case ReadHead(path):
+                entity = await self._get(path, head_row(path))
+                return Absent() if entity is None else Found(parse_head(self.volume.name, entity))
             case ReadSource(file):
-                row = version_row(file.path, file.version)
-                entity = await self.deadline.read(lambda: self.table.get(partition_of(self.volume, file.path), row))
+                entity = await self._get(file.path, version_row(file.path, file.version))
                 return Absent() if entity is None else Found(parse_file(self.volume.name, entity))
-            case ReadIntent():
-                entity = await self.deadline.read(lambda: self.table.get(shard, intent_row(op.id)))
+            case ReadIntent(path, id_):
+                entity = await self._get(path, intent_row(id_))
                 return Absent() if entity is None else Found(parse_intent(entity))
+            case FindVersion(path, id_, above):
+                return await self._find(path, id_, above)
+            case InsertIntent(intent):
+                unit = Unit((_inserted(intent),), shared=(_gate(intent),))
+                return await self._write_intent(intent, unit)
+            case AbortIntent(row):
+                aborted = replace(row.intent, state="aborted")
+                return await self._write_intent(
+                    aborted, Unit((Replace(intent_row(row.intent.op), intent_values(aborted), row.etag),))
+                )
+            case DropIntent(row):
+                await self._commit(row.intent.path, Unit((Delete(intent_row(row.intent.op), row.etag),)))
+                return Done()
             case PutContent():
                 return await self._put(op)
             case StatContent():
                 return await self._stat(op)
-            case Commit(etag, base, file):
-                head = head_row(file.path)
-                values = file_values(file)
-                replaced = Replace(head, values, base.row_etag) if base else Insert(head, values)
-                version = Insert(version_row(file.path, file.version), values)
-                recorded = (
-                    () if file.request_id is None else (Insert(request_row(file.request_id), request_values(file)),)
-                )
-                unit = Unit((Delete(intent_row(op.id), etag), replaced, version, *recorded))
-                await self._commit(unit, shard, self.seat)
-                return Found(file)
-            case FindVersion(above):
-                return await self._find(op, above, shard)
-            case AbortIntent(row):
-                aborted = replace(row.intent, state="aborted")
-                unit = Unit((Replace(intent_row(op.id), intent_values(aborted), row.etag),))
-                return await self._write_intent(IntentRow(aborted, "", 0), unit, shard)
-            case DropIntent(row):
-                await self._commit(Unit((Delete(intent_row(op.id), row.etag),)), shard)
-                return Done()
             case DeleteContent(etag):
                 return await self._delete(op, etag)
+            case Commit(etag, base, file):
+                unit = Unit((Delete(intent_row(op.id), etag), *_written(file, base), *_recorded(file)))
+                await self._commit(file.path, unit, self.seat)
+                return Found(file)
+            case CommitMove(etag, base, file, source, tombstone):
+                both = (*_written(file, base), *_written(tombstone, source))
+                await self._commit(file.path, Unit((Delete(intent_row(op.id), etag), *both, *_recorded(file))))
+                return Found(file)
+            case ClaimSource(head, intent):
+                return await self._claim(head, intent)
+            case Finish(head, tombstone):
+                unit = Unit((*_written(tombstone, head), Delete(intent_row(tombstone.etag))))
+                await self._commit(head.file.path, unit)
+                return Done()
+            case Release(head):
+                await self._commit(head.file.path, _released(head))
+                return Done()
+            case SettleClaim():
+                raise AssertionError(request)  # it is many requests: the writer sends them
         assert_never(request)
 
-    async def _commit(self, unit: Unit, shard: str, seat: Seat | None = None) -> tuple[str | None, int | None]:
+    async def _get(self, path: str, row: str) -> Entity | None:
+        shard = partition_of(self.volume, path)
+        return await self.deadline.read(lambda: self.table.get(shard, row))
+
+    async def _commit(self, path: str, unit: Unit, seat: Seat | None = None) -> Sequence[Written]:
         if seat:
             with self.deadline.stopped():  # for others to fill the transaction
-                written = await seat.commit(unit)
-        else:
-            written = await self.deadline.wait(lambda: self.committer.lane(shard).commit(unit))
-        return written[0].etag, written[0].timestamp
+                return await seat.commit(unit)
+        lane = self.committer.lane(partition_of(self.volume, path))
+        return await self.deadline.wait(lambda: lane.commit(unit))
 
-    async def _write_intent(self, row: IntentRow, unit: Unit, shard: str) -> Answer:
-        etag, timestamp = await self._commit(unit, shard)
-        if etag is None or timestamp is None:
+    async def _write_intent(self, intent: Intent, unit: Unit) -> Answer:
+        written = (await self._commit(intent.path, unit))[0]
+        if written.etag is None or written.timestamp is None:
             return Done()
-        return Found(IntentRow(row.intent, etag, timestamp))
+        return Found(IntentRow(intent, written.etag, written.timestamp))
 
-    async def _read_head(self, op: Op, shard: str) -> Answer:
-        entity = await self.deadline.read(lambda: self.table.get(shard, head_row(op.change.path)))
-        return Absent() if entity is None else Found(parse_head(self.volume.name, entity))
+    async def _claim(self, head: Head, intent: Intent) -> Answer:
+        claim = Claim(intent.op, intent.target)
+        row = Replace(head_row(head.file.path), head_values(head.file, claim), head.row_etag)
+        written = (await self._commit(head.file.path, Unit((row, _inserted(intent)), shared=(_gate(intent),))))[0]
+        return Found(Head(head.file, written.etag, claim)) if written.etag else Done()
 
-    async def _read_request(self, request_id: str, shard: str) -> Answer:
-        entity = await self.deadline.read(lambda: self.table.get(shard, request_row(request_id)))
+    async def _read_request(self, path: str, request_id: str) -> Answer:
+        entity = await self._get(path, request_row(request_id))
         if entity is None:
             return Absent()
-        path, version = parse_request(entity)
-        made = await self.deadline.read(lambda: self.table.get(shard, version_row(path, version)))
+        made = await self._get(path, version_row(*parse_request(entity)))
         return Absent() if made is None else Found(parse_file(self.volume.name, made))
 
-    async def _find(self, op: Op, above: int, shard: str) -> Answer:
+    async def _find(self, path: str, id_: str, above: int) -> Answer:
+        shard = partition_of(self.volume, path)
+
         async def find() -> FileVersion | None:
-            rows = versions(op.change.path, above=above)
-            async for page in self.table.query(shard, rows, where=Comparison(OP, "==", op.id)):
-                for entity in page:
-                    if entity.values.get(OP) == op.id:
-                        return parse_file(self.volume.name, entity)
+            pages = self.table.query(shard, versions(path, above=above), where=Comparison(OP, "==", id_))
+            async with aclosing(pages):
+                async for page in pages:
+                    for entity in page:
+                        if entity.values.get(OP) == id_:
+                            return parse_file(self.volume.name, entity)
             return None
 
         file = await self.deadline.read(find)
@@ -209,3 +230,30 @@ class Exchange:
         except NotFoundError:
             return Absent()
         return Done()
+
+
+def _inserted(intent: Intent) -> Operation:
+    return Insert(intent_row(intent.op), intent_values(intent))
+
+
+def _gate(intent: Intent) -> Operation:
+    """Only writers with the settings in force get in: the gate of others is gone."""
+    return Merge(gate_row(intent.generation), {"schema": SCHEMA})
+
+
+def _written(file: FileVersion, base: Head | None) -> tuple[Operation, Operation]:
+    """A version as the head of its path, and in its history: one transaction, always (S10)."""
+    values, head = file_values(file), head_row(file.path)
+    replaced = Replace(head, values, base.row_etag) if base else Insert(head, values)
+    return replaced, Insert(version_row(file.path, file.version), values)
+
+
+def _recorded(file: FileVersion) -> tuple[Operation, ...]:
+    return () if file.request_id is None else (Insert(request_row(file.request_id), request_values(file)),)
+
+
+def _released(head: Head) -> Unit:
+    assert head.claim  # noqa: S101 — only a claimed head is released
+    return Unit(
+        (Replace(head_row(head.file.path), file_values(head.file), head.row_etag), Delete(intent_row(head.claim.op)))
+    )

@@ -6,7 +6,7 @@ A request is sent once. An answer says what that one sending proved, and nothing
 from dataclasses import dataclass
 
 from .changes import Facts
-from .entities import FileVersion, Head, Intent, IntentRow
+from .entities import Claim, FileVersion, Head, Intent, IntentRow
 from .errors import CatalogError
 
 # --- Requests --------------------------------------------------------------------------------------------------------
@@ -14,7 +14,9 @@ from .errors import CatalogError
 
 @dataclass(frozen=True, slots=True)
 class ReadHead:
-    """Read the head row of the path."""
+    """Read the head row of a path."""
+
+    path: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,10 @@ class InsertIntent:
 
 @dataclass(frozen=True, slots=True)
 class ReadIntent:
-    """Read the op's intent row."""
+    """Read an op's intent row, in the shard of a path."""
+
+    path: str
+    op: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +68,54 @@ class Commit:
 
 
 @dataclass(frozen=True, slots=True)
-class FindVersion:
-    """Look for a version row of this op, above a version."""
+class ClaimSource:
+    """T2 of a move: say in the source's head that it is being moved, and leave the move's intent beside it."""
 
+    head: Head
+    intent: Intent
+
+
+@dataclass(frozen=True, slots=True)
+class CommitMove:
+    """W3 of a move inside one shard: target and source change together."""
+
+    intent_etag: str
+    base: Head | None
+    file: FileVersion
+    source: Head
+    tombstone: FileVersion
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """T4 of a move: put the tombstone into the claimed head."""
+
+    head: Head
+    tombstone: FileVersion
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Take the claim out of a head: its move will never be."""
+
+    head: Head
+
+
+@dataclass(frozen=True, slots=True)
+class SettleClaim:
+    """Settle the claim of a move on a path: see `moves`. Answered by Done once the claim is gone."""
+
+    path: str
+    claim: Claim
+    made: FileVersion | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FindVersion:
+    """Look for a version row of an op at a path, above a version."""
+
+    path: str
+    op: str
     above: int
 
 
@@ -98,7 +148,12 @@ Request = (
     | ReadIntent
     | PutContent
     | StatContent
+    | ClaimSource
     | Commit
+    | CommitMove
+    | Finish
+    | Release
+    | SettleClaim
     | FindVersion
     | AbortIntent
     | DropIntent

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from .changes import NOTHING, Change, Facts
-from .entities import FileVersion, Head, Intent, IntentRow, chain, from_microseconds, microseconds
+from .entities import Claim, FileVersion, Head, Intent, IntentRow, chain, from_microseconds, microseconds
 from .errors import CatalogError
 
 
@@ -15,9 +15,12 @@ class Phase(Enum):
     """What an op waits for."""
 
     REQUEST = auto()
+    FROM = auto()
     HEAD = auto()
     INTENT = auto()
     READ_BACK = auto()
+    CLAIM = auto()
+    CLAIMED = auto()
     CONTENT = auto()
     SOURCE = auto()
     STAT = auto()
@@ -30,6 +33,9 @@ class Phase(Enum):
     CLEAN = auto()
     DELETE = auto()
     DROP = auto()
+    FINISH = auto()
+    RELEASE = auto()
+    HELP = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,11 @@ class Op:
     blob_etag: str = ""
     doubt: bool = False  # a copy of W3 may have been applied, or may yet be
     error: CatalogError | None = None  # why the op is to be aborted
+    apart: bool = False  # a move between two shards: four transactions, see `moves`
+    source: Head | None = None  # of a move: the head of its source
+    origin: str = ""  # of a move: the path of its source
+    blocked: Head | None = None  # a claimed head that is to be settled first
+    resume: Phase = Phase.HEAD  # what was to be done when it was met
     found: FileVersion | None = None  # what the caller is told in the end: this op's version, or that of its request
 
 
@@ -63,7 +74,18 @@ def intent_of(op: Op) -> Intent:
         writer=op.change.writer,
         generation=op.generation,
         patience_s=op.patience_s,
+        source=op.origin,
     )
+
+
+def claim_of(op: Op) -> Claim:
+    """What a move writes into the head of its source."""
+    return Claim(op.id, op.change.path)
+
+
+def source_intent_of(op: Op) -> Intent:
+    """The intent of a move in the shard of its source."""
+    return replace(intent_of(op), path=op.origin, target=op.change.path, base_version=version_at(op.source))
 
 
 def version_of(op: Op) -> FileVersion:

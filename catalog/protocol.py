@@ -29,14 +29,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from .changes import conflict, is_unchanged
+from .changes import conflict, is_unchanged, moved
 from .entities import FileVersion, Head, IntentRow
 from .errors import CatalogError, IntegrityError, NotFoundError, UnavailableError
 from .messages import (
     AbortIntent,
     Absent,
     Answer,
+    ClaimSource,
     Commit,
+    CommitMove,
     Committed,
     DeleteContent,
     Done,
@@ -57,13 +59,15 @@ from .messages import (
     Refused,
     Request,
     Result,
+    SettleClaim,
     StartOver,
     StatContent,
     Stored,
     Undecided,
 )
 from .modes import Create
-from .op import Op, Phase, fence_of, intent_of, on, referring, version_at, version_of
+from .moves import tombstone
+from .op import Op, Phase, claim_of, fence_of, intent_of, on, referring, source_intent_of, version_at, version_of
 
 Next = tuple[Op, Request | Result]
 
@@ -82,7 +86,11 @@ def begin(op: Op, known: Known | None = None) -> Next:
     """Begin a change."""
     if op.change.request_id is not None:
         return _to(op, Phase.REQUEST)
-    return _look(op) if known is None else _on_base(op, known.head)
+    return _first(op) if known is None else _on_base(op, known.head)
+
+
+def _first(op: Op) -> Next:
+    return _to(op, Phase.FROM) if op.change.kind == "move" else _look(op)
 
 
 def _look(op: Op) -> Next:
@@ -116,7 +124,7 @@ def _to(op: Op, phase: Phase) -> Next:
     return replace(op, phase=phase), _request(op, phase)
 
 
-def _request(op: Op, phase: Phase) -> Request:  # noqa: C901, PLR0911 — one line per phase
+def _request(op: Op, phase: Phase) -> Request:  # noqa: C901, PLR0911, PLR0912 — one line per phase
     match phase:
         case Phase.REQUEST | Phase.ASK:
             return ReadRequest(op.change.request_id or "")
@@ -124,19 +132,27 @@ def _request(op: Op, phase: Phase) -> Request:  # noqa: C901, PLR0911 — one li
             assert op.change.source  # noqa: S101 — the phase is entered with it
             return ReadSource(op.change.source)
         case Phase.HEAD | Phase.REBASE:
-            return ReadHead()
+            return ReadHead(op.change.path)
+        case Phase.FROM | Phase.CLAIMED:
+            return ReadHead(op.origin)
+        case Phase.CLAIM:
+            return ClaimSource(_source(op), source_intent_of(op))
+        case Phase.FINISH | Phase.RELEASE:
+            return SettleClaim(op.origin, claim_of(op), op.found)
+        case Phase.HELP:
+            return _help(op)
         case Phase.INTENT:
             return InsertIntent(intent_of(op))
         case Phase.READ_BACK | Phase.SETTLE:
-            return ReadIntent()
+            return ReadIntent(op.change.path, op.id)
         case Phase.CONTENT:
             return PutContent()
         case Phase.STAT | Phase.CLEAN:
             return StatContent()
         case Phase.COMMIT:
-            return Commit(fence_of(op).etag, op.base, version_of(op))
+            return _commit(op)
         case Phase.LOOK:
-            return FindVersion(op.floor)
+            return FindVersion(op.change.path, op.id, op.floor)
         case Phase.ABORT:
             return AbortIntent(fence_of(op))
         case Phase.DELETE:
@@ -153,7 +169,7 @@ def _on_request(op: Op, answer: Answer) -> Next:
         case Found(FileVersion() as file):
             return op, Committed(file)
         case Absent():
-            return _look(op)
+            return _first(op)
         case Failed(error):
             return op, NotApplied(error)
     raise _unexpected(op, answer)
@@ -172,6 +188,8 @@ def _on_head(op: Op, answer: Answer) -> Next:
 
 def _on_base(op: Op, head: Head | None) -> Next:
     """The head is known, and nothing is written yet."""
+    if head and head.claim:
+        return _blocked(op, head, Phase.HEAD)
     if error := conflict(op.change, head):
         return op, NotApplied(error)
     if head and is_unchanged(op.change, op.facts, head):
@@ -208,6 +226,8 @@ def _on_fenced(op: Op, row: IntentRow) -> Next:
             return _to(op, Phase.CONTENT)
         case "copy" | "restore":
             return _to(op, Phase.SOURCE)
+        case "move" if op.apart:
+            return _to(op, Phase.CLAIM)
         case _:
             return _to(op, Phase.COMMIT)
 
@@ -253,7 +273,7 @@ def _on_stat(op: Op, answer: Answer) -> Next:
 def _on_commit(op: Op, answer: Answer) -> Next:
     match answer:
         case Found(FileVersion() as file):
-            return op, Committed(file)
+            return _committed(op, file)
         case Refused() | Doubt():
             return _to(replace(op, doubt=True), Phase.SETTLE)
         case Failed(error) if op.doubt:
@@ -299,13 +319,16 @@ def _on_ask(op: Op, answer: Answer) -> Next:
 
 def _with(op: Op, row: IntentRow) -> Op:
     """The op with its intent as it is now; whoever settles another's op learns from it which blob is meant."""
-    return replace(op, intent=row, blob=row.intent.blob, floor=min(op.floor, row.intent.base_version))
+    intent = row.intent
+    return replace(
+        op, intent=row, blob=intent.blob, floor=min(op.floor, intent.base_version), origin=intent.source or op.origin
+    )
 
 
 def _on_rebase(op: Op, answer: Answer) -> Next:
     match answer:
         case Found(Head(file=file)) if file.etag == op.id:
-            return op, Committed(file)
+            return _committed(op, file)
         case Found(Head() as head):
             return _rebased(op, head)
         case Absent():
@@ -317,26 +340,123 @@ def _on_rebase(op: Op, answer: Answer) -> Next:
 
 def _rebased(op: Op, head: Head | None) -> Next:
     """The same commit on the head as it is now; its row may have moved (S9), and its version, if the mode allows."""
+    if head and head.claim:
+        return _blocked(op, head, Phase.REBASE)
     if version_at(head) != version_at(op.base) and (error := conflict(op.change, head)):
         return _abort(op, error)
-    return _to(on(op, head), Phase.COMMIT)
+    op = on(op, head)
+    return _to(op, Phase.FROM) if op.change.kind == "move" and not op.apart else _to(op, Phase.COMMIT)
 
 
-def _on_look(op: Op, answer: Answer) -> Next:
+def _on_look(op: Op, answer: Answer) -> Next:  # noqa: PLR0911 — one line per end
     match answer:
         case Found(FileVersion() as file) if op.intent:
             return _to(replace(op, found=file), Phase.DROP)
         case Found(FileVersion() as file):
-            return op, Committed(file)
+            return _committed(op, file)
         case Absent() if op.intent and op.intent.intent.state == "open":
             return _to(op, Phase.ABORT)
         case Absent() if op.intent and op.change.kind == "put" and op.blob:
             return _to(replace(op, doubt=False), Phase.CLEAN)
+        case Absent() if op.apart:
+            return _to(replace(op, doubt=False), Phase.RELEASE)
         case Absent():
             return _over(op)
         case Failed(error):
             return _gave_up(op, error)
     raise _unexpected(op, answer)
+
+
+# --- Moving: see `moves` for what a claim is -------------------------------------------------------------------------
+
+
+def _on_from(op: Op, answer: Answer) -> Next:
+    """The head of the source: before anything is written, or once more after a refusal inside one shard."""
+    match answer:
+        case Found(Head(claim=claim) as head) if claim:
+            return _blocked(op, head, Phase.FROM)
+        case Found(Head() as head) if head.live and (not op.intent or version_at(head) == version_at(op.source)):
+            op = replace(referring(op, head.file), source=head, change=moved(op.change, head.file))
+            return _to(op, Phase.COMMIT) if op.intent else _look(op)
+        case Found(Head() as head) if head.live:
+            return _to(op, Phase.ABORT)  # it is another version by now: start over with that
+        case Found() | Absent():
+            error = NotFoundError(f"there is no file {op.origin!r} to move", op="move", key=op.origin)
+            return _abort(op, error) if op.intent else (op, NotApplied(error))
+        case Failed(error):
+            return _gave_up(op, error)
+    raise _unexpected(op, answer)
+
+
+def _on_claim(op: Op, answer: Answer) -> Next:
+    match answer:
+        case Found(Head() as head):
+            return _to(replace(op, source=head), Phase.COMMIT)
+        case Refused() | Doubt():
+            return _to(op, Phase.CLAIMED)
+        case Failed(error):
+            return _abort(op, error)
+    raise _unexpected(op, answer)
+
+
+def _on_claimed(op: Op, answer: Answer) -> Next:
+    """Whether the claim was applied. If not, it may be yet; then, with this op aborted, it will be released."""
+    match answer:
+        case Found(Head(claim=claim) as head) if claim == claim_of(op):
+            return _to(replace(op, source=head), Phase.COMMIT)
+        case Found() | Absent():
+            return _to(op, Phase.ABORT)
+        case Failed(error):
+            return _abort(op, error)
+    raise _unexpected(op, answer)
+
+
+def _blocked(op: Op, head: Head, resume: Phase) -> Next:
+    return _to(replace(op, blocked=head, resume=resume), Phase.HELP)
+
+
+def _help(op: Op) -> Request:
+    assert op.blocked  # noqa: S101 — the phase is entered with it
+    assert op.blocked.claim  # noqa: S101
+    return SettleClaim(op.blocked.file.path, op.blocked.claim)
+
+
+def _on_help(op: Op, answer: Answer) -> Next:
+    match answer:
+        case Done():
+            return _to(replace(op, blocked=None), op.resume)
+        case Failed(error):
+            return _gave_up(op, error)
+    raise _unexpected(op, answer)
+
+
+def _committed(op: Op, file: FileVersion) -> Next:
+    """Decided. What is left of a move between shards is its source's tombstone, which anyone can write."""
+    if op.apart:
+        return _to(replace(op, found=file), Phase.FINISH)
+    return op, Committed(file)
+
+
+def _on_finish(op: Op, _: Answer) -> Next:
+    assert op.found  # noqa: S101 — the phase is entered with it
+    return op, Committed(op.found)
+
+
+def _on_release(op: Op, _: Answer) -> Next:
+    return _over(op)
+
+
+def _commit(op: Op) -> Request:
+    fence, file = fence_of(op), version_of(op)
+    if op.change.kind == "move" and not op.apart:
+        source = _source(op)
+        return CommitMove(fence.etag, op.base, file, source, tombstone(source, file))
+    return Commit(fence.etag, op.base, file)
+
+
+def _source(op: Op) -> Head:
+    assert op.source  # noqa: S101 — all phases that ask for it are entered with it
+    return op.source
 
 
 # --- Aborting --------------------------------------------------------------------------------------------------------
@@ -377,7 +497,7 @@ def _on_delete(op: Op, answer: Answer) -> Next:
 
 def _on_drop(op: Op, _: Answer) -> Next:
     assert op.found  # noqa: S101 — the phase is entered with it
-    return op, Committed(op.found)
+    return _committed(op, op.found)
 
 
 def _over(op: Op) -> Next:
@@ -410,6 +530,12 @@ _HANDLERS: Final[dict[Phase, Callable[[Op, Answer], Next]]] = {
     Phase.CLEAN: _on_clean,
     Phase.DELETE: _on_delete,
     Phase.DROP: _on_drop,
+    Phase.FROM: _on_from,
+    Phase.CLAIM: _on_claim,
+    Phase.CLAIMED: _on_claimed,
+    Phase.FINISH: _on_finish,
+    Phase.RELEASE: _on_release,
+    Phase.HELP: _on_help,
 }
 
 

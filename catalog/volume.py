@@ -215,6 +215,18 @@ class Volume:
         source, target = self._two(source, target, "copy")
         return await self._change(self._referring("copy", await self.stat(source), target, mode, request_id))
 
+    async def move(
+        self, source: str, target: str, *, mode: Mode = Create(), request_id: str | None = None
+    ) -> FileVersion:
+        """Give a file another path. No bytes move; never overwrites unasked; history stays with each path.
+
+        The target gets a new version, the source ends in a delete. A reader who looks at the source and then at the
+        target finds the file; for a moment both may show it. Stopped half-way, it is settled by the next who looks.
+        Raises: NotFoundError (no such source), InvalidError (a file onto itself), and as `put`.
+        """
+        source, target = self._two(source, target, "move")
+        return await self._change(self._referring("move", await self.stat(source), target, mode, request_id))
+
     async def restore(
         self, path: str, *, version: int, mode: Mode = Overwrite(), request_id: str | None = None
     ) -> FileVersion:

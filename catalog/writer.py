@@ -16,20 +16,24 @@ from .changes import (
     Change,
 )
 from .commit import Committer, Seat
-from .entities import FileVersion, IntentRow, VolumeInfo
+from .entities import Claim, FileVersion, IntentRow, VolumeInfo
 from .errors import CatalogError, OutcomeUnknownError, UnavailableError
-from .exchange import Exchange
+from .exchange import Exchange, partition_of
 from .messages import (
+    Answer,
     Committed,
+    Done,
     Doubt,
     Expired,
     Failed,
     NotApplied,
     Result,
+    SettleClaim,
     StartOver,
     Undecided,
 )
 from .modes import Overwrite
+from .moves import Settled, Unsettled, settle, settling_step
 from .op import Op, Phase, referring
 from .paths import RESERVED
 from .protocol import (
@@ -53,6 +57,10 @@ PATIENCE_S: Final = 600
 STAGINGS_MAX: Final = 3
 
 _EXTENSION = re.compile(r"\.[A-Za-z0-9]{1,16}")
+
+
+def _apart(volume: VolumeInfo, source: str, target: str) -> bool:
+    return partition_of(volume, source) != partition_of(volume, target)
 
 
 class Writer:
@@ -97,7 +105,12 @@ class Writer:
             check_name(blob, op=change.kind)
         patience = max(PATIENCE_S, int(timeout_s or self._settings.timeout_s) + 1)
         fresh = Op(op, change, blob, volume.generation, patience, Phase.HEAD)
-        return referring(fresh, change.source) if change.source else fresh
+        if change.source is None:
+            return fresh
+        fresh = referring(fresh, change.source)
+        if change.kind != "move":
+            return fresh
+        return replace(fresh, origin=change.source.path, apart=_apart(volume, change.source.path, change.path))
 
     async def put(
         self, volume: VolumeInfo, change: Change, content: Content, *, timeout_s: float | None = None
@@ -148,13 +161,33 @@ class Writer:
                     op, known = self.fresh(volume, op.change), None
                     await deadline.pause()
 
+    async def settle_claim(self, volume: VolumeInfo, path: str, claim: Claim) -> None:
+        """Settle a move that a head speaks of. Raises: UnavailableError, AccessDeniedError."""
+        change = Change(volume.name, path, "move", Overwrite(), self.name, {}, "")
+        op = Op(claim.op, change, "", 0, 0, Phase.HELP)
+        answer = await self._settled(self._exchange(volume, self.deadline()), op, SettleClaim(path, claim))
+        if isinstance(answer, Failed | Expired):
+            raise answer.error
+
     async def settle(self, volume: VolumeInfo, row: IntentRow) -> Result:
         """Settle somebody's intent: abort its op, unless it was committed."""
         intent = row.intent
+        if intent.target:  # the second intent of a move, in the shard of its source
+            await self.settle_claim(volume, intent.path, Claim(intent.op, intent.target))
+            return StartOver()
         change = Change(volume.name, intent.path, intent.kind, Overwrite(), intent.writer, {}, "")
         error = UnavailableError(f"{intent.kind} {intent.path!r} was aborted", op=intent.kind, key=intent.path)
         op = Op(
-            intent.op, change, intent.blob, intent.generation, 0, Phase.ABORT, floor=intent.base_version, error=error
+            intent.op,
+            change,
+            intent.blob,
+            intent.generation,
+            0,
+            Phase.ABORT,
+            floor=intent.base_version,
+            origin=intent.source,
+            apart=bool(intent.source) and _apart(volume, intent.source, intent.path),
+            error=error,
         )
         return (await self._drive(self._exchange(volume, self.deadline()), recover(op, row)))[1]
 
@@ -188,13 +221,28 @@ class Writer:
             if exchange.deadline.passed:
                 op, request = step(op, Expired(exchange.deadline.expired(last)))
                 continue
-            answer = await exchange.send(op, request)
+            if isinstance(request, SettleClaim):
+                answer = await self._settled(exchange, op, request)
+            else:
+                answer = await exchange.send(op, request)
             if isinstance(answer, Doubt | Failed):
                 last = answer.error
                 if isinstance(last, UnavailableError | OutcomeUnknownError):
                     await exchange.deadline.pause(last)
             op, request = step(op, answer)
         return op, request
+
+    async def _settled(self, exchange: Exchange, op: Op, claim: SettleClaim) -> Answer:
+        """Carry out `moves`: Done once the claim is gone."""
+        at, request = settle(claim.path, claim.claim, claim.made)
+        while not isinstance(request, Settled | Unsettled):
+            if exchange.deadline.passed:
+                return Expired(exchange.deadline.expired(None))
+            answer = await exchange.send(op, request)
+            if isinstance(answer, Doubt | Failed):
+                await exchange.deadline.pause(answer.error)
+            at, request = settling_step(at, answer)
+        return Done() if isinstance(request, Settled) else Failed(request.error)
 
     def _unknown(self, volume: VolumeInfo, op: Op, last: Exception | None) -> OutcomeUnknownError:
         token = Token(volume.name, volume.epoch, op.change.path, op.id, op.floor)
