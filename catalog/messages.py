@@ -108,6 +108,7 @@ class SettleClaim:
     path: str
     claim: Claim
     made: FileVersion | None = None
+    gentle: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,9 @@ read it, or by recovery. To settle is to find out whether T3 was or can ever be 
 is moved to `aborted` if it is open; only once it is not, m's version row is looked for at b. Found: T4. Not found: the
 claim is released. Both replace head a If-Match, so of many who settle one is applied, and the others see it done.
 
+A reader settles gently: it finishes what was decided, and leaves a move alone that may still be. The source is live
+until T3, so it reads that; and a file that is looked at all the time can be moved all the same.
+
 Skipping T4, or rebasing it onto a source that was changed meanwhile, loses acknowledged writes or lets two moves of one
 file succeed; so the claim stands until it is settled, and T4 can never fail for good.
 """
@@ -58,6 +61,7 @@ class Settling:
 
     source: str
     claim: Claim
+    gentle: bool = False
     step: Step = Step.SOURCE
     head: Head | None = None
     fence: IntentRow | None = None
@@ -66,7 +70,7 @@ class Settling:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """The claim is gone: finished or released, by us or by someone else."""
+    """The claim is gone: finished or released, by us or by someone else. Or gently left alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +84,9 @@ SettlingRequest = ReadHead | ReadIntent | AbortIntent | FindVersion | Finish | R
 SettlingNext = tuple[Settling, SettlingRequest | Settled | Unsettled]
 
 
-def settle(source: str, claim: Claim, made: FileVersion | None = None) -> SettlingNext:
+def settle(source: str, claim: Claim, *, made: FileVersion | None = None, gentle: bool = False) -> SettlingNext:
     """Begin. `made` is the version that the move made, where that is known already."""
-    return _to(Settling(source, claim, made=made), Step.SOURCE)
+    return _to(Settling(source, claim, gentle, made=made), Step.SOURCE)
 
 
 def settling_step(at: Settling, answer: Answer) -> SettlingNext:
@@ -159,6 +163,8 @@ def _on_source(at: Settling, answer: Answer) -> SettlingNext:
 def _on_fence(at: Settling, answer: Answer) -> SettlingNext:
     match answer:
         case Found(IntentRow() as row) if row.intent.state == "open":
+            if at.gentle:
+                return at, Settled()
             return _to(replace(at, fence=row), Step.ABORT)
         case Found() | Absent():
             return _to(at, Step.LOOK)

@@ -54,7 +54,8 @@ class Op:
     facts: Facts | None = None
     blob_etag: str = ""
     doubt: bool = False  # a copy of W3 may have been applied, or may yet be
-    error: CatalogError | None = None  # why the op is to be aborted
+    ending: bool = False  # it is to be aborted, and nothing but that
+    error: CatalogError | None = None  # why, for the caller; None: it is to start over
     apart: bool = False  # a move between two shards: four transactions, see `moves`
     source: Head | None = None  # of a move: the head of its source
     origin: str = ""  # of a move: the path of its source

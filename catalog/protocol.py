@@ -101,12 +101,12 @@ def _look(op: Op) -> Next:
 
 def recover(op: Op, row: IntentRow) -> Next:
     """Settle somebody's intent: abort it, unless its op was committed."""
-    return _to(_with(op, row), Phase.ABORT if row.intent.state == "open" else Phase.LOOK)
+    return _to(replace(_with(op, row), ending=True), Phase.ABORT if row.intent.state == "open" else Phase.LOOK)
 
 
 def resolve(op: Op) -> Next:
     """Settle an op whose writer has given up on it."""
-    return _to(op, Phase.SETTLE)
+    return _to(replace(op, ending=True), Phase.SETTLE)
 
 
 def step(op: Op, answer: Answer) -> Next:
@@ -277,7 +277,7 @@ def _on_commit(op: Op, answer: Answer) -> Next:
         case Refused() | Doubt():
             return _to(replace(op, doubt=True), Phase.SETTLE)
         case Failed(error) if op.doubt:
-            return _to(replace(op, error=error), Phase.SETTLE)
+            return _to(replace(op, ending=True, error=error), Phase.SETTLE)
         case Failed(error):
             return _abort(op, error)
     raise _unexpected(op, answer)
@@ -300,7 +300,7 @@ def _on_settle(op: Op, answer: Answer) -> Next:
 
 
 def _after_refusal(op: Op) -> Phase:
-    if op.error or op.found:
+    if op.ending:
         return Phase.ABORT
     return Phase.REBASE if op.change.request_id is None else Phase.ASK
 
@@ -309,7 +309,7 @@ def _on_ask(op: Op, answer: Answer) -> Next:
     """The commit was refused: perhaps because another try of the same request was faster."""
     match answer:
         case Found(FileVersion() as file):
-            return _to(replace(op, found=file), Phase.ABORT)
+            return _abort(replace(op, found=file))
         case Absent():
             return _to(op, Phase.REBASE)
         case Failed(error):
@@ -355,7 +355,7 @@ def _on_look(op: Op, answer: Answer) -> Next:  # noqa: PLR0911 — one line per 
         case Found(FileVersion() as file):
             return _committed(op, file)
         case Absent() if op.intent and op.intent.intent.state == "open":
-            return _to(op, Phase.ABORT)
+            return _to(replace(op, ending=True), Phase.ABORT)
         case Absent() if op.intent and op.change.kind == "put" and op.blob:
             return _to(replace(op, doubt=False), Phase.CLEAN)
         case Absent() if op.apart:
@@ -379,7 +379,7 @@ def _on_from(op: Op, answer: Answer) -> Next:
             op = replace(referring(op, head.file), source=head, change=moved(op.change, head.file))
             return _to(op, Phase.COMMIT) if op.intent else _look(op)
         case Found(Head() as head) if head.live:
-            return _to(op, Phase.ABORT)  # it is another version by now: start over with that
+            return _abort(op)  # it is another version by now: start over with that
         case Found() | Absent():
             error = NotFoundError(f"there is no file {op.origin!r} to move", op="move", key=op.origin)
             return _abort(op, error) if op.intent else (op, NotApplied(error))
@@ -405,7 +405,7 @@ def _on_claimed(op: Op, answer: Answer) -> Next:
         case Found(Head(claim=claim) as head) if claim == claim_of(op):
             return _to(replace(op, source=head), Phase.COMMIT)
         case Found() | Absent():
-            return _to(op, Phase.ABORT)
+            return _abort(op)
         case Failed(error):
             return _abort(op, error)
     raise _unexpected(op, answer)
@@ -462,8 +462,9 @@ def _source(op: Op) -> Head:
 # --- Aborting --------------------------------------------------------------------------------------------------------
 
 
-def _abort(op: Op, error: CatalogError) -> Next:
-    return _to(replace(op, error=error), Phase.ABORT)
+def _abort(op: Op, error: CatalogError | None = None) -> Next:
+    """From here on there is no way back to a commit. Without an error, the change starts over with a fresh op."""
+    return _to(replace(op, ending=True, error=error), Phase.ABORT)
 
 
 def _on_abort(op: Op, answer: Answer) -> Next:

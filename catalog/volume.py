@@ -23,6 +23,7 @@ from .entities import (
     check_request_id,
     microseconds,
     parse_file,
+    parse_head,
 )
 from .errors import CatalogError, InvalidError, NotFoundError
 from .exchange import partition_of
@@ -35,6 +36,7 @@ from .media import check_content_type, content_type_of
 from .modes import Create, Mode, Overwrite, check_mode
 from .paths import check_path, check_prefix
 from .reader import Reader, Readers
+from .rows import Entity
 from .settings import Settings, check_timeout
 from .sources import Content, check_content
 from .verify import VerifyReport, verify
@@ -267,8 +269,7 @@ class Volume:
         """
         path = self._path(path)
         row = head_row(path) if version is None else version_row(path, _check_version(version))
-        deadline, table = self._tools.writer.deadline(), self._tools.lister.table
-        entity = await deadline.retried(lambda: table.get(partition_of(self.info, path), row))
+        entity = await self._settled(await self._get(path, row))
         if entity is None:
             what = f"file {path!r}" if version is None else f"version {version} of {path!r}"
             raise NotFoundError(f"there is no {what} in volume {self.name!r}", op="stat", key=path)
@@ -314,11 +315,13 @@ class Volume:
         async with aclosing(self._tools.lister.shards(self.info, heads(prefix), where=where)) as rows:
             async for row in rows:
                 path = str(row.values["path"])
-                if (where is not None and not where.holds(row.values)) or (folder and path.startswith(folder)):
+                if folder and path.startswith(folder):
+                    continue
+                if (head := await self._settled(row)) is None or (where is not None and not where.holds(head.values)):
                     continue
                 below = path.find("/", len(prefix))
                 if recursive or below < 0:
-                    yield parse_file(self.name, row)
+                    yield parse_file(self.name, head)
                 else:
                     folder = path[: below + 1]
                     yield Folder(folder)
@@ -343,8 +346,8 @@ class Volume:
             if left == 0:
                 return
             async for row in rows:
-                if both.holds(row.values):
-                    yield parse_file(self.name, row)
+                if (head := await self._settled(row)) is not None and both.holds(head.values):
+                    yield parse_file(self.name, head)
                     left = None if left is None else left - 1
                     if left == 0:
                         return
@@ -376,6 +379,19 @@ class Volume:
         path = check_path(path)
         check_key_length(path)
         return path
+
+    async def _get(self, path: str, row: str) -> Entity | None:
+        deadline, table = self._tools.writer.deadline(), self._tools.lister.table
+        return await deadline.retried(lambda: table.get(partition_of(self.info, path), row))
+
+    async def _settled(self, row: Entity | None) -> Entity | None:
+        """A head that a reader met: where a move that takes it away was decided, as it is after that."""
+        if row is None or "moving" not in row.values:
+            return row
+        head = parse_head(self.name, row)
+        assert head.claim  # noqa: S101 — that is what `moving` says
+        await self._tools.writer.settle_claim(self.info, head.file.path, head.claim, gentle=True)
+        return await self._get(head.file.path, row.row)
 
     async def _change(self, change: Change) -> FileVersion:
         writer = self._tools.writer

@@ -161,11 +161,13 @@ class Writer:
                     op, known = self.fresh(volume, op.change), None
                     await deadline.pause()
 
-    async def settle_claim(self, volume: VolumeInfo, path: str, claim: Claim) -> None:
-        """Settle a move that a head speaks of. Raises: UnavailableError, AccessDeniedError."""
+    async def settle_claim(self, volume: VolumeInfo, path: str, claim: Claim, *, gentle: bool = False) -> None:
+        """Settle a move that a head speaks of; gently, if it was decided. Raises: UnavailableError, AccessDeniedError."""
         change = Change(volume.name, path, "move", Overwrite(), self.name, {}, "")
         op = Op(claim.op, change, "", 0, 0, Phase.HELP)
-        answer = await self._settled(self._exchange(volume, self.deadline()), op, SettleClaim(path, claim))
+        answer = await self._settled(
+            self._exchange(volume, self.deadline()), op, SettleClaim(path, claim, gentle=gentle)
+        )
         if isinstance(answer, Failed | Expired):
             raise answer.error
 
@@ -234,7 +236,7 @@ class Writer:
 
     async def _settled(self, exchange: Exchange, op: Op, claim: SettleClaim) -> Answer:
         """Carry out `moves`: Done once the claim is gone."""
-        at, request = settle(claim.path, claim.claim, claim.made)
+        at, request = settle(claim.path, claim.claim, made=claim.made, gentle=claim.gentle)
         while not isinstance(request, Settled | Unsettled):
             if exchange.deadline.passed:
                 return Expired(exchange.deadline.expired(None))

@@ -6,7 +6,6 @@ anywhere, and everybody may stop for ever after any step. All states are visited
 and S7. That the search can fail is shown by variants of the protocol that are known to be wrong.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -58,12 +57,12 @@ from catalog.protocol import (
     recover,
     step,
 )
+from tests.harness.search import explore
 
 LOST = Doubt(OutcomeUnknownError("lost"))
 LATE = Expired(UnavailableError("time is up"))
 FACTS = Facts(1, "sha256:0", "0")
 THEIRS = "B"
-STATES_MAX = 400_000
 
 
 @dataclass(frozen=True)
@@ -125,11 +124,11 @@ def applied(store: Store, request: Request) -> tuple[Store, Answer]:  # noqa: C9
             if str(store.blob) != etag:
                 return store, Refused()
             return replace(store, clock=now, blob=None), Done()
-        case ReadHead():
+        case ReadHead(_):
             return store, Found(store.head) if store.head else Absent()
-        case ReadIntent():
+        case ReadIntent(_):
             return store, Found(store.intent) if store.intent else Absent()
-        case FindVersion(above):
+        case FindVersion(_, _, above):
             mine = [file for file in store.rows if file.etag == "A" and file.version > above]
             return store, Found(mine[0]) if mine else Absent()
         case StatContent():
@@ -238,31 +237,10 @@ def violation(before: World, now: World) -> str | None:  # noqa: PLR0911 — one
     return None
 
 
-def explore(mode: Mode, *, head: bool, faults: int, attacks: int, rivals: int) -> tuple[int, list[str] | None]:
-    """Visit every state; return how many there are, and the way to the first that is wrong."""
+def search(mode: Mode, *, head: bool, faults: int, attacks: int, rivals: int) -> tuple[int, list[str] | None]:
     store = overwritten(Store()) if head else Store()
     start = World(store, (), begin(an_op(mode)), None, faults, attacks, rivals)
-    came_from: dict[World, tuple[World, str] | None] = {start: None}
-    queue = deque([start])
-    while queue:
-        world = queue.popleft()
-        for label, after in successors(world):
-            if after in came_from:
-                continue
-            came_from[after] = (world, label)
-            assert len(came_from) < STATES_MAX
-            if wrong := violation(world, after):
-                return len(came_from), [*path_to(after, came_from), wrong]
-            queue.append(after)
-    return len(came_from), None
-
-
-def path_to(world: World, came_from: dict[World, tuple[World, str] | None]) -> list[str]:
-    labels: list[str] = []
-    while step_before := came_from[world]:
-        world, label = step_before
-        labels.append(label)
-    return labels[::-1]
+    return explore(start, successors, violation)
 
 
 SCENARIOS: dict[str, tuple[Mode, bool, int, int, int]] = {  # mode, a head to begin with, faults, attacks, rivals
@@ -278,7 +256,7 @@ SCENARIOS: dict[str, tuple[Mode, bool, int, int, int]] = {  # mode, a head to be
 
 @pytest.mark.parametrize(("mode", "head", "faults", "attacks", "rivals"), SCENARIOS.values(), ids=SCENARIOS.keys())
 def test_no_state_breaks_an_invariant(mode: Mode, head: bool, faults: int, attacks: int, rivals: int) -> None:
-    states, way = explore(mode, head=head, faults=faults, attacks=attacks, rivals=rivals)
+    states, way = search(mode, head=head, faults=faults, attacks=attacks, rivals=rivals)
     assert way is None, "\n".join(way)
     assert states > 500
 
@@ -300,7 +278,7 @@ def version_row_first(op: Op, answer: Answer) -> Next:
     """The order that tells lies: looks for the row, and only then at the intent."""
     match answer:
         case Refused() | Doubt():
-            return replace(op, doubt=True, phase=Phase.LOOK, intent=None), FindVersion(op.floor)
+            return replace(op, doubt=True, phase=Phase.LOOK, intent=None), FindVersion("a", "A", op.floor)
     return protocol._on_commit(op, answer)
 
 
@@ -317,7 +295,7 @@ def test_the_search_finds_what_is_wrong(
 ) -> None:
     monkeypatch.setitem(protocol._HANDLERS, phase, handler)
     ways = [
-        explore(mode, head=head, faults=faults, attacks=attacks, rivals=rivals)[1]
+        search(mode, head=head, faults=faults, attacks=attacks, rivals=rivals)[1]
         for mode, head, faults, attacks, rivals in SCENARIOS.values()
     ]
     assert any(ways)

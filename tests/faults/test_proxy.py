@@ -49,7 +49,9 @@ class Site:
         return await look_at(self.tables, self.blobs, name)
 
     @asynccontextmanager
-    async def client(self, name: str, plan: Plan | None = None, settings: Settings = SETTINGS) -> AsyncIterator[Catalog]:
+    async def client(
+        self, name: str, plan: Plan | None = None, settings: Settings = SETTINGS
+    ) -> AsyncIterator[Catalog]:
         """A client of one catalog: straight to Azurite, or through proxies that follow a plan."""
         async with AsyncExitStack() as stack:
             ports = self.azurite.blob_port, self.azurite.table_port
