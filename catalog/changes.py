@@ -32,12 +32,13 @@ class Change:
     metadata: Metadata = field(hash=False)
     content_type: str
     modified: int | None = None
-    source: FileVersion | None = None  # what a copy, restore or move refers to
+    origin: str = ""  # the path that a copy or a move takes its content from
+    source: FileVersion | None = None  # the version that a copy, restore or move refers to, once it is known
     request_id: str | None = None
 
 
-def moved(change: Change, file: FileVersion) -> Change:
-    """The change that moves this version: type, metadata and time go along."""
+def taking(change: Change, file: FileVersion) -> Change:
+    """The change that takes its content from this version: type, metadata and time come along."""
     modified = None if file.modified is None else microseconds(file.modified)
     return replace(change, source=file, metadata=file.metadata, content_type=file.content_type, modified=modified)
 

@@ -27,6 +27,7 @@ class Phase(Enum):
     COMMIT = auto()
     SETTLE = auto()
     ASK = auto()
+    LAST = auto()
     REBASE = auto()
     LOOK = auto()
     ABORT = auto()
@@ -58,7 +59,7 @@ class Op:
     error: CatalogError | None = None  # why, for the caller; None: it is to start over
     apart: bool = False  # a move between two shards: four transactions, see `moves`
     source: Head | None = None  # of a move: the head of its source
-    origin: str = ""  # of a move: the path of its source
+    origin: str = ""  # of a copy or a move: the path of its source
     blocked: Head | None = None  # a claimed head that is to be settled first
     resume: Phase = Phase.HEAD  # what was to be done when it was met
     found: FileVersion | None = None  # what the caller is told in the end: this op's version, or that of its request
@@ -75,7 +76,7 @@ def intent_of(op: Op) -> Intent:
         writer=op.change.writer,
         generation=op.generation,
         patience_s=op.patience_s,
-        source=op.origin,
+        source=op.origin if op.change.kind == "move" else "",
     )
 
 

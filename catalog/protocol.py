@@ -29,7 +29,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from .changes import conflict, is_unchanged, moved
+from .changes import conflict, is_unchanged, taking
 from .entities import FileVersion, Head, IntentRow
 from .errors import CatalogError, IntegrityError, NotFoundError, UnavailableError
 from .messages import (
@@ -90,7 +90,7 @@ def begin(op: Op, known: Known | None = None) -> Next:
 
 
 def _first(op: Op) -> Next:
-    return _to(op, Phase.FROM) if op.change.kind == "move" else _look(op)
+    return _to(op, Phase.FROM) if op.change.origin else _look(op)
 
 
 def _look(op: Op) -> Next:
@@ -126,7 +126,7 @@ def _to(op: Op, phase: Phase) -> Next:
 
 def _request(op: Op, phase: Phase) -> Request:  # noqa: C901, PLR0911, PLR0912 — one line per phase
     match phase:
-        case Phase.REQUEST | Phase.ASK:
+        case Phase.REQUEST | Phase.ASK | Phase.LAST:
             return ReadRequest(op.change.request_id or "")
         case Phase.SOURCE:
             assert op.change.source  # noqa: S101 — the phase is entered with it
@@ -191,7 +191,7 @@ def _on_base(op: Op, head: Head | None) -> Next:
     if head and head.claim:
         return _blocked(op, head, Phase.HEAD)
     if error := conflict(op.change, head):
-        return op, NotApplied(error)
+        return _fail(op, error)
     if head and is_unchanged(op.change, op.facts, head):
         return op, Committed(head.file)
     return _to(replace(on(op, head), floor=version_at(head)), Phase.INTENT)
@@ -344,6 +344,8 @@ def _rebased(op: Op, head: Head | None) -> Next:
         return _blocked(op, head, Phase.REBASE)
     if version_at(head) != version_at(op.base) and (error := conflict(op.change, head)):
         return _abort(op, error)
+    if head and is_unchanged(op.change, op.facts, head):  # someone else was faster with the very same
+        return _abort(replace(op, found=head.file))
     op = on(op, head)
     return _to(op, Phase.FROM) if op.change.kind == "move" and not op.apart else _to(op, Phase.COMMIT)
 
@@ -361,7 +363,7 @@ def _on_look(op: Op, answer: Answer) -> Next:  # noqa: PLR0911 — one line per 
         case Absent() if op.apart:
             return _to(replace(op, doubt=False), Phase.RELEASE)
         case Absent():
-            return _over(op)
+            return _over(replace(op, doubt=False))
         case Failed(error):
             return _gave_up(op, error)
     raise _unexpected(op, answer)
@@ -376,13 +378,14 @@ def _on_from(op: Op, answer: Answer) -> Next:
         case Found(Head(claim=claim) as head) if claim:
             return _blocked(op, head, Phase.FROM)
         case Found(Head() as head) if head.live and (not op.intent or version_at(head) == version_at(op.source)):
-            op = replace(referring(op, head.file), source=head, change=moved(op.change, head.file))
+            op = replace(referring(op, head.file), source=head, change=taking(op.change, head.file))
             return _to(op, Phase.COMMIT) if op.intent else _look(op)
         case Found(Head() as head) if head.live:
             return _abort(op)  # it is another version by now: start over with that
         case Found() | Absent():
-            error = NotFoundError(f"there is no file {op.origin!r} to move", op="move", key=op.origin)
-            return _abort(op, error) if op.intent else (op, NotApplied(error))
+            kind = op.change.kind
+            error = NotFoundError(f"there is no file {op.origin!r} to {kind}", op=kind, key=op.origin)
+            return _abort(op, error) if op.intent else _fail(op, error)
         case Failed(error):
             return _gave_up(op, error)
     raise _unexpected(op, answer)
@@ -504,12 +507,30 @@ def _on_drop(op: Op, _: Answer) -> Next:
 def _over(op: Op) -> Next:
     if op.found:
         return op, Committed(op.found)
-    return op, NotApplied(op.error) if op.error else StartOver()
+    return _fail(op, op.error) if op.error else (op, StartOver())
+
+
+def _fail(op: Op, error: CatalogError) -> Next:
+    """What stands in the way may be another try of the same request: then that is the answer."""
+    if op.change.request_id is None:
+        return op, NotApplied(error)
+    return _to(replace(op, error=error), Phase.LAST)
+
+
+def _on_last(op: Op, answer: Answer) -> Next:
+    match answer:
+        case Found(FileVersion() as file):
+            return op, Committed(file)
+        case Absent() if op.error:
+            return op, NotApplied(op.error)
+        case Failed(error):
+            return op, NotApplied(op.error or error)
+    raise _unexpected(op, answer)
 
 
 def _gave_up(op: Op, error: CatalogError) -> Next:
     """No more requests. Without W3 ever sent unproven, the op is not applied and never will be: only we send its W3."""
-    if op.found:
+    if op.found and (op.found.etag == op.id or not op.doubt):
         return op, Committed(op.found)
     return op, Undecided(error) if op.doubt else NotApplied(op.error or error)
 
@@ -517,6 +538,7 @@ def _gave_up(op: Op, error: CatalogError) -> Next:
 _HANDLERS: Final[dict[Phase, Callable[[Op, Answer], Next]]] = {
     Phase.REQUEST: _on_request,
     Phase.ASK: _on_ask,
+    Phase.LAST: _on_last,
     Phase.SOURCE: _on_source,
     Phase.HEAD: _on_head,
     Phase.INTENT: _on_intent,

@@ -91,7 +91,7 @@ class Deadline:
             if now - self._silent_since >= self._settings.connect_timeout_s:
                 self._end = now
         pause = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(self._failures - 1, 16))
-        await self._clock.sleep(min(pause * random.random(), self.remaining))  # two who block each other part ways
+        await self._clock.sleep(min(pause * random.random(), self.remaining))  # noqa: S311 — two who block each other part ways
 
     async def _answered(self, request: Callable[[], Awaitable[T]]) -> T:
         async with asyncio.timeout(min(self.remaining, self._settings.request_timeout_s)):

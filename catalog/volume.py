@@ -10,9 +10,7 @@ from pathlib import Path
 
 from storage import Span
 
-from .changes import (
-    Change,
-)
+from .changes import Change, taking
 from .entities import (
     FileVersion,
     Folder,
@@ -115,8 +113,9 @@ class Volume:
         `content` is bytes, a path, a binary file object, or something that yields bytes, of any size; a `str` is never
         a file's name. Content and metadata that are there already make no new version (`Overwrite(force=True)` does);
         the version that is there is returned. `metadata` replaces what the file had. Without a `content_type` the
-        path's extension tells it. `request_id` is an id of your own: the same id for the same path again, from anywhere,
-        returns the version that it made instead of making another. `timeout_s` limits the time spent on the services; reading content does not count.
+        path's extension tells it. `request_id` is an id of your own: the same id for the same path again, from
+        anywhere, returns the version that it made instead of making another. `timeout_s` limits the time spent on the
+        services; reading content does not count.
 
         Raises: ConflictError (the mode's condition does not hold: says expected and found), InvalidError and
         TooLargeError (nothing was sent), AccessDeniedError, UnavailableError: not applied, and never will be.
@@ -215,7 +214,7 @@ class Volume:
         Raises: NotFoundError (no such source), InvalidError (a file onto itself), and as `put`.
         """
         source, target = self._two(source, target, "copy")
-        return await self._change(self._referring("copy", await self.stat(source), target, mode, request_id))
+        return await self._change(self._taking("copy", source, target, mode, request_id))
 
     async def move(
         self, source: str, target: str, *, mode: Mode = Create(), request_id: str | None = None
@@ -227,7 +226,7 @@ class Volume:
         Raises: NotFoundError (no such source), InvalidError (a file onto itself), and as `put`.
         """
         source, target = self._two(source, target, "move")
-        return await self._change(self._referring("move", await self.stat(source), target, mode, request_id))
+        return await self._change(self._taking("move", source, target, mode, request_id))
 
     async def restore(
         self, path: str, *, version: int, mode: Mode = Overwrite(), request_id: str | None = None
@@ -241,7 +240,8 @@ class Volume:
         if older.kind == "delete":
             message = f"version {version} of {path!r} is a delete: restore the one before it"
             raise NotFoundError(message, op="restore", key=path, kind="not-found.deleted")
-        return await self._change(self._referring("restore", older, older.path, mode, request_id))
+        change = self._taking("restore", "", older.path, mode, request_id)
+        return await self._change(taking(change, older))
 
     async def delete(
         self, path: str, *, mode: Mode = Overwrite(), missing_ok: bool = False, request_id: str | None = None
@@ -255,8 +255,8 @@ class Volume:
         change = Change(self.name, path, "delete", mode, self._tools.writer.name, {}, "")
         try:
             return await self._change(replace(change, request_id=check_request_id(request_id)))
-        except NotFoundError:
-            if missing_ok:
+        except NotFoundError as exc:
+            if missing_ok and exc.op == "delete":  # and not the table that is missing
                 return None
             raise
 
@@ -407,17 +407,16 @@ class Volume:
             )
         return source, target
 
-    def _referring(self, kind: Kind, file: FileVersion, target: str, mode: Mode, request_id: str | None) -> Change:
+    def _taking(self, kind: Kind, source: str, target: str, mode: Mode, request_id: str | None) -> Change:
         return Change(
             self.name,
             target,
             kind,
             check_mode(mode),
             self._tools.writer.name,
-            file.metadata,
-            file.content_type,
-            None if file.modified is None else microseconds(file.modified),
-            source=file,
+            {},
+            "",
+            origin=source,
             request_id=check_request_id(request_id),
         )
 

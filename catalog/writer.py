@@ -105,12 +105,10 @@ class Writer:
             check_name(blob, op=change.kind)
         patience = max(PATIENCE_S, int(timeout_s or self._settings.timeout_s) + 1)
         fresh = Op(op, change, blob, volume.generation, patience, Phase.HEAD)
-        if change.source is None:
-            return fresh
-        fresh = referring(fresh, change.source)
-        if change.kind != "move":
-            return fresh
-        return replace(fresh, origin=change.source.path, apart=_apart(volume, change.source.path, change.path))
+        if change.kind == "restore" and change.source:
+            return referring(fresh, change.source)
+        apart = change.kind == "move" and _apart(volume, change.origin, change.path)
+        return replace(fresh, origin=change.origin, apart=apart)
 
     async def put(
         self, volume: VolumeInfo, change: Change, content: Content, *, timeout_s: float | None = None
@@ -162,7 +160,10 @@ class Writer:
                     await deadline.pause()
 
     async def settle_claim(self, volume: VolumeInfo, path: str, claim: Claim, *, gentle: bool = False) -> None:
-        """Settle a move that a head speaks of; gently, if it was decided. Raises: UnavailableError, AccessDeniedError."""
+        """Settle a move that a head speaks of; gently: only if it was decided.
+
+        Raises: UnavailableError, AccessDeniedError.
+        """
         change = Change(volume.name, path, "move", Overwrite(), self.name, {}, "")
         op = Op(claim.op, change, "", 0, 0, Phase.HELP)
         answer = await self._settled(

@@ -85,7 +85,7 @@ def a_file(path: str, version: int, op: str) -> FileVersion:
 
 
 def an_op(mode: Mode, error: CatalogError | None = None) -> Op:
-    change = Change("raw", "b", "move", mode, "w", {}, "x/y", source=a_file("a", 1, "first"))
+    change = Change("raw", "b", "move", mode, "w", {}, "x/y", origin="a")
     return Op(MOVE, change, "blob", 1, 0, Phase.HEAD, error=error, origin="a", apart=True)
 
 
