@@ -9,7 +9,7 @@ from typing import Annotated, Final
 import typer
 from typer.core import TyperGroup
 
-from .commands import get, history, ingest, init, ls, put, query, recover, resolve, rm, stat, verify, volumes
+from .commands import get, history, ingest, init, ls, put, query, recover, resolve, rm, stat, transfer, verify, volumes
 from .errors import EXIT_CODES, INTERRUPTED, OK, usage_report
 from .help import Index, Page
 from .options import with_common_options
@@ -18,7 +18,14 @@ from .session import Body, command
 
 PANELS: Final[dict[str, dict[str, Body]]] = {  # a new command is a module in `commands`, and its place here
     "The catalog": {"init": init.init, "volumes": volumes.volumes},
-    "Files in": {"ingest": ingest.ingest, "put": put.put, "rm": rm.rm},
+    "Files in": {
+        "ingest": ingest.ingest,
+        "put": put.put,
+        "cp": transfer.cp,
+        "mv": transfer.mv,
+        "rm": rm.rm,
+        "restore": transfer.restore,
+    },
     "Files out": {
         "get": get.get,
         "ls": ls.ls,

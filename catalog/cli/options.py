@@ -100,3 +100,6 @@ MetaOption = Annotated[
     ),
 ]
 LongOption = Annotated[bool, typer.Option("--long", "-l", help="More columns: version, digest, metadata.")]
+SourceArgument = Annotated[str, typer.Argument(metavar="SOURCE", help="The file's path now.", show_default=False)]
+TargetArgument = Annotated[str, typer.Argument(metavar="TARGET", help="The path it gets.", show_default=False)]
+ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite what is at the target.")]

@@ -40,7 +40,7 @@ async def put(
     the file had.
 
     --json: the version that is current now, with all fields: volume, path, version, kind, etag, size, digest, md5,
-    content_type, metadata, created, modified, writer, request_id, chain, blob, blob_etag, blob_version.
+    content_type, metadata, created, modified, writer, request_id, chain, blob, blob_etag, blob_version, source.
     """
     mode = mode_of(create=create, if_version=if_version, if_match=if_match, force=force)
     metadata = parsed_metadata(meta)
