@@ -1,17 +1,25 @@
 """The token of an unknown outcome: what `resolve` needs to settle an op, as text that can be kept and passed on.
 
-It holds names and ids, no content, no secret. Anyone who may write to the catalog may settle the op.
+It holds names and ids, no content, no secret. Anyone who may write to the catalog may settle the op. A damaged token
+would get an answer about another op, and the answer to that is "not applied"; so a checksum stands in it, and a text
+is a token only if it is written exactly as `str` writes it.
 """
 
 import base64
-import binascii
+import hashlib
 import json
+import re
 from dataclasses import asdict, dataclass
-from typing import Final
+from typing import Final, get_args
 
+from .entities import Kind
 from .errors import InvalidError
+from .keys import VERSION_MAX, check_key_length
+from .paths import check_path
 
 _PREFIX: Final = "blobcat1."
+_CHECK_CHARACTERS: Final = 8
+_ULID: Final = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,25 +31,52 @@ class Token:
     path: str
     op: str
     floor: int
+    kind: Kind
 
     def __str__(self) -> str:
-        text = json.dumps(asdict(self), separators=(",", ":"))
-        return _PREFIX + base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+        text = json.dumps(asdict(self), separators=(",", ":")).encode()
+        return _PREFIX + base64.urlsafe_b64encode(_check(text) + text).decode().rstrip("=")
 
     @staticmethod
     def parse(text: str) -> "Token":
         """The token that a string holds. Raises: InvalidError."""
         try:
-            if not text.startswith(_PREFIX):
+            token = _parsed(text)
+            _validate(token)
+            if str(token) != text:
                 raise ValueError(text)
-            encoded = text.removeprefix(_PREFIX)
-            fields = json.loads(base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)))
-            token = Token(**fields)
-            if not isinstance(token.floor, int) or not all(
-                isinstance(field, str) for field in (token.volume, token.epoch, token.path, token.op)
-            ):
-                raise TypeError(text)
-        except (ValueError, TypeError, AttributeError, binascii.Error) as exc:
+        except (ValueError, TypeError, AttributeError, RecursionError) as exc:
             message = "this is no token: pass the `token` of an OutcomeUnknownError, whole"
             raise InvalidError(message, op="resolve", kind="invalid.token") from exc
         return token
+
+
+def _parsed(text: str) -> Token:
+    if not text.startswith(_PREFIX):
+        raise ValueError(text)
+    encoded = text.removeprefix(_PREFIX)
+    decoded = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
+    check, body = decoded[:_CHECK_CHARACTERS], decoded[_CHECK_CHARACTERS:]
+    if check != _check(body):
+        raise ValueError(text)
+    return Token(**json.loads(body))
+
+
+def _validate(token: Token) -> None:
+    """Raises: ValueError, TypeError for a token that `resolve` could not have been promised for."""
+    if check_path(token.path) != token.path:
+        raise ValueError(token.path)
+    check_key_length(token.path)
+    if isinstance(token.floor, bool) or not isinstance(token.floor, int) or not 0 <= token.floor <= VERSION_MAX:
+        raise ValueError(token.floor)
+    if token.kind not in get_args(Kind):
+        raise ValueError(token.kind)
+    if not isinstance(token.volume, str):  # what it may be called, the registry knows
+        raise TypeError(token.volume)
+    for id_ in (token.epoch, token.op):
+        if not _ULID.fullmatch(id_):
+            raise ValueError(id_)
+
+
+def _check(text: bytes) -> bytes:
+    return hashlib.sha256(text).hexdigest()[:_CHECK_CHARACTERS].encode()

@@ -121,7 +121,7 @@ class Writer:
             if file is not None:
                 return file
             must_replay(content)
-            volume = await self._current(volume, self.deadline(timeout_s))
+            volume = await self.current(volume, self.deadline(timeout_s))
         message = f"put {change.path!r} was aborted by others {STAGINGS_MAX} times after its content was staged"
         raise UnavailableError(message, op="put", key=change.path, kind="unavailable.aborted")
 
@@ -155,7 +155,7 @@ class Writer:
                         raise deadline.expired(None)
                     if payload is not None and payload.bound:
                         return None
-                    volume = await self._current(volume, deadline)
+                    volume = await self.current(volume, deadline)
                     op, known = self.fresh(volume, op.change), None
                     await deadline.pause()
 
@@ -196,7 +196,7 @@ class Writer:
 
     async def resolve(self, volume: VolumeInfo, token: Token) -> FileVersion | None:
         """The version that an op made; None where it made none, and never will. Raises: OutcomeUnknownError."""
-        change = Change(volume.name, token.path, "put", Overwrite(), self.name, {}, "")
+        change = Change(volume.name, token.path, token.kind, Overwrite(), self.name, {}, "")
         error = UnavailableError(f"op {token.op} was aborted", op="resolve", key=token.path)
         op = Op(token.op, change, "", 0, 0, Phase.SETTLE, floor=token.floor, doubt=True, error=error)
         match await self._drive(self._exchange(volume, self.deadline()), resolve(op)):
@@ -208,7 +208,7 @@ class Writer:
                 raise self._unknown(volume, op, last)
         raise AssertionError(op)
 
-    async def _current(self, volume: VolumeInfo, deadline: Deadline) -> VolumeInfo:
+    async def current(self, volume: VolumeInfo, deadline: Deadline) -> VolumeInfo:
         """The volume with the settings that are in force by now."""
         return await deadline.retried(lambda: self._reload(volume))
 
@@ -248,7 +248,7 @@ class Writer:
         return Done() if isinstance(request, Settled) else Failed(request.error)
 
     def _unknown(self, volume: VolumeInfo, op: Op, last: Exception | None) -> OutcomeUnknownError:
-        token = Token(volume.name, volume.epoch, op.change.path, op.id, op.floor)
+        token = Token(volume.name, volume.epoch, op.change.path, op.id, op.floor, op.change.kind)
         because = f" ({last})" if last else ""
         message = f"{op.change.kind} {op.change.path!r} may or may not be applied{because}: resolve its token"
         return OutcomeUnknownError(message, token=str(token), op=op.change.kind, key=op.change.path)

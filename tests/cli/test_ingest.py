@@ -89,7 +89,7 @@ def test_recover_says_that_there_is_nothing_to_settle(tree: Blobcat) -> None:
 
 def token_of(blobcat: Blobcat, op: str) -> str:
     (volume,) = blobcat("volumes", "--json").records
-    return str(Token(volume["name"], volume["epoch"], "x", op, 0))
+    return str(Token(volume["name"], volume["epoch"], "x", op, 0, "put"))
 
 
 def test_resolve_finds_what_was_applied(blobcat: Blobcat) -> None:
