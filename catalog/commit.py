@@ -11,6 +11,7 @@ What a caller can rely on:
   The service's word about which one it was is a hint: a unit that was blamed wrongly looks at its rows and comes back.
 - After an unknown outcome every unit of the transaction hears of it, and each is judged by its own rows.
 - Cancelling a caller takes its unit out if it still waits. If it is under way it may be applied; nobody else notices.
+- Closing answers all: who waited was not applied (`invalid.closed`), what was under way has an unknown outcome.
 - No more than `UNITS_MAX` units wait in a partition; further callers wait for a place.
 """
 
@@ -60,9 +61,9 @@ class Ticket:
             self.answer.set_result(written)
 
     def fail(self, error: Exception) -> None:
-        """Tell who waits, if it still does."""
+        """Tell who waits, if it still does. Each is told by an error of its own: raising one adds to its traceback."""
         if not self.answer.done():
-            self.answer.set_exception(error)
+            self.answer.set_exception(_own(error))
 
 
 def pack(waiting: Iterable[Ticket]) -> list[Ticket]:
@@ -100,6 +101,7 @@ class Lane:
         self._changed = asyncio.Event()
         self._expected = 0
         self._task: asyncio.Task[None] | None = None
+        self._closed = False
 
     def __repr__(self) -> str:
         waiting = len(self._prompt) + len(self._patient)
@@ -120,6 +122,8 @@ class Lane:
         finally:
             self.expect(-1 if patient else 0)  # it is here now, or it will never be
         try:
+            if self._closed:
+                raise _closed(self._partition)
             ticket = Ticket(self._partition, unit, asyncio.get_running_loop().create_future())
             (self._patient if patient else self._prompt).append(ticket)
             self._changed.set()
@@ -166,8 +170,8 @@ class Lane:
         except InvalidError as exc:
             self._take_apart(batch, exc, None)
         except asyncio.CancelledError:
-            for ticket in batch:
-                ticket.answer.cancel()
+            message = "the catalog was closed while the transaction was under way"
+            _answer(batch, OutcomeUnknownError(message, op="submit", kind="outcome-unknown.closed"))
             raise
         except Exception as exc:  # noqa: BLE001 — whatever it is, it belongs to those who wait
             _answer(batch, exc)
@@ -179,10 +183,14 @@ class Lane:
     async def _sent(self, operations: Sequence[Operation]) -> Sequence[Written]:
         try:
             async with asyncio.timeout(self._request_timeout_s):
-                return await self._table.submit(self._partition, operations)
+                written = await self._table.submit(self._partition, operations)
         except TimeoutError as exc:
             message = f"no answer within {self._request_timeout_s:g} s"
             raise OutcomeUnknownError(message, op="submit", kind="outcome-unknown.timeout") from exc
+        if len(written) != len(operations):
+            message = f"the service answered for {len(written)} of {len(operations)} operations"
+            raise OutcomeUnknownError(message, op="submit", kind="outcome-unknown.answer")
+        return written
 
     def _take_apart(self, batch: list[Ticket], error: CatalogError, blamed: Ticket | None) -> None:
         """Answer the one that was refused; where it is not known which one, try each alone."""
@@ -197,12 +205,15 @@ class Lane:
         self._prompt.extendleft(reversed(rest))
 
     async def close(self) -> None:
-        """Stop; whoever still waits is cancelled."""
+        """Stop; whoever still waits hears that it was not applied, and so does who comes later."""
+        self._closed = True
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         for ticket in (*self._prompt, *self._patient):
-            ticket.answer.cancel()
+            ticket.fail(_closed(self._partition))
+        self._prompt.clear()
+        self._patient.clear()
 
 
 class Committer:
@@ -212,18 +223,22 @@ class Committer:
         self._table = table
         self._request_timeout_s = request_timeout_s
         self._lanes: dict[str, Lane] = {}
+        self._closed = False
 
     def __repr__(self) -> str:
         return f"<Committer of {len(self._lanes)} lanes>"
 
     def lane(self, partition: str) -> Lane:
-        """The lane of a partition."""
+        """The lane of a partition. Raises: InvalidError once all are closed."""
+        if self._closed:
+            raise _closed(partition)
         if partition not in self._lanes:
             self._lanes[partition] = Lane(self._table, partition, self._request_timeout_s)
         return self._lanes[partition]
 
     async def close(self) -> None:
         """Stop all lanes. May be called twice."""
+        self._closed = True
         await asyncio.gather(*(lane.close() for lane in self._lanes.values()))
         self._lanes.clear()
 
@@ -234,6 +249,20 @@ def _owner(batch: list[Ticket], index: int) -> Ticket:
         if index < 0:
             return ticket
     return batch[-1]
+
+
+def _closed(partition: str) -> InvalidError:
+    message = "the catalog was closed before this could be sent: nothing of it was applied"
+    return InvalidError(message, op="submit", key=partition, kind="invalid.closed")
+
+
+def _own(error: Exception) -> Exception:
+    if not isinstance(error, CatalogError):
+        return error  # who knows how it is made
+    own = type(error).__new__(type(error), *error.args)  # not called: what it was made of stands in its fields
+    own.__dict__.update(vars(error))
+    own.__cause__ = error.__cause__
+    return own
 
 
 def _answer(batch: Iterable[Ticket], error: Exception) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from catalog.commit import UNITS_MAX, Committer, Lane, Seat, Ticket, Unit, pack
-from catalog.errors import InvalidError, OutcomeUnknownError, TooLargeError
+from catalog.errors import CatalogError, InvalidError, OutcomeUnknownError, TooLargeError
 from catalog.sqlite_table import SqliteTable
 from catalog.table import (
     OPERATIONS_MAX,
@@ -30,6 +30,7 @@ class Recording(SqliteTable):
         self.gate.set()
         self.blame: int | str | None = "right"
         self.lose_answers = False
+        self.answers_lost = 0
 
     async def submit(self, partition: str, operations: Sequence[Operation]) -> Sequence[Written]:
         self.transactions.append(operations)
@@ -42,7 +43,7 @@ class Recording(SqliteTable):
             raise RefusedError(str(exc), index=self.blame) from exc  # type: ignore[arg-type]
         if self.lose_answers:
             raise OutcomeUnknownError("the answer was lost")
-        return written
+        return written[self.answers_lost :]
 
 
 @pytest.fixture
@@ -237,7 +238,7 @@ async def test_a_seat_is_patient_once(table: Recording) -> None:
     other.leave()
 
 
-async def test_closing_cancels_who_waits(table: Recording) -> None:
+async def test_closing_tells_who_waits_what_became_of_it(table: Recording) -> None:
     committer = Committer(table, 5)
     table.gate.clear()
     tasks = [asyncio.create_task(committer.lane("p").commit(unit(name))) for name in "ab"]
@@ -247,7 +248,48 @@ async def test_closing_cancels_who_waits(table: Recording) -> None:
     await committer.close()
     await committer.close()
     outcomes = await asyncio.gather(*tasks, return_exceptions=True)
-    assert {type(outcome) for outcome in outcomes} == {asyncio.CancelledError}
+    told = [(type(outcome), outcome.kind) for outcome in outcomes if isinstance(outcome, CatalogError)]
+    unknown, waited = (OutcomeUnknownError, "outcome-unknown.closed"), (InvalidError, "invalid.closed")
+    assert told == [unknown, unknown, waited]
+    with pytest.raises(InvalidError, match="closed"):
+        committer.lane("p")
+
+
+async def test_closing_tells_those_who_have_no_place_yet(table: Recording) -> None:
+    committer = Committer(table, 5)
+    table.gate.clear()
+    lane = committer.lane("p")
+    tasks = [asyncio.create_task(lane.commit(unit(f"{number}"))) for number in range(UNITS_MAX + 50)]
+    await spin()
+    await committer.close()
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    kinds = [outcome.kind for outcome in outcomes if isinstance(outcome, CatalogError)]
+    assert kinds == ["outcome-unknown.closed"] * OPERATIONS_MAX + ["invalid.closed"] * (UNITS_MAX + 50 - OPERATIONS_MAX)
+
+
+async def test_each_hears_of_a_shared_trouble_by_an_error_of_its_own(table: Recording) -> None:
+    queue = lane(table)
+    gone = Merge("gone", {"n": 1})
+    table.lose_answers = True
+    lost = await asyncio.gather(*(queue.commit(unit(name)) for name in "abc"), return_exceptions=True)
+    table.lose_answers = False
+    refused = await asyncio.gather(*(queue.commit(unit(n, shared=(gone,))) for n in "def"), return_exceptions=True)
+    for errors, kind in ((lost, OutcomeUnknownError), (refused, RefusedError)):
+        assert {type(error) for error in errors} == {kind}
+        assert len({id(error) for error in errors}) == len(errors)
+        assert len({str(error) for error in errors}) == 1
+        assert {vars(error).get("op") for error in errors if isinstance(error, CatalogError)} <= {"", "submit"}
+
+
+async def test_an_answer_that_lacks_some_operations_is_an_unknown_outcome_and_the_lane_goes_on(
+    table: Recording,
+) -> None:
+    queue = lane(table)
+    table.answers_lost = 1
+    outcomes = await asyncio.gather(*(queue.commit(unit(name)) for name in "abc"), return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {OutcomeUnknownError}
+    table.answers_lost = 0
+    assert len(await queue.commit(unit("d"))) == 1
 
 
 def tickets(*units: Unit) -> list[Ticket]:
