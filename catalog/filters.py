@@ -268,6 +268,9 @@ class _Fields:
 
     meta: Final = _Meta()
 
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise InvalidError(f"F.{name} is compared with a value, F.{name} == {value!r}, not set", op="query")
+
     def __getattr__(self, name: str) -> Field:
         if name.startswith("_"):  # what tools ask of any object
             raise AttributeError(name)

@@ -169,6 +169,8 @@ def _connection_string(
     tables = fields.get("tableendpoint") or f"{protocol}://{account}.table.{suffix}"
     if not account and not (fields.get("blobendpoint") and fields.get("tableendpoint")):
         raise _wrong("the connection string has no AccountName, nor BlobEndpoint and TableEndpoint")
+    if not (fields.get("blobendpoint") and fields.get("tableendpoint")) and not _ACCOUNT.fullmatch(account):
+        raise _wrong("an AccountName is 3 to 24 lower-case letters and digits")
     if not key and not sas:
         raise _wrong("the connection string has no AccountKey and no SharedAccessSignature")
     for endpoint in (blob, tables):

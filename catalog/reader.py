@@ -84,8 +84,6 @@ class Readers:
         if file.kind == "delete":
             message = f"version {file.version} of {file.path!r} is a delete: it has no content"
             raise NotFoundError(message, op="read", key=file.path, kind="not-found.deleted")
-        if span.start < 0 or (span.length is not None and span.length < 0):
-            raise InvalidError("start and length are not negative", op="read", key=file.path)
         whole = span.start == 0 and span.length is None
         async with aclosing(self._stream(file, span)) as stream, aclosing(self._verified(file, stream)) as verified:
             yield Reader(file, verified if whole else stream, whole=whole)
@@ -142,6 +140,14 @@ class Readers:
 
     def _deadline(self) -> Deadline:
         return Deadline(self._clock, self._settings)
+
+
+def check_span(start: int, length: int | None) -> Span:
+    """The bytes of a content that are wanted. Raises: InvalidError."""
+    for name, value in (("start", start), ("length", 0 if length is None else length)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            raise InvalidError(f"{name} is a whole number from 0 up, not {value!r}", op="read", kind="invalid.span")
+    return Span(start, length)
 
 
 def _check_identity(file: FileVersion, opened: Opened) -> None:

@@ -12,11 +12,12 @@ and a writer that is still alive starts over with a fresh op.
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
+from math import isfinite
 from typing import Final, Literal
 
 from .commit import Unit
 from .entities import SCHEMA, IntentRow, VolumeInfo, parse_intent
-from .errors import CatalogError
+from .errors import CatalogError, InvalidError
 from .exchange import partition_of
 from .flow import concurrently
 from .keys import INTENTS, gate_row, intent_row, partition
@@ -70,6 +71,16 @@ class RecoveryReport:
         return all(item.action in ("swept", "dropped") for item in self.items)
 
 
+def check_patience(patience_s: float | None) -> float | None:
+    """Raises: InvalidError for what is no finite number of seconds from 0 up."""
+    if patience_s is None:
+        return None
+    number = isinstance(patience_s, int | float) and not isinstance(patience_s, bool)
+    if not number or not isfinite(patience_s) or patience_s < 0:
+        raise InvalidError(f"patience_s is a number of seconds from 0 up, not {patience_s!r}", op="recover")
+    return patience_s
+
+
 class Recovery:
     """Settles the intents of a volume."""
 
@@ -85,6 +96,7 @@ class Recovery:
 
         Raises: UnavailableError, AccessDeniedError where the rows cannot be read; an op's own trouble is in its item.
         """
+        check_patience(patience_s)
         async with (
             aclosing(self._due(volume, patience_s)) as found,
             aclosing(concurrently(found, lambda due: self._settle(volume, *due), limit=ROWS_AT_A_TIME)) as settled,
@@ -103,11 +115,20 @@ class Recovery:
                         yield parse_intent(entity), now - entity.timestamp, patience_s
 
     async def _now(self, volume: VolumeInfo, key: str) -> int:
-        """The service's time: that of a marker just written. Nobody depends on the etag of a gate."""
+        """The service's time: that of a marker just written. Nobody depends on the etag of a gate.
+
+        A gate that is gone went with its generation of the settings: then the gate of the volume as it is now.
+        """
         gate = gate_row(volume.generation)
         unit = Unit((Merge(gate, {"schema": SCHEMA}),))
         deadline = self._writer.deadline()
-        written = await deadline.retried(lambda: self._writer.committer.lane(key).commit(unit))
+        try:
+            written = await deadline.retried(lambda: self._writer.committer.lane(key).commit(unit))
+        except RefusedError:
+            current = await self._writer.current(volume, deadline)
+            if current.generation == volume.generation:
+                raise
+            return await self._now(current, key)
         if written[0].timestamp is not None:
             return written[0].timestamp
         entity = await deadline.retried(lambda: self._lister.table.get(key, gate))

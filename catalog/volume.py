@@ -33,7 +33,7 @@ from .listing import Lister
 from .media import check_content_type, content_type_of
 from .modes import Create, Mode, Overwrite, check_mode
 from .paths import check_path, check_prefix
-from .reader import Reader, Readers
+from .reader import Reader, Readers, check_span
 from .rows import Entity
 from .settings import Settings, check_timeout
 from .sources import Content, check_content
@@ -131,6 +131,8 @@ class Volume:
     async def put_many(self, items: AsyncIterable[Item], *, mode: Mode = Overwrite()) -> AsyncIterator[Outcome]:
         """Write many files, sharing transactions. One outcome per item, in order of completion; none is raised.
 
+        What an item's own content raises is in its outcome too; an error of `items` itself ends the loop.
+
         Up to `Settings.concurrency_max` items are taken ahead of the outcomes that were asked for. Leaving the loop
         early cancels what is under way.
         """
@@ -138,6 +140,8 @@ class Volume:
 
         async def put(item: Item) -> Outcome:
             try:
+                if not isinstance(item, Item):
+                    raise TypeError(f"an item is an Item, not {type(item).__name__}")
                 file = await self.put(
                     item.path,
                     item.content,
@@ -148,6 +152,8 @@ class Volume:
                 )
             except CatalogError as exc:
                 return Outcome(item, None, exc)
+            except Exception as exc:  # noqa: BLE001 — whatever its content raises, it stops no other item
+                return Outcome(item, None, _unreadable(item, exc))
             return Outcome(item, file, None)
 
         async with aclosing(concurrently(items, put, limit=self._tools.settings.concurrency_max)) as outcomes:
@@ -297,8 +303,9 @@ class Volume:
         range (`start`, `length`, in bytes) is pinned to the blob that the catalog means, and not verified.
         Raises: as `read`; a broken connection is picked up where it broke.
         """
+        span = check_span(start, length)
         file = await self.stat(path, version=version)
-        async with self._tools.readers.open(file, Span(start, length)) as reader:
+        async with self._tools.readers.open(file, span) as reader:
             yield reader
 
     async def list(
@@ -442,6 +449,14 @@ def _of_live(mode: Mode, op: str) -> Mode:
     if isinstance(check_mode(mode), Create):
         raise InvalidError(f"{op} takes Overwrite(), IfVersion(n) or IfMatch(etag), not Create()", op=op)
     return mode
+
+
+def _unreadable(item: Item, error: Exception) -> InvalidError:
+    path = str(getattr(item, "path", ""))
+    message = f"put {path!r}: its content cannot be read: {type(error).__name__}: {error}"
+    unreadable = InvalidError(message, op="put", key=path, kind="invalid.source")
+    unreadable.__cause__ = error
+    return unreadable
 
 
 def _check_version(version: int) -> int:

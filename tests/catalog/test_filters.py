@@ -23,6 +23,13 @@ conditions: st.SearchStrategy[Condition] = st.recursive(
 )
 
 
+def test_f_cannot_be_changed() -> None:
+    for name in ("size", "meta", "nonsense"):
+        with pytest.raises(InvalidError, match="not set"):
+            setattr(F, name, 1)
+    assert isinstance(F.size > 1, Condition)
+
+
 # What holds.
 
 

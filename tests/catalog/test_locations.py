@@ -106,6 +106,11 @@ REFUSED = {
         "no host of Azure Storage",
     ),
     "no key": ("AccountName=acc;EndpointSuffix=core.windows.net", "no AccountKey"),
+    "an account name that makes another host": (
+        f"AccountName=evil.example/?;AccountKey={KEY};EndpointSuffix=core.windows.net",
+        "an AccountName is 3 to 24",
+    ),
+    "an upper-case account name": (f"AccountName=MyAccount;AccountKey={KEY}", "an AccountName is 3 to 24"),
     "no account name": (f"AccountKey={KEY};EndpointSuffix=x;AccountName=", "no AccountName"),
     "no equals sign": ("AccountName=acc;junk", "one part has no ="),
 }

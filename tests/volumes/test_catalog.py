@@ -8,14 +8,20 @@ import pytest
 from catalog import (
     Catalog,
     ConflictError,
+    FileVersion,
     InvalidError,
     NotFoundError,
+    OutcomeUnknownError,
     Settings,
     UnavailableError,
     Volume,
     connect,
 )
+from catalog.keys import REGISTRY, gate_row, partition, volume_row
 from catalog.locations import parse_location
+from catalog.recovery import check_patience
+from catalog.table import Delete, Insert, Replace
+from tests.faults.world import World
 
 
 async def test_the_first_volume_becomes_the_default(cat: Catalog) -> None:
@@ -114,10 +120,49 @@ async def test_recover_finds_nothing_where_nothing_is_left(cat: Catalog, volume:
     assert report.quiet
 
 
+async def test_recover_reads_the_time_where_the_settings_have_changed_meanwhile() -> None:
+    """The gate of the generation that it knows is gone: it goes by the one that is there."""
+    async with World() as world:
+        client = world.client()
+        volume = await client.create_volume("v", shards=1)
+        await world.leave_half_done("a", 2)
+        shard, (row,) = partition(volume.info.epoch, 0), [await world.table.get(REGISTRY, volume_row("v"))]
+        assert row
+        await world.table.submit(REGISTRY, [Replace(row.row, {**row.values, "generation": 2}, row.etag)])
+        await world.table.submit(shard, [Delete(gate_row(1)), Insert(gate_row(2), {"schema": 1})])
+        (item,) = await client._recovery.run(volume.info, patience_s=0)
+        assert (item.path, item.action) == ("a", "aborted")
+
+
+@pytest.mark.parametrize("patience", ["x", True, float("inf"), -1, float("nan")], ids=repr)
+def test_the_patience_of_recovery_is_a_finite_number_from_0_up(patience: float) -> None:
+    with pytest.raises(InvalidError, match="patience_s"):
+        check_patience(patience)
+
+
 @pytest.mark.parametrize("patience", [-1, float("nan")])
 async def test_patience_is_a_number_of_seconds(cat: Catalog, patience: float) -> None:
     with pytest.raises(InvalidError, match="patience_s"):
         await cat.recover(patience_s=patience)
+
+
+async def test_a_catalog_closed_under_its_puts_tells_each_what_became_of_it(url: str) -> None:
+    """Nobody cancelled them, so none is cancelled: each hears a definite error, or gets a token."""
+    async with connect(url) as cat:
+        volume = await cat.create_volume("raw", shards=2)
+        puts = [asyncio.create_task(volume.put(f"f{number}", b"x")) for number in range(300)]
+        await asyncio.wait(puts, return_when=asyncio.FIRST_COMPLETED)
+    outcomes = await asyncio.gather(*puts, return_exceptions=True)
+    told = {type(outcome) for outcome in outcomes}
+    assert told <= {FileVersion, InvalidError, UnavailableError, OutcomeUnknownError}, told
+    assert all(error.token for error in outcomes if isinstance(error, OutcomeUnknownError))
+    if url != "memory:":
+        async with connect(url) as cat:
+            await cat.recover(patience_s=0)
+            listed = {file.path async for file in (await cat.volume()).list()}
+        done = {outcome.path for outcome in outcomes if isinstance(outcome, FileVersion)}
+        unknown = {error.key for error in outcomes if isinstance(error, OutcomeUnknownError)}
+        assert done <= listed <= done | unknown
 
 
 @pytest.mark.parametrize("token", ["", "x", "blobcat1.", "blobcat1.e30", "blobcat1.!!!", "blobcat1.bnVsbA"])

@@ -1,10 +1,12 @@
 """put: what it writes, what it returns, what each mode asks for, and what it refuses."""
 
+import errno
 import hashlib
 import io
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +19,7 @@ from catalog import (
     IfMatch,
     IfVersion,
     InvalidError,
+    Item,
     Metadata,
     NotFoundError,
     Overwrite,
@@ -28,6 +31,8 @@ from catalog import (
 from catalog.modes import Mode
 from catalog.sqlite_table import SqliteTable
 from storage.memory import MemoryContent
+from tests.faults.ports import Wire
+from tests.faults.world import World
 
 DATA = bytes(range(256)) * 40
 SMALL = Settings(one_shot_bytes=1000, block_bytes=300)
@@ -309,3 +314,66 @@ async def test_rejected_input_sends_no_request(cat: Catalog) -> None:
             await volume.read(path)
         with pytest.raises(InvalidError):
             await volume.delete(path)
+
+
+async def test_put_many_tells_of_a_bad_item_in_its_outcome_and_goes_on(volume: Volume) -> None:
+    """Whatever an item is, or its content raises: none of it is raised, and no other item hears of it."""
+
+    async def broken() -> AsyncIterator[bytes]:
+        yield b"x"
+        raise RuntimeError("no more")
+
+    class Damaged(io.RawIOBase):
+        def readable(self) -> bool:
+            return True
+
+        def readinto(self, buffer: object, /) -> int:
+            raise OSError(errno.EIO, "Input/output error")
+
+    async def items() -> AsyncIterator[Item]:
+        yield Item("before", b"1")
+        yield Item("broken", broken())
+        yield Item("damaged", Damaged())
+        yield "not-an-item"  # type: ignore[misc]
+        yield Item("after", b"2")
+
+    outcomes = [outcome async for outcome in volume.put_many(items())]
+    bad = [outcome.error for outcome in outcomes if outcome.error]
+    assert sorted(outcome.file.path for outcome in outcomes if outcome.file) == ["after", "before"]
+    assert {(type(error), error.kind) for error in bad} == {(InvalidError, "invalid.source")}
+    assert {type(error.__cause__) for error in bad} == {RuntimeError, OSError, TypeError}
+
+
+async def test_put_many_raises_what_its_source_raises(volume: Volume) -> None:
+    async def items() -> AsyncIterator[Item]:
+        yield Item("a", b"1")
+        raise RuntimeError("the source is broken")
+
+    with pytest.raises(RuntimeError, match="the source is broken"):
+        [outcome async for outcome in volume.put_many(items())]
+
+
+@pytest.mark.parametrize("content_type", ["", "a" * 256, "é", "a\nb", " a", 5], ids=repr)
+async def test_a_content_type_that_no_store_takes_is_refused_before_any_request(content_type: str) -> None:
+    async with World() as world:
+        wire = Wire()
+        volume = await world.client(wire).create_volume("v", shards=1)
+        sent = len(wire.sent)
+        with pytest.raises(InvalidError, match="a content type is"):
+            await volume.put("a", b"x", content_type=content_type)
+        assert len(wire.sent) == sent
+        assert (await volume.put("a", b"x", content_type="a" * 255)).content_type == "a" * 255
+
+
+@pytest.mark.parametrize(
+    "span", [{"start": 1.5}, {"start": True}, {"start": -1}, {"length": "1"}, {"length": -1}], ids=str
+)
+async def test_a_span_that_cannot_be_is_refused_before_any_request(span: dict[str, Any]) -> None:
+    async with World() as world:
+        wire = Wire()
+        volume = await world.client(wire).create_volume("v", shards=1)
+        sent = len(wire.sent)
+        with pytest.raises(InvalidError, match="a whole number from 0 up"):
+            async with volume.open("a", **span):
+                pass
+        assert len(wire.sent) == sent
