@@ -79,12 +79,10 @@ class Volumes:
         registry = await self._registry()
         name = registry.default if name is None else name
         if name is None:
-            message = "this catalog has no volume yet: make one with create_volume (blobcat init)"
-            raise NotFoundError(message, op="volume", kind="not-found.volume")
+            raise NotFoundError("this catalog has no volume yet", op="volume", kind="not-found.volume")
         row = await self._deadline().retried(lambda: self._table.get(REGISTRY, volume_row(name)))
         if row is None:
-            message = f"there is no volume {name!r}: make it with create_volume (blobcat init --volume {name})"
-            raise NotFoundError(message, op="volume", key=name, kind="not-found.volume")
+            raise NotFoundError(f"there is no volume {name!r}", op="volume", key=name, kind="not-found.volume")
         return parse_volume(row, registry.default)
 
     async def all(self) -> AsyncIterator[VolumeInfo]:

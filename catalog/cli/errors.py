@@ -2,8 +2,9 @@
 
 import errno
 import traceback
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from .help import arguments_of
 from .hints import hint_of, message_of
 from .output import Output
 from .records import error_record, system_message
@@ -76,8 +77,16 @@ def usage_report(exc: "typer.TyperException", output: Output) -> int:
     context = getattr(exc, "ctx", None)
     message = exc.format_message().rstrip(".") or "a command is missing"
     record = {"kind": "usage", "message": message, "op": "", "key": ""}
-    output.fault(message, f"{context.command_path if context else 'blobcat'} --help", record=record)
+    output.fault(message, _usage(context), record=record)
     return USAGE
+
+
+def _usage(context: Any) -> str:
+    """How the command is called: its arguments, and where to read of the rest."""
+    if context is None:
+        return "blobcat --help"
+    path, names = context.command_path, arguments_of(context.command, context)
+    return f"{' '.join([path, *names])}; more with {path} --help" if names else f"{path} --help"
 
 
 def _code(error: Exception) -> int:

@@ -53,12 +53,16 @@ def _page(command: Any, ctx: typer.Context, panels: list[tuple[str, Rows]]) -> s
 def _usage(command: Any, ctx: typer.Context) -> str:
     if isinstance(command, TyperGroup):
         return "[OPTIONS] COMMAND …"
-    names = [
+    return " ".join(["[OPTIONS]", *arguments_of(command, ctx)])
+
+
+def arguments_of(command: Any, ctx: Any) -> list[str]:
+    """A command's arguments, as a usage line has them."""
+    return [
         parameter.metavar if parameter.required else f"[{parameter.metavar}]"
         for parameter in command.get_params(ctx)
         if parameter.param_type_name == "argument"
     ]
-    return " ".join(["[OPTIONS]", *names])
 
 
 def _option(option: Any) -> tuple[str, str]:

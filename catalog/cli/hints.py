@@ -37,6 +37,18 @@ def _folder(error: "CatalogError") -> str:
     return f"{listing} shows what is there"
 
 
+def _volume(error: "CatalogError") -> str:
+    if not error.key:
+        return _NO_CATALOG
+    return f"blobcat volumes shows those that are there, blobcat init --volume {_about(error)} makes it"
+
+
+def _token(error: "CatalogError") -> str:
+    if error.key:
+        return "give the --url of the catalog that the write went to"
+    return "blobcat resolve TOKEN, with the whole token that the error showed"
+
+
 def _conflict(error: "CatalogError") -> str:
     if error.op == "create_volume":
         return "leave out --shards and --root to keep it as it is, or name another with --volume"
@@ -77,17 +89,18 @@ _HINTS: Final[dict[str, str | Callable[["CatalogError"], str]]] = {
     "conflict.version": _conflict,
     "disk-full": "make room, then run the same command again: nothing half-done is visible",
     "integrity": "blobcat verify checks all; other versions of it may be whole: blobcat history PATH",
+    "integrity.file": "this is no catalog's file, or a damaged one: restore it from a backup, or give another --url",
     "integrity.row": "",
     "invalid.newer-schema": "upgrade blobcat",
     "invalid.source": "",
-    "invalid.token": "blobcat resolve TOKEN, with the whole token that the error showed",
+    "invalid.token": _token,
     "invalid.url": "",
     "not-found": _folder,
     "not-found.container": _NO_CATALOG,
     "not-found.deleted": lambda error: f"blobcat history {_about(error)}, then blobcat get --version N {_about(error)}",
     "not-found.source": "",
     "not-found.table": _NO_CATALOG,
-    "not-found.volume": "blobcat volumes shows those that are there",
+    "not-found.volume": _volume,
     "outcome-unknown": lambda error: f"blobcat resolve {getattr(error, 'token', '') or 'TOKEN'}",
     "unavailable": _LATER,
     "unavailable.connect": _unreachable,

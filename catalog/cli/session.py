@@ -38,6 +38,7 @@ class Session:
             raise UsageError(
                 "where is the catalog? No url was given", "export BLOBCAT_URL=local:.blobcat, or pass --url"
             )
+        _check_folder(url)
         container, table = self.options.container, self.options.table
         credential = None
         if isinstance(location := parse_location(url, container=container, table=table), AzureLocation):
@@ -51,6 +52,17 @@ class Session:
         """The volume that the options name, or the catalog's default one."""
         async with self.catalog() as catalog:
             yield await catalog.volume(self.options.volume)
+
+
+def _check_folder(url: str) -> None:
+    """Raises: UsageError where the folder of a local catalog is a file, or lies in one."""
+    from ..locations import LocalLocation, parse_location
+
+    if not url.strip().lower().startswith("local:") or not isinstance(location := parse_location(url), LocalLocation):
+        return
+    there = next((place for place in (location.folder, *location.folder.parents) if place.exists()), None)
+    if there is not None and not there.is_dir():
+        raise UsageError(f"{there} is a file, not a folder", "give another folder: --url local:FOLDER")
 
 
 def command(body: Body) -> Callable[..., int]:

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from catalog.cli.errors import report
+from catalog.cli.hints import hint_of
 from catalog.cli.output import Output
-from catalog.errors import AccessDeniedError, CatalogError, OutcomeUnknownError, UnavailableError
+from catalog.errors import AccessDeniedError, CatalogError, NotFoundError, OutcomeUnknownError, UnavailableError
+from catalog.token import Token
 from tests.cli.driver import Blobcat
 
 KEY = "c2VjcmV0LWNhbmFyeQ=="
@@ -206,3 +208,49 @@ def test_nothing_is_made_by_a_command_that_fails(empty: Blobcat) -> None:
     refused = empty("-u", "local:file/x", "init")
     assert refused.code in (2, 3, 5, 6)
     assert len(refused.err.splitlines()) <= 2
+
+
+def test_a_file_that_is_no_catalog_is_called_that(empty: Blobcat) -> None:
+    empty("init")
+    (found,) = empty.folder.rglob("catalog.db")
+    found.write_bytes(b"not a database " * 100)
+    for extra in ("-wal", "-shm"):
+        found.with_name(found.name + extra).unlink(missing_ok=True)
+    refused = empty("ls")
+    assert refused.code == 8
+    assert refused.err.splitlines()[1].startswith("  → this is no catalog's file, or a damaged one")
+
+
+@pytest.mark.parametrize("below", ["", "/cat"])
+def test_a_file_in_place_of_the_folder_is_called_that(empty: Blobcat, below: str) -> None:
+    (empty.folder / "afile").write_bytes(b"x")
+    refused = empty("init", "--url", f"local:{empty.folder / 'afile'}{below}")
+    assert refused.code == 2
+    assert refused.err.splitlines()[0].endswith("afile is a file, not a folder")
+
+
+def test_a_missing_argument_gets_the_usage(empty: Blobcat) -> None:
+    refused = empty("put", "n.txt")
+    assert refused.code == 2
+    assert refused.err.splitlines()[1] == "  → blobcat put FILE PATH; more with blobcat put --help"
+
+
+def test_without_a_volume_the_hint_makes_one(blobcat: Blobcat) -> None:
+    refused = blobcat("ls", "-v", "nope")
+    assert refused.err.splitlines() == [
+        "blobcat: there is no volume 'nope'",
+        "  → blobcat volumes shows those that are there, blobcat init --volume nope makes it",
+    ]
+    error = NotFoundError("this catalog has no volume yet", op="volume", kind="not-found.volume")
+    assert hint_of(error) == "make one with blobcat init"
+
+
+@pytest.mark.parametrize("volume", ["main", "other"])
+def test_a_token_of_another_catalog_is_called_that(blobcat: Blobcat, volume: str) -> None:
+    other = "01M7XQF19PM1HFNJACZWJHWGBN"
+    refused = blobcat("resolve", str(Token(volume, other, "x", other, 0, "put")))
+    assert refused.code == 2
+    assert refused.err.splitlines() == [
+        "blobcat: the token belongs to another catalog or to a volume that was deleted",
+        "  → give the --url of the catalog that the write went to",
+    ]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 async def put(
     session: Session,
-    local: Annotated[str, typer.Argument(metavar="LOCAL|-", help="The file to write; - reads standard input.")],
+    local: Annotated[str, typer.Argument(metavar="FILE", help="The file to write; - reads standard input.")],
     path: PathArgument,
     meta: MetaOption = None,
     content_type: Annotated[

@@ -18,8 +18,16 @@ async def resolve(
 
     --json: applied, and the file that it made, with all fields as put shows them, or null.
     """
+    from ...errors import CatalogError, InvalidError
+
     async with session.catalog() as catalog:
-        file = await catalog.resolve(token)
+        try:
+            file = await catalog.resolve(token)
+        except CatalogError as exc:
+            if exc.kind not in ("invalid.token", "not-found.volume") or not exc.key:
+                raise
+            message = "the token belongs to another catalog or to a volume that was deleted"
+            raise InvalidError(message, op="resolve", key=exc.key, kind="invalid.token") from exc
     session.output.show(
         {"applied": file is not None, "file": file},
         lambda: (
