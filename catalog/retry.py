@@ -87,7 +87,7 @@ class Deadline:
         if error is not None and error.kind in NOTHING_ANSWERS:
             now = self._clock.now()
             self._silent_since = now if self._silent_since is None else self._silent_since
-            if now - self._silent_since >= self._settings.connect_timeout_s:
+            if now - self._silent_since >= self._settings.silence_timeout_s:
                 self._end = now
         pause = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(self._failures - 1, 16))
         await self._clock.sleep(min(pause, self.remaining))
