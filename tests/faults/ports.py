@@ -6,8 +6,8 @@ from then on the ports are dead, so that no `finally` of the client reaches them
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TypeVar
@@ -40,6 +40,8 @@ class Fault(Enum):
     """It is applied, and no answer ever comes."""
     HELD = auto()
     """Its sender is told that nothing is known, and it arrives `Wire.delay` requests later."""
+    ECHO = auto()
+    """It is applied and answered, and a second copy of it arrives `Wire.delay` requests later."""
     CRASH_BEFORE = auto()
     """The client is killed before it is sent."""
     CRASH_AFTER = auto()
@@ -64,7 +66,7 @@ class Wire:
     on: bool = False
     delay: int = 0
     cancels: "asyncio.Task[object] | None" = None
-    """Whom `Fault.CANCEL` cancels; without one, whoever sends the request."""
+    """Whom `Fault.CANCEL` cancels."""
     sent: list[str] = field(default_factory=list)
     fired: int = 0
     crashed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -85,7 +87,7 @@ class Wire:
     async def idle(self) -> None:
         """Return when no request is under way."""
         await self.settle()
-        while self._under_way:
+        while self._under_way:  # noqa: ASYNC110 — counted, not signalled: what hangs may be cancelled at any time
             await asyncio.sleep(0)
 
     async def send(self, name: str, request: Send[T], *, write: bool = False) -> T:
@@ -108,7 +110,9 @@ class Wire:
         self.fired += 1
         return await self._fail(self.fault, name, request, write=write)
 
-    async def _fail(self, fault: Fault, name: str, request: Send[T], *, write: bool) -> T:
+    async def _fail(  # noqa: C901, PLR0911, PLR0912 — one case each
+        self, fault: Fault, name: str, request: Send[T], *, write: bool
+    ) -> T:
         match fault:
             case Fault.LOST_BEFORE:
                 raise _lost(name, write=write)
@@ -122,11 +126,17 @@ class Wire:
                     await _ignored(request)
                 return await request()
             case Fault.HANG_AFTER:
-                await asyncio.shield(self._arrives(request))
+                if write:
+                    await asyncio.shield(self._arrives(request))
                 return await _never()
             case Fault.HELD:
                 self._held[len(self.sent) + self.delay] = request
                 raise _lost(name, write=write)
+            case Fault.ECHO:
+                answer = await request()
+                if write:
+                    self._held[len(self.sent) + self.delay] = request
+                return answer
             case Fault.CRASH_BEFORE:
                 self.crashed.set()
                 return await _never()
@@ -139,11 +149,9 @@ class Wire:
                 self.crashed.set()
                 return await _never()
             case Fault.CANCEL:
-                arrival = self._arrives(request)
-                victim = self.cancels or asyncio.current_task()
-                assert victim
-                victim.cancel()
-                return await asyncio.shield(arrival)
+                assert self.cancels
+                self.cancels.cancel()
+                return await (asyncio.shield(self._arrives(request)) if write else request())
 
     def _arrives(self, request: Send[T]) -> "asyncio.Future[T]":
         arrival = asyncio.ensure_future(request())
@@ -165,7 +173,7 @@ async def _ignored(request: Send[object]) -> None:
         return
 
 
-async def _never() -> T:  # type: ignore[type-var]
+async def _never() -> T:
     return await asyncio.get_running_loop().create_future()  # type: ignore[no-any-return]
 
 
@@ -187,15 +195,12 @@ class FaultTable:
 
     async def query(
         self, partition: str, rows: RowRange, *, where: Condition | None = None, select: Sequence[str] | None = None
-    ) -> AsyncIterator[Sequence[Entity]]:
-        pages = aiter(self._table.query(partition, rows, where=where, select=select))
+    ) -> AsyncGenerator[Sequence[Entity], None]:
         name = "table.query"
-        while True:
-            page = await self._wire.send(name, lambda: anext(pages, None))
-            if page is None:
-                return
-            yield page
-            name = "table.next"
+        async with aclosing(self._table.query(partition, rows, where=where, select=select)) as pages:
+            while (page := await self._wire.send(name, lambda: anext(pages, None))) is not None:
+                yield page
+                name = "table.next"
 
     async def submit(self, partition: str, operations: Sequence[Operation]) -> Sequence[Written]:
         name = "table.submit" if any(not isinstance(each, Merge) for each in operations) else "table.mark"

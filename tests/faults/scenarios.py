@@ -1,9 +1,10 @@
 """What clients do while things go wrong, and what there must be afterwards when all went well."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from catalog import Catalog, CatalogError, ConflictError, Create, FileVersion, IfMatch, IfVersion, Item, Mode, Overwrite
 from tests.faults.observer import State
@@ -20,7 +21,7 @@ class Scenario:
     """A volume `v` in some state, what a client then does to it, and what comes of it when nothing goes wrong."""
 
     name: str
-    act: Callable[[Catalog], Awaitable[Sequence[Told]]]
+    act: Callable[[Catalog], Coroutine[Any, Any, Sequence[Told]]]
     then: Mapping[str, Contents] = field(default_factory=dict)
     """The contents of each path's versions, oldest first; None is a delete."""
     given: Mapping[str, Contents] = field(default_factory=dict)
@@ -67,7 +68,7 @@ def digests(expected: Mapping[str, Contents]) -> dict[str, list[str]]:
     }
 
 
-def _put(content: bytes, mode: Mode = Overwrite()) -> Callable[[Catalog], Awaitable[Sequence[Told]]]:
+def _put(content: bytes, mode: Mode = Overwrite()) -> Callable[[Catalog], Coroutine[Any, Any, Sequence[Told]]]:
     async def act(catalog: Catalog) -> Sequence[Told]:
         return [await told((await catalog.volume("v")).put("a", content, mode=mode))]
 
@@ -94,8 +95,7 @@ async def _put_many(catalog: Catalog) -> Sequence[Told]:
 
 async def _put_then_delete(catalog: Catalog) -> Sequence[Told]:
     volume = await catalog.volume("v")
-    first = await told(volume.put("a", b"1"))
-    return [first, *[await told(call()) for call in (lambda: volume.delete("a"), lambda: volume.put("a", b"3"))]]
+    return [await told(volume.put("a", b"1")), await told(volume.delete("a")), await told(volume.put("a", b"3"))]
 
 
 def ingest(tree: Path) -> Scenario:

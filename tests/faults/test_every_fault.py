@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from catalog import CatalogError, FileVersion, OutcomeUnknownError, UnavailableError
+from catalog import Catalog, CatalogError, FileVersion, OutcomeUnknownError, UnavailableError
 from tests.faults.observer import State, check, check_grown, check_settled
 from tests.faults.ports import CRASHES, ONCE, PERSISTENT, Fault, Wire
 from tests.faults.scenarios import SCENARIOS, Scenario, Told, contents, digests, ingest, make_tree
@@ -145,7 +145,7 @@ async def recover(world: World) -> None:
     assert await world.look() == once, "S6"
 
 
-async def works(world: World, client: object) -> None:
+async def works(world: World, client: Catalog) -> None:
     """The client that met the fault goes on."""
     volume = await client.volume("v")
     file = await volume.put("later", b"later")

@@ -7,7 +7,7 @@ are tried, depth first. The list of choices is the replay key.
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tests.faults.ports import Send, Wire
 
@@ -81,8 +81,8 @@ async def interleave(schedule: Schedule, actors: Sequence[Actor]) -> list[object
     return await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _stopped(task: "asyncio.Future[object]", gate: Gate) -> None:
+async def _stopped(task: "asyncio.Future[Any]", gate: Gate) -> None:
     """Return when an actor stands at its gate again, or has ended."""
     arrival = asyncio.ensure_future(gate.arrived.wait())
-    await asyncio.wait([task, arrival], return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait({task, arrival}, return_when=asyncio.FIRST_COMPLETED)
     arrival.cancel()

@@ -8,7 +8,6 @@ import pytest
 
 from catalog import ConflictError, Create, FileVersion, IfVersion, Overwrite, Settings
 from catalog.commit import UNITS_MAX, Committer, Lane, Seat, Unit
-from catalog.rows import Entity
 from catalog.table import Insert, Operation, Written
 from tests.faults.ports import FaultTable, Wire
 from tests.faults.scenarios import told
@@ -21,13 +20,14 @@ TURNS = 300
 class SlowTable(FaultTable):
     """A table whose transactions take their time, and are noted."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, turns: int = TURNS) -> None:
         super().__init__(world.table, Wire())
         self.sizes: list[int] = []
+        self._turns = turns
 
     async def submit(self, partition: str, operations: Sequence[Operation]) -> Sequence[Written]:
         self.sizes.append(len(operations))
-        for _ in range(TURNS):
+        for _ in range(self._turns):
             await asyncio.sleep(0)
         return await super().submit(partition, operations)
 
@@ -154,11 +154,11 @@ async def test_a_patient_caller_cancelled_on_its_way_in_is_no_longer_waited_for(
 async def test_puts_outlive_a_recovery_without_patience() -> None:
     """Again and again their intents are aborted under them; once that ends, all of them have got through, once."""
     async with World(Settings()) as world:
-        volume = await world.client(table=SlowTable(world)).create_volume("v", shards=1)
+        volume = await world.client(table=SlowTable(world, turns=30)).create_volume("v", shards=1)
         other = world.client()
         puts = asyncio.gather(*(volume.put(f"f{number}", b"x", mode=Create()) for number in range(20)))
         aborted = 0
-        while aborted < 100 and not puts.done():
+        while aborted < 30 and not puts.done():
             aborted += (await other.recover(patience_s=0)).count("aborted")
         assert aborted, "recovery never met a put"
         assert {file.version for file in await puts} == {1}

@@ -57,10 +57,6 @@ async def test_what_a_killed_ingest_acknowledged_is_there(tmp_path: Path, acknow
         assert (report.written, report.unchanged, report.failed) == (FILES - len(seen), len(seen), ())
         assert {entry.path for entry in [entry async for entry in volume.list(recursive=True)]} == model.keys()
         assert (await catalog.recover(patience_s=0)).quiet
-        blobs = {name async for name in names(catalog)}
-        assert blobs == {file.blob async for file in volume.list(recursive=True) if isinstance(file, FileVersion)}
-
-
-async def names(catalog: object):
-    async for blob in catalog._content.list():
-        yield blob.name
+        blobs = [blob async for blob in catalog._content.list()]
+        files = [file async for file in volume.list(recursive=True) if isinstance(file, FileVersion)]
+        assert {blob.name for blob in blobs} == {file.blob for file in files}
