@@ -17,7 +17,7 @@ from .settings import Settings
 
 FIRST_PAUSE_S: Final = 0.02
 LONGEST_PAUSE_S: Final = 2.0
-NOTHING_ANSWERS: Final = frozenset({"unavailable.connect", "unavailable.dns", "unavailable.tls"})
+NOTHING_ANSWERS: Final = frozenset({"unavailable.azurite", "unavailable.connect", "unavailable.dns", "unavailable.tls"})
 
 T = TypeVar("T")
 
@@ -82,7 +82,7 @@ class Deadline:
         Where nothing answers at all, nobody waits for the whole of it: a service that is restarted comes back sooner.
         """
         self._failures += 1
-        if error is not None and error.kind == "disk-full":
+        if error is not None and error.kind == "unavailable.disk-full":
             self._end = self._clock.now()  # nobody makes room meanwhile
         if error is not None and error.kind in NOTHING_ANSWERS:
             now = self._clock.now()
