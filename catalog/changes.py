@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-from .entities import Head, Kind, Metadata
+from .entities import Head, Kind
 from .errors import CatalogError, ConflictError, NotFoundError
+from .metadata import Metadata
 from .modes import Create, IfMatch, IfVersion, Mode, Overwrite
 
 

@@ -14,7 +14,6 @@ from contextlib import aclosing
 from typing import TypeVar
 
 from .entities import (
-    EPOCH,
     SCHEMA,
     Registry,
     VolumeInfo,
@@ -37,6 +36,7 @@ from .table import (
     RefusedError,
     Replace,
 )
+from .times import EPOCH
 
 ROOT_CHARACTERS_MAX = 200
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")

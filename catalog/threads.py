@@ -8,6 +8,7 @@ from typing import Final, ParamSpec, TypeVar
 P = ParamSpec("P")
 T = TypeVar("T")
 
+HASHED_INLINE_BYTES: Final = 8 << 10
 ENDING_S: Final = 1.0  # a thread that waits for a caller's own pipe may never end
 
 
@@ -27,3 +28,8 @@ async def end(threads: Executor) -> None:
             waiting.shutdown()
     finally:
         done.cancel()
+
+
+async def hashed(threads: Executor, work: Callable[[bytes], T], data: bytes) -> T:
+    """Hash so much data: in a thread, unless asking one would take longer than the hash."""
+    return work(data) if len(data) <= HASHED_INLINE_BYTES else await in_thread(threads, work, data)

@@ -16,10 +16,7 @@ from .changes import (
 from .entities import (
     FileVersion,
     Folder,
-    Metadata,
     VolumeInfo,
-    check_metadata,
-    microseconds,
     parse_file,
 )
 from .errors import CatalogError, InvalidError, NotFoundError
@@ -30,11 +27,13 @@ from .ingest import Ingest, IngestReport, Progress
 from .keys import VERSION_MAX, check_key_length, head_row, heads, version_row, versions
 from .listing import Lister
 from .media import check_content_type, content_type_of
+from .metadata import Metadata, check_metadata
 from .modes import Create, Mode, Overwrite, check_mode
 from .paths import check_path, check_prefix
 from .reader import Reader, Readers
 from .settings import Settings, check_timeout
 from .sources import Content, check_content
+from .times import microseconds
 from .verify import VerifyReport, verify
 from .writer import Writer
 
