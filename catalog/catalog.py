@@ -6,7 +6,7 @@ import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from ulid import ULID
 
@@ -79,7 +79,13 @@ class Catalog:
         return f"<Catalog of {self._table!r} and {self._content!r}>"
 
     async def create_volume(
-        self, name: str, *, layout: str = "immutable", shards: int = 16, root: str | None = None, exist_ok: bool = False
+        self,
+        name: str,
+        *,
+        layout: Literal["immutable"] = "immutable",
+        shards: int = 16,
+        root: str | None = None,
+        exist_ok: bool = False,
     ) -> Volume:
         """Make a volume, and the table and container where they are not there yet. The first one becomes the default.
 
