@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .catalog import Catalog, connect
-    from .entities import FileVersion, Folder, Metadata, VolumeInfo
+    from .entities import FileVersion, Folder, Kind, VolumeInfo
     from .errors import (
         AccessDeniedError,
         CatalogError,
@@ -17,8 +17,10 @@ if TYPE_CHECKING:
         TooLargeError,
         UnavailableError,
     )
-    from .filters import Condition, F
-    from .ingest import IngestProgress, IngestReport
+    from .fields import F
+    from .filters import Condition
+    from .ingest import IngestProgress, IngestReport, Progress
+    from .metadata import Metadata
     from .modes import Create, IfMatch, IfVersion, Mode, Overwrite
     from .reader import Reader
     from .recovery import Recovered, RecoveryReport
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 # Where each public name lives: imported when it is first used, so that `import catalog` costs nothing.
 _HOMES = {
     "catalog": ("Catalog", "connect"),
-    "entities": ("FileVersion", "Folder", "Metadata", "VolumeInfo"),
+    "entities": ("FileVersion", "Folder", "Kind", "VolumeInfo"),
     "errors": (
         "AccessDeniedError",
         "CatalogError",
@@ -43,8 +45,10 @@ _HOMES = {
         "TooLargeError",
         "UnavailableError",
     ),
-    "filters": ("Condition", "F"),
-    "ingest": ("IngestProgress", "IngestReport"),
+    "fields": ("F",),
+    "filters": ("Condition",),
+    "ingest": ("IngestProgress", "IngestReport", "Progress"),
+    "metadata": ("Metadata",),
     "modes": ("Create", "IfMatch", "IfVersion", "Mode", "Overwrite"),
     "reader": ("Reader",),
     "recovery": ("Recovered", "RecoveryReport"),
@@ -76,12 +80,14 @@ __all__ = [
     "IntegrityError",
     "InvalidError",
     "Item",
+    "Kind",
     "Metadata",
     "Mode",
     "NotFoundError",
     "Outcome",
     "OutcomeUnknownError",
     "Overwrite",
+    "Progress",
     "Reader",
     "Recovered",
     "RecoveryReport",

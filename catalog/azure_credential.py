@@ -15,7 +15,8 @@ from .locations import AzureLocation
 def azure_credential(location: AzureLocation, given: Any) -> Any:
     """A credential that both SDK clients take. Raises: InvalidError.
 
-    `given` is a credential object of azure-identity or azure-core, or a str: a SAS, or else an account key.
+    `given` is a credential object of azure-identity or azure-core, or a str: a SAS, or else an account key. It stays
+    its owner's; a credential that is made here is the caller's, who closes it.
     """
     match given:
         case None:
@@ -27,7 +28,8 @@ def azure_credential(location: AzureLocation, given: Any) -> Any:
         case AzureNamedKeyCredential() | AzureSasCredential():
             return given
         case _ if callable(getattr(given, "get_token", None)):
-            return _over_tls(location, given)
+            _check_tls(location)
+            return given
         case _:
             message = f"a credential is an object of azure-identity or azure-core, or a str, not {type(given).__name__}"
             raise InvalidError(message, op="connect", kind="invalid.credential")
@@ -38,9 +40,10 @@ def _of_location(location: AzureLocation) -> Any:
         return _key(location.account, location.key)
     if location.sas:
         return AzureSasCredential(location.sas)
+    _check_tls(location)
     from azure.identity.aio import DefaultAzureCredential
 
-    return _over_tls(location, DefaultAzureCredential())
+    return DefaultAzureCredential()
 
 
 def _key(account: str, key: str) -> AzureNamedKeyCredential:
@@ -49,8 +52,7 @@ def _key(account: str, key: str) -> AzureNamedKeyCredential:
     return AzureNamedKeyCredential(account, key)
 
 
-def _over_tls(location: AzureLocation, credential: Any) -> Any:
+def _check_tls(location: AzureLocation) -> None:
     if not (location.blob_endpoint.startswith("https:") and location.table_endpoint.startswith("https:")):
         message = "a token is sent over https only, and this catalog's endpoints are http"
         raise InvalidError(message, op="connect", kind="invalid.credential")
-    return credential

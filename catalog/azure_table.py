@@ -10,7 +10,7 @@ Int64 is the only integer: the SDK would make Int32 of small ones, which a filte
 
 import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
@@ -52,6 +52,7 @@ from .table import (
     Written,
     check_batch,
 )
+from .times import microseconds
 
 COMPARISONS_MAX: Final = 15 - 3  # the service's limit, less the key and its two bounds
 URL_CHARACTERS_MAX: Final = 7_000  # of the 8 KiB that are safe; the rest is for the host, a SAS and a continuation
@@ -59,7 +60,6 @@ PAGE_ROWS: Final = 1_000  # the service's limit
 
 _TABLE_NAME: Final = re.compile(r"[a-z][a-z0-9]{2,62}")
 _INDEX: Final = re.compile(r"(\d{1,3}):")
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NO_ROW: Final = frozenset({"ResourceNotFound", "EntityNotFound"})
 _KEYS: Final = ("PartitionKey", "RowKey", "Timestamp")
 
@@ -255,7 +255,7 @@ def _entity(partition: str, entity: TableEntity) -> Entity:
     timestamp, etag = entity.metadata["timestamp"], entity.metadata["etag"]
     if timestamp is None or etag is None:
         raise ValueError("an entity without its timestamp")
-    return Entity(partition, row, values, etag, _microseconds(timestamp))
+    return Entity(partition, row, values, etag, microseconds(timestamp))
 
 
 def _written(operation: Operation, etag: str | None) -> Written:
@@ -272,11 +272,7 @@ def etag_time(etag: str) -> int | None:
         time = datetime.fromisoformat(unquote(etag).removeprefix("W/\"datetime'").removesuffix("'\""))
     except ValueError:
         return None
-    return None if time.tzinfo is None else _microseconds(time)
-
-
-def _microseconds(time: datetime) -> int:
-    return (time - _EPOCH) // timedelta(microseconds=1)
+    return None if time.tzinfo is None else microseconds(time)
 
 
 def _raise_refused(error: TableTransactionError, operations: Sequence[Operation]) -> None:

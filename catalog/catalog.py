@@ -3,10 +3,10 @@
 import getpass
 import os
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
-from typing import Any, Final
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from typing import Any, Final, Literal
 
 from ulid import ULID
 
@@ -25,6 +25,7 @@ from .settings import Settings
 from .table import (
     Table,
 )
+from .threads import end
 from .token import Token
 from .uploads import Uploads
 from .volume import Tools, Volume
@@ -37,7 +38,8 @@ WRITER_CHARACTERS_MAX: Final = 200
 class Catalog:
     """A catalog that is open. Made by `connect`; constructed from its ports by tests and by those who bring their own.
 
-    Belongs to one event loop. Closing it ends its threads and tasks; what was under way then is as if it was cancelled.
+    Belongs to one event loop. Closing it closes its ports, and a `credential` that was made for them, and ends its
+    threads and tasks; what was under way then is as if it was cancelled.
     """
 
     def __init__(
@@ -49,9 +51,11 @@ class Catalog:
         writer: str | None = None,
         clock: Clock = SystemClock(),
         new_id: Callable[[], str] = lambda: str(ULID()),
+        credential: Any = None,
     ) -> None:
         self._table = table
         self._content = content
+        self._credential = credential
         self._settings = settings
         self._clock = clock
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="blobcat")
@@ -75,7 +79,13 @@ class Catalog:
         return f"<Catalog of {self._table!r} and {self._content!r}>"
 
     async def create_volume(
-        self, name: str, *, layout: str = "immutable", shards: int = 16, root: str | None = None, exist_ok: bool = False
+        self,
+        name: str,
+        *,
+        layout: Literal["immutable"] = "immutable",
+        shards: int = 16,
+        root: str | None = None,
+        exist_ok: bool = False,
     ) -> Volume:
         """Make a volume, and the table and container where they are not there yet. The first one becomes the default.
 
@@ -95,7 +105,7 @@ class Catalog:
         """Open a volume; the default one where no name is given. Raises: NotFoundError, UnavailableError."""
         return Volume(await self._volumes.get(name), self._tools)
 
-    def volumes(self) -> AsyncIterator[VolumeInfo]:
+    def volumes(self) -> AsyncGenerator[VolumeInfo, None]:
         """All volumes, in order of name. Raises: NotFoundError (no catalog here), UnavailableError."""
         return self._volumes.all()
 
@@ -113,9 +123,10 @@ class Catalog:
         """
         if patience_s is not None and not patience_s >= 0:
             raise InvalidError(f"patience_s is a number of seconds from 0 up, not {patience_s!r}", op="recover")
-        items = [
-            item async for volume in self.volumes() for item in await self._recovery.run(volume, patience_s=patience_s)
-        ]
+        async with aclosing(self.volumes()) as volumes:
+            items = [
+                item async for volume in volumes for item in await self._recovery.run(volume, patience_s=patience_s)
+            ]
         return RecoveryReport(tuple(items))
 
     async def resolve(self, token: str) -> FileVersion | None:
@@ -132,11 +143,15 @@ class Catalog:
         return await self._writer.resolve(volume, parsed)
 
     async def close(self) -> None:
-        """Close connections, threads and files. May be called twice; `async with connect(…)` does it."""
-        await self._writer.close()
-        await self._table.close()
-        await self._content.close()
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        """Close connections, threads and files. May be called twice; `async with connect(…)` does it.
+
+        One that cannot be closed keeps no other open. Afterwards no thread is left, except one that a file object of
+        the caller's holds for more than a second. Raises: whatever the last one that could not be closed raises.
+        """
+        async with AsyncExitStack() as closing:
+            closing.push_async_callback(end, self._threads)
+            closing.push_async_callback(Backend(self._table, self._content, self._credential).close)
+            closing.push_async_callback(self._writer.close)
 
     def _deadline(self) -> Deadline:
         return Deadline(self._clock, self._settings)
@@ -165,8 +180,8 @@ async def connect(
     location = parse_location(url, container=container, table=table, hosts_allowed=settings.hosts_allowed)
     if writer is not None:
         check_writer(writer)
-    ports: Backend = backend(location, credential, settings)
-    catalog = Catalog(ports.table, ports.content, settings=settings, writer=writer)
+    ports = backend(location, credential, settings)
+    catalog = Catalog(ports.table, ports.content, settings=settings, writer=writer, credential=ports.credential)
     try:
         yield catalog
     finally:

@@ -3,9 +3,11 @@
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from .entities import FileVersion, Head, Kind, Metadata, microseconds
+from .entities import FileVersion, Head, Kind
 from .errors import CatalogError, ConflictError, NotFoundError
+from .metadata import Metadata
 from .modes import Create, IfMatch, IfVersion, Mode, Overwrite
+from .times import microseconds
 
 
 @dataclass(frozen=True, slots=True)

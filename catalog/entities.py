@@ -1,36 +1,24 @@
 """Records and the rows they are kept in: the only module that knows what a row's columns are called.
 
-Whole numbers are Int64, times are Int64 microseconds since 1970, a user's metadata are columns `m_<key>`, a user's
-datetimes `t_<key>`: a row alone says its types. What is None has no column. Every row carries `schema`, and a row of a
-newer schema is refused, not misread. `parse(format(x)) == x` is a property test.
+Whole numbers are Int64, times are microseconds (`times`), a user's metadata have columns of their own (`metadata`): a
+row alone says its types. What is None has no column. Every row carries `schema`, and a row of a newer schema is
+refused, not misread. `parse(format(x)) == x` is a property test.
 """
 
 import hashlib
 import json
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Literal, cast
 
-from .errors import IntegrityError, InvalidError, TooLargeError
-from .rows import (
-    STRING_UNITS_MAX,
-    Entity,
-    Value,
-    Values,
-    units,
-)
+from .errors import IntegrityError, InvalidError
+from .metadata import Metadata, metadata_values, parse_metadata
+from .rows import Entity, Value, Values
+from .times import from_microseconds, microseconds
 
 SCHEMA = 1
-METADATA_KEYS_MAX = 200
-METADATA_BYTES_MAX = 512 << 10  # a commit holds it twice, in the head and in the version
-KEY_CHARACTERS_MAX = 128
 
 Kind = Literal["put", "delete", "metadata", "move", "copy", "restore", "adopt"]
-Metadata = Mapping[str, str | int | float | bool | datetime]
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,86 +134,6 @@ class IntentRow:
     timestamp: int
 
 
-# --- Times -----------------------------------------------------------------------------------------------------------
-
-
-def microseconds(time: datetime) -> int:
-    """An aware datetime as it is stored."""
-    span = time - EPOCH
-    return (span.days * 86_400 + span.seconds) * 1_000_000 + span.microseconds
-
-
-def from_microseconds(stamp: int) -> datetime:
-    """The datetime, in UTC, that `microseconds` was given."""
-    return EPOCH + timedelta(microseconds=stamp)
-
-
-# --- Metadata --------------------------------------------------------------------------------------------------------
-
-
-def check_metadata(metadata: Metadata | None) -> Metadata:
-    """A private copy of the metadata, datetimes in UTC. Raises: InvalidError, TooLargeError, naming key and rule."""
-    if not metadata:
-        return {}
-    if not isinstance(metadata, Mapping):
-        raise InvalidError(f"metadata is a mapping, not {type(metadata).__name__}", op="metadata")
-    if len(metadata) > METADATA_KEYS_MAX:
-        message = f"metadata has at most {METADATA_KEYS_MAX} keys, not {len(metadata)}"
-        raise TooLargeError(message, op="metadata")
-    checked = {key: _check_item(key, value) for key, value in metadata.items()}
-    if sum(len(json.dumps(value, default=str)) + len(key) for key, value in checked.items()) > METADATA_BYTES_MAX:
-        raise TooLargeError(f"metadata takes at most {METADATA_BYTES_MAX >> 10} KiB as JSON", op="metadata")
-    return checked
-
-
-def _check_item(key: str, value: object) -> str | int | float | bool | datetime:  # noqa: C901 — one case per type
-    if not isinstance(key, str) or not key.isidentifier() or not key.isascii() or len(key) > KEY_CHARACTERS_MAX:
-        rule = f"an ASCII identifier of at most {KEY_CHARACTERS_MAX} characters"
-        raise InvalidError(f"metadata key {key!r} is no identifier: it must be {rule}", op="metadata")
-    match value:
-        case bool():
-            return value
-        case str():
-            if units(value) > STRING_UNITS_MAX:
-                message = f"metadata {key!r} is at most {STRING_UNITS_MAX:,} UTF-16 units long, not {units(value):,}"
-                raise TooLargeError(message, op="metadata")
-            if any("\ud800" <= character <= "\udfff" for character in value):
-                raise InvalidError(f"metadata {key!r} contains a lone surrogate", op="metadata")
-            return value
-        case int():
-            if not -(1 << 63) <= value < 1 << 63:
-                raise InvalidError(f"metadata {key!r} does not fit into 64 bits", op="metadata")
-            return value
-        case float():
-            if not math.isfinite(value):
-                raise InvalidError(f"metadata {key!r} is {value}, not a finite number", op="metadata")
-            return value
-        case datetime():
-            if value.tzinfo is None:
-                raise InvalidError(f"metadata {key!r} is a datetime without a time zone", op="metadata")
-            return value.astimezone(UTC)
-    kinds = "str, int, float, bool or datetime"
-    raise InvalidError(f"metadata {key!r} is {type(value).__name__}; it must be {kinds}", op="metadata")
-
-
-def metadata_values(metadata: Metadata) -> dict[str, Value]:
-    """Metadata as columns."""
-    return {
-        ("t_" + key if isinstance(value, datetime) else "m_" + key): (
-            microseconds(value) if isinstance(value, datetime) else value
-        )
-        for key, value in metadata.items()
-    }
-
-
-def _metadata(values: Values) -> Metadata:
-    return {
-        name[2:]: from_microseconds(cast("int", value)) if name[0] == "t" else value
-        for name, value in values.items()
-        if name[1] == "_" and name[0] in "mt"
-    }
-
-
 # --- Files -----------------------------------------------------------------------------------------------------------
 
 
@@ -274,7 +182,7 @@ def parse_file(volume: str, entity: Entity) -> FileVersion:
             digest=values["digest"],
             md5=values.get("md5"),
             content_type=values["content_type"],
-            metadata=_metadata(values),
+            metadata=parse_metadata(values),
             created=from_microseconds(values["created"]),
             modified=None if modified is None else from_microseconds(modified),
             writer=values["writer"],

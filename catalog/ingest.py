@@ -25,13 +25,14 @@ from .changes import (
     same_metadata,
 )
 from .commit import Committer, Seat
-from .entities import FileVersion, Head, Metadata, VolumeInfo, microseconds, parse_head
+from .entities import FileVersion, Head, VolumeInfo, parse_head
 from .errors import CatalogError, NotFoundError
 from .exchange import partition_of
 from .flow import concurrently, first_of
 from .keys import encode, heads
 from .listing import Lister
 from .media import content_type_of
+from .metadata import Metadata
 from .modes import Overwrite
 from .op import (
     Op,
@@ -42,6 +43,7 @@ from .protocol import (
 from .settings import Settings
 from .sources import file_chunks
 from .threads import in_thread
+from .times import microseconds
 from .uploads import Payload, SmallFile
 from .walk import Failure, LocalFile, walk
 from .writer import Writer

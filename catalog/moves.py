@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Final
 
-from .entities import Claim, FileVersion, Head, IntentRow, chain, from_microseconds, microseconds
+from .entities import Claim, FileVersion, Head, IntentRow, chain
 from .errors import CatalogError, UnavailableError
 from .messages import (
     AbortIntent,
@@ -42,6 +42,7 @@ from .messages import (
     Refused,
     Release,
 )
+from .times import from_microseconds, microseconds
 
 
 class Step(Enum):

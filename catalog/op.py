@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from .changes import NOTHING, Change, Facts
-from .entities import Claim, FileVersion, Head, Intent, IntentRow, chain, from_microseconds, microseconds
+from .entities import Claim, FileVersion, Head, Intent, IntentRow, chain
 from .errors import CatalogError
+from .times import from_microseconds, microseconds
 
 
 class Phase(Enum):

@@ -8,13 +8,14 @@ A prefix is the beginning of a path, cut anywhere, or empty.
 import re
 import unicodedata
 
+from storage.names import LONE_SURROGATE
+
 from .errors import InvalidError, TooLargeError
 
 RESERVED = ".versions"  # where immutable volumes keep their content
 SEGMENT_BYTES_MAX = 255  # what the file systems of Linux, macOS and Windows take
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_SURROGATES = re.compile(r"[\ud800-\udfff]")
 _NONCHARACTERS = re.compile("[\ufffe\uffff]")  # a listing of blobs is XML, which cannot say them
 _BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _DRIVE = re.compile(r"[A-Za-z]:(?:/|$)")
@@ -45,7 +46,7 @@ def check_prefix(prefix: str) -> str:
 def _checked_text(path: str, what: str) -> str:
     if not isinstance(path, str):
         raise InvalidError(f"a {what} is a str, not {type(path).__name__}", op="path")
-    if _SURROGATES.search(path):
+    if LONE_SURROGATE.search(path):
         raise _broken(path, "contains a lone surrogate, which is no character")
     path = unicodedata.normalize("NFC", path)
     if "\\" in path:

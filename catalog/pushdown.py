@@ -16,7 +16,9 @@ from typing import Final
 from urllib.parse import quote
 
 from .errors import InvalidError
-from .filters import FIELDS, INT64, All, Any, Comparison, Condition, Literal_, Not, Operator
+from .fields import FIELDS
+from .filters import All, Any, Comparison, Condition, Literal_, Not, Operator
+from .rows import INT64_MAX, INT64_MIN
 
 _COLUMNS: Final = dict(FIELDS.values())
 ALWAYS_THERE: Final = frozenset(_COLUMNS) - {"md5", "modified"}
@@ -120,7 +122,7 @@ def _bound(column: str, side: Operator, number: float, *, strict_types: bool) ->
     if not strict_types:
         return floating
     whole = math.ceil(number) if side == "<=" else math.floor(number)
-    return Any((Comparison(column, side, min(max(whole, INT64[0]), INT64[-1])), floating))
+    return Any((Comparison(column, side, min(max(whole, INT64_MIN), INT64_MAX)), floating))
 
 
 def odata(condition: Condition) -> str:

@@ -7,7 +7,7 @@ A whole content is verified: at its end its digest is the catalog's, or an error
 from collections.abc import AsyncGenerator, AsyncIterator
 from concurrent.futures import Executor
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from typing import Final, Self
+from typing import Self
 
 from storage import Always, ContentStore, Digester, IfMatch, Opened, Span
 
@@ -15,9 +15,7 @@ from .entities import FileVersion
 from .errors import CatalogError, ConflictError, IntegrityError, InvalidError, NotFoundError, UnavailableError
 from .retry import Clock, Deadline
 from .settings import Settings
-from .threads import in_thread
-
-HASHED_INLINE_BYTES: Final = 8 << 10
+from .threads import hashed
 
 
 class Reader:
@@ -95,10 +93,7 @@ class Readers:
         async for chunk in chunks:
             if held is not None:
                 yield held
-            if len(chunk) <= HASHED_INLINE_BYTES:
-                digester.update(chunk)
-            else:
-                await in_thread(self._threads, digester.update, chunk)
+            await hashed(self._threads, digester.update, chunk)
             held = chunk
         found = digester.digests()
         if found.digest != file.digest or found.size != file.size:

@@ -9,11 +9,11 @@ could bring a gate back after the settings have changed. The volume starts over 
 """
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from typing import TypeVar
 
 from .entities import (
-    EPOCH,
     SCHEMA,
     Registry,
     VolumeInfo,
@@ -36,6 +36,7 @@ from .table import (
     RefusedError,
     Replace,
 )
+from .times import EPOCH
 
 ROOT_CHARACTERS_MAX = 200
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
@@ -85,12 +86,13 @@ class Volumes:
             raise NotFoundError(f"there is no volume {name!r}", op="volume", key=name, kind="not-found.volume")
         return parse_volume(row, registry.default)
 
-    async def all(self) -> AsyncIterator[VolumeInfo]:
+    async def all(self) -> AsyncGenerator[VolumeInfo, None]:
         """All volumes, in order of name."""
         registry = await self._registry()
-        async for page in self._lister.pages(REGISTRY, VOLUMES):
-            for row in page:
-                yield parse_volume(row, registry.default)
+        async with aclosing(self._lister.pages(REGISTRY, VOLUMES)) as pages:
+            async for page in pages:
+                for row in page:
+                    yield parse_volume(row, registry.default)
 
     async def reload(self, info: VolumeInfo) -> VolumeInfo:
         """A volume as it is now. Raises: NotFoundError where it is another one by now."""

@@ -18,7 +18,7 @@ from .settings import Settings
 
 FIRST_PAUSE_S: Final = 0.02
 LONGEST_PAUSE_S: Final = 2.0
-NOTHING_ANSWERS: Final = frozenset({"unavailable.connect", "unavailable.dns", "unavailable.tls"})
+NOTHING_ANSWERS: Final = frozenset({"unavailable.azurite", "unavailable.connect", "unavailable.dns", "unavailable.tls"})
 
 T = TypeVar("T")
 
@@ -83,12 +83,12 @@ class Deadline:
         Where nothing answers at all, nobody waits for the whole of it: a service that is restarted comes back sooner.
         """
         self._failures += 1
-        if error is not None and error.kind == "disk-full":
+        if error is not None and error.kind == "unavailable.disk-full":
             self._end = self._clock.now()  # nobody makes room meanwhile
         if error is not None and error.kind in NOTHING_ANSWERS:
             now = self._clock.now()
             self._silent_since = now if self._silent_since is None else self._silent_since
-            if now - self._silent_since >= self._settings.connect_timeout_s:
+            if now - self._silent_since >= self._settings.silence_timeout_s:
                 self._end = now
         pause = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(self._failures - 1, 16))
         await self._clock.sleep(min(pause * random.random(), self.remaining))  # noqa: S311 — two who block each other part ways

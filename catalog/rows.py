@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from math import isfinite
 
+from storage.names import LONE_SURROGATE
+
 from .errors import InvalidError, TooLargeError
 from .keys import RowRange
 
@@ -26,7 +28,6 @@ INT64_MIN, INT64_MAX = -(1 << 63), (1 << 63) - 1
 RESERVED_NAMES = frozenset({"PartitionKey", "RowKey", "Timestamp", "etag"})
 
 _NOT_IN_KEYS = re.compile(r"[/\\#?\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-_SURROGATES = re.compile(r"[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ def _name_bytes(name: str) -> int:
 
 def _value_bytes(row: str, name: str, value: object) -> int:
     match value:
-        case str() if _SURROGATES.search(value):
+        case str() if LONE_SURROGATE.search(value):
             raise InvalidError(f"{name} contains a lone surrogate", op="submit", key=row)
         case str() if units(value) > STRING_UNITS_MAX:
             raise TooLargeError(f"{name} is at most {STRING_UNITS_MAX:,} UTF-16 units long", op="submit", key=row)

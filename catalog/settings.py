@@ -14,7 +14,9 @@ class Settings:
     """How long a call may wait for the services, all attempts together. Reading your content does not count."""
     request_timeout_s: float = 20
     """How long one request may take before it is given up, and its outcome looked up."""
-    connect_timeout_s: float = 5
+    connect_timeout_s: float = 10
+    """How long it may take to open a connection, TLS included."""
+    silence_timeout_s: float = 5
     """How long to go on where nothing answers at all: a wrong address, or a service that is being restarted."""
     transfers_max: int = 32
     """Contents on their way at the same time."""
@@ -25,31 +27,26 @@ class Settings:
     block_bytes: int = 8 << 20
     """The size of a staged block."""
     concurrency_max: int = 256
-    """Changes under way at the same time in `put_many`, and files under way in `ingest` beyond what packing needs."""
+    """Items of `put_many` under way at the same time. `ingest` has its own measure: what fills transactions."""
     hosts_allowed: tuple[str, ...] = ()
     """Host suffixes to trust beside Azure's own, such as `blob.example.com`."""
 
     def __post_init__(self) -> None:
         """Raises: InvalidError for a time or number that cannot be meant."""
-        for name in ("timeout_s", "request_timeout_s", "connect_timeout_s"):
-            value = getattr(self, name)
-            if not isinstance(value, int | float) or not isfinite(value) or value <= 0:
-                raise InvalidError(f"{name} is a positive, finite number of seconds, not {value!r}", op="settings")
+        for name in ("timeout_s", "request_timeout_s", "connect_timeout_s", "silence_timeout_s"):
+            _check_seconds(name, getattr(self, name))
         for name in ("transfers_max", "buffer_bytes", "one_shot_bytes", "block_bytes", "concurrency_max"):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise InvalidError(f"{name} is a whole number from 1 up, not {value!r}", op="settings")
 
 
-def check_timeout(timeout_s: float | None) -> float | None:
-    """Raises: InvalidError for a time-out that is no positive, finite number of seconds."""
-    if timeout_s is None:
-        return None
-    if (
-        isinstance(timeout_s, bool)
-        or not isinstance(timeout_s, int | float)
-        or not isfinite(timeout_s)
-        or timeout_s <= 0
-    ):
-        raise InvalidError(f"timeout_s is a positive, finite number of seconds, not {timeout_s!r}", op="settings")
-    return timeout_s
+def check_timeout(timeout_s: float | None) -> None:
+    """Raises: InvalidError for a call's own time-out that is no positive, finite number of seconds."""
+    if timeout_s is not None:
+        _check_seconds("timeout_s", timeout_s)
+
+
+def _check_seconds(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value) or value <= 0:
+        raise InvalidError(f"{name} is a positive, finite number of seconds, not {value!r}", op="settings")

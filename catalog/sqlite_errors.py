@@ -13,7 +13,7 @@ NOT_COMMITTED: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL})
 """Codes of a COMMIT that prove that it had no effect: the write-ahead log lacks the frame that would say so."""
 
 _NO_TABLE: Final = (NotFoundError, "not-found.table", "there is no table")
-_ELSE: Final = (UnavailableError, "disk", "the disk fails")
+_ELSE: Final = (UnavailableError, "unavailable.disk", "the disk fails")
 _BY_CODE: Final[Mapping[int | None, _Meaning]] = {
     None: (IntegrityError, "integrity.row", "a stored row is damaged"),
     sqlite3.SQLITE_CORRUPT: (IntegrityError, "integrity.file", "the file is damaged"),
@@ -21,8 +21,8 @@ _BY_CODE: Final[Mapping[int | None, _Meaning]] = {
     sqlite3.SQLITE_PERM: (AccessDeniedError, "access-denied.disk", "no access"),
     sqlite3.SQLITE_CANTOPEN: (AccessDeniedError, "access-denied.disk", "no access"),
     sqlite3.SQLITE_READONLY: (AccessDeniedError, "access-denied.read-only", "no access for writing"),
-    sqlite3.SQLITE_BUSY: (UnavailableError, "busy", "others are at work on it, and did not end in time"),
-    sqlite3.SQLITE_FULL: (UnavailableError, "disk-full", "the disk is full"),
+    sqlite3.SQLITE_BUSY: (UnavailableError, "unavailable.busy", "others are at work on it, and did not end in time"),
+    sqlite3.SQLITE_FULL: (UnavailableError, "unavailable.disk-full", "the disk is full"),
 }
 
 

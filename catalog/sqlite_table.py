@@ -173,7 +173,7 @@ class SqliteTable:
     def _check_version(self, connection: sqlite3.Connection) -> None:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version > VERSION:
-            raise InvalidError(f"{self._path} was written by a newer blobcat", op="open", kind="invalid.newer")
+            raise InvalidError(f"{self._path} was written by a newer blobcat", op="open", kind="invalid.newer-schema")
 
     def _create(self) -> None:
         if self._path != MEMORY:

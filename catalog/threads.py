@@ -2,13 +2,34 @@
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import Executor
-from typing import ParamSpec, TypeVar
+from concurrent.futures import Executor, ThreadPoolExecutor
+from typing import Final, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+HASHED_INLINE_BYTES: Final = 8 << 10
+ENDING_S: Final = 1.0  # a thread that waits for a caller's own pipe may never end
 
 
 async def in_thread(threads: Executor, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Run a blocking function in one of the threads. Cancelled, it returns at once and the work ends by itself."""
     return await asyncio.get_running_loop().run_in_executor(threads, lambda: work(*args, **kwargs))
+
+
+async def end(threads: Executor) -> None:
+    """Take no more work, drop what has not begun, and wait until no thread is left: off the loop, and not for ever."""
+    waiting = ThreadPoolExecutor(1, thread_name_prefix="blobcat-end")
+    done = asyncio.get_running_loop().run_in_executor(waiting, lambda: threads.shutdown(cancel_futures=True))
+    waiting.shutdown(wait=False)  # takes no more work, and ends after what it has
+    try:
+        await asyncio.wait([done], timeout=ENDING_S)
+        if done.done():
+            waiting.shutdown()
+    finally:
+        done.cancel()
+
+
+async def hashed(threads: Executor, work: Callable[[bytes], T], data: bytes) -> T:
+    """Hash so much data: in a thread, unless asking one would take longer than the hash."""
+    return work(data) if len(data) <= HASHED_INLINE_BYTES else await in_thread(threads, work, data)

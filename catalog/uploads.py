@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from storage import Blocks, ContentStore, Digester, Digests, Headers, IfAbsent
+from storage.names import BLOCKS_MAX
 
 from .changes import (
     Facts,
@@ -30,11 +31,9 @@ from .flow import first_of
 from .retry import Clock, Deadline
 from .settings import Settings
 from .sources import Content, is_replayable, pieces, read_file
-from .threads import in_thread
+from .threads import hashed, in_thread
 
-BLOCKS_MAX: Final = 50_000  # Azure, "Put Block List"
 STAGED_AHEAD: Final = 3  # blocks of one content on their way at the same time
-HASHED_INLINE_BYTES: Final = 8 << 10  # hashing less takes less time than asking a thread to
 
 
 class Budget:
@@ -177,7 +176,7 @@ class Uploads:
         Raises: InvalidError (not readable as bytes, or changed while it was read), TooLargeError, UnavailableError.
         """
         if isinstance(content, bytes) and len(content) <= self._settings.one_shot_bytes:  # the caller holds it anyway
-            yield Ready(self, content, facts_of(await self._digests(content)))
+            yield Ready(self, content, facts_of(await hashed(self.threads, Digests.of, content)))
             return
         size = _known_size(content)
         if size is not None and size <= self._settings.one_shot_bytes and isinstance(content, os.PathLike):
@@ -195,11 +194,6 @@ class Uploads:
         async with window, aclosing(pieces(path, block, self.threads)) as parts:
             return await self._staged(parts, blob)
 
-    async def _digests(self, data: bytes) -> Digests:
-        if len(data) <= HASHED_INLINE_BYTES:
-            return Digests.of(data)
-        return await in_thread(self.threads, Digests.of, data)
-
     @asynccontextmanager
     async def _streamed(self, content: Content, blob: str, size: int | None) -> AsyncIterator[Ready]:
         """Read ahead until it is known whether the content is small."""
@@ -215,7 +209,7 @@ class Uploads:
             else:
                 data = b"".join(ahead)
                 ahead.clear()
-                yield Ready(self, data, facts_of(await self._digests(data)))
+                yield Ready(self, data, facts_of(await hashed(self.threads, Digests.of, data)))
                 return
             ready = await self._staged(_chained(ahead, parts), blob)
         yield ready

@@ -4,6 +4,7 @@ A damaged content is a finding, not an error: the run goes on, and the report na
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
 
@@ -60,12 +61,15 @@ async def verify(
         return file, size, None
 
     live = Comparison("kind", "!=", "delete")
-    rows = lister.shards(volume, versions_under(prefix), where=live)
-    files = (parse_file(volume.name, row) async for row in rows if live.holds(row.values))
-    async for file, size, error in concurrently(files, check, limit=CONTENTS_AT_A_TIME):
-        checked, bytes_read = checked + 1, bytes_read + size
-        if error:
-            findings.append(Finding(file, error))
-        if progress:
-            progress(checked, bytes_read)
+    async with (
+        aclosing(lister.shards(volume, versions_under(prefix), where=live)) as rows,
+        aclosing(parse_file(volume.name, row) async for row in rows if live.holds(row.values)) as files,
+        aclosing(concurrently(files, check, limit=CONTENTS_AT_A_TIME)) as checks,
+    ):
+        async for file, size, error in checks:
+            checked, bytes_read = checked + 1, bytes_read + size
+            if error:
+                findings.append(Finding(file, error))
+            if progress:
+                progress(checked, bytes_read)
     return VerifyReport(checked, bytes_read, tuple(sorted(findings, key=lambda f: (f.file.path, -f.file.version))))

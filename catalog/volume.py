@@ -15,11 +15,8 @@ from .entities import (
     FileVersion,
     Folder,
     Kind,
-    Metadata,
     VolumeInfo,
-    check_metadata,
     check_request_id,
-    microseconds,
     parse_file,
     parse_head,
 )
@@ -31,12 +28,14 @@ from .ingest import Ingest, IngestReport, Progress
 from .keys import VERSION_MAX, check_key_length, head_row, heads, version_row, versions
 from .listing import Lister
 from .media import check_content_type, content_type_of
+from .metadata import Metadata, check_metadata
 from .modes import Create, Mode, Overwrite, check_mode
 from .paths import check_path, check_prefix
 from .reader import Reader, Readers, check_span
 from .rows import Entity
 from .settings import Settings, check_timeout
 from .sources import Content, check_content
+from .times import microseconds
 from .verify import VerifyReport, verify
 from .writer import Writer
 

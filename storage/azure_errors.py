@@ -163,7 +163,7 @@ def _not_connected(exc: aiohttp.ClientConnectorError) -> _Meaning:
     if isinstance(exc, aiohttp.ClientSSLError):
         return _Meaning(UnavailableError, "unavailable.tls", f"no trusted TLS connection to {place}")
     if exc.host in _LOOPBACK:
-        return _Meaning(UnavailableError, "unavailable.connect", f"nothing answers at {place}: is Azurite running?")
+        return _Meaning(UnavailableError, "unavailable.azurite", f"nothing answers at {place}: is Azurite running?")
     return _Meaning(UnavailableError, "unavailable.connect", f"nothing answers at {place}")
 
 

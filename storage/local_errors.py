@@ -23,14 +23,14 @@ from .errors import (
 
 _Meaning = tuple[type[CatalogError], str, str]
 
-_DISK: Final[_Meaning] = (UnavailableError, "disk", "the disk fails")
-_FULL: Final[_Meaning] = (UnavailableError, "disk-full", "the disk is full")
+_DISK: Final[_Meaning] = (UnavailableError, "unavailable.disk", "the disk fails")
+_FULL: Final[_Meaning] = (UnavailableError, "unavailable.disk-full", "the disk is full")
 _DENIED: Final[_Meaning] = (AccessDeniedError, "access-denied.disk", "no permission")
 
 _BY_ERRNO: Final[dict[int | None, _Meaning]] = {
     errno.ENOSPC: _FULL,
-    errno.EDQUOT: (UnavailableError, "disk-full", "the disk quota is used up"),
-    errno.EFBIG: (UnavailableError, "disk-full", "the file would be larger than is allowed here"),
+    errno.EDQUOT: (UnavailableError, "unavailable.disk-full", "the disk quota is used up"),
+    errno.EFBIG: (UnavailableError, "unavailable.disk-full", "the file would be larger than is allowed here"),
     errno.EACCES: _DENIED,
     errno.EPERM: _DENIED,
     errno.EROFS: (AccessDeniedError, "access-denied.read-only", "the disk is read-only"),
@@ -38,11 +38,11 @@ _BY_ERRNO: Final[dict[int | None, _Meaning]] = {
     errno.ENOTDIR: (InvalidError, "invalid.folder", "a file is where the store's folder should be"),
     errno.EEXIST: (InvalidError, "invalid.folder", "a file is where the store's folder should be"),
     errno.ENAMETOOLONG: (InvalidError, "invalid.folder", "the store's folder has too long a name"),
-    errno.EMFILE: (UnavailableError, "too-many-files", "this process has too many open files"),
-    errno.ENFILE: (UnavailableError, "too-many-files", "this machine has too many open files"),
+    errno.EMFILE: (UnavailableError, "unavailable.too-many-files", "this process has too many open files"),
+    errno.ENFILE: (UnavailableError, "unavailable.too-many-files", "this machine has too many open files"),
 }
 _BY_SQLITE: Final[dict[int, _Meaning]] = {
-    sqlite3.SQLITE_BUSY: (UnavailableError, "busy", "other processes are writing, and did not end in time"),
+    sqlite3.SQLITE_BUSY: (UnavailableError, "unavailable.busy", "other processes are writing, and did not end in time"),
     sqlite3.SQLITE_FULL: _FULL,
     sqlite3.SQLITE_CANTOPEN: _DENIED,
     sqlite3.SQLITE_PERM: _DENIED,

@@ -188,7 +188,7 @@ class Index:
         if version > VERSION:
             connection.close()
             message = f"{self._path} was written by a newer blobcat"
-            raise InvalidError(message, op="open", key=str(self._path), kind="invalid.newer")
+            raise InvalidError(message, op="open", key=str(self._path), kind="invalid.newer-schema")
         return connection
 
 

@@ -20,9 +20,10 @@ BLOCK_ID_BYTES_MAX: Final = 64
 """Before Base64; all ids of one blob have the same length ("Put Block")."""
 BLOCKS_MAX: Final = 50_000
 """Of one blob ("Put Block List")."""
+LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+"""What is no character, and has no UTF-8: in a `str` every surrogate is a lone one."""
 
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f]")
-_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _NOT_IN_XML: Final = re.compile("[\ufffe\uffff]")  # XML 1.0 cannot carry them, so no listing could
 _CONTAINER: Final = re.compile(r"[a-z0-9](?:-?[a-z0-9]){2,62}")
 
@@ -55,7 +56,7 @@ def check_container(name: object, *, op: str = "") -> None:
 
 def check_block(block: object, *, key: str, op: str = "stage") -> None:
     """Refuse what cannot be the id of a block. Raises: InvalidError."""
-    if not isinstance(block, str) or _SURROGATE.search(block) or not 0 < len(block.encode()) <= BLOCK_ID_BYTES_MAX:
+    if not isinstance(block, str) or LONE_SURROGATE.search(block) or not 0 < len(block.encode()) <= BLOCK_ID_BYTES_MAX:
         rule = f"a block id is text of 1 to {BLOCK_ID_BYTES_MAX} bytes"
         raise InvalidError(f"{rule}: {block!r}", op=op, key=key, kind="invalid.block")
 
@@ -63,7 +64,7 @@ def check_block(block: object, *, key: str, op: str = "stage") -> None:
 def _checked_text(name: object, what: str, op: str) -> str:
     if not isinstance(name, str):
         raise _refused(f"{what} is text, not {type(name).__name__}", name, op)
-    if _SURROGATE.search(name):
+    if LONE_SURROGATE.search(name):
         raise _refused(f"{what} has no lone surrogates", name, op)
     if len(name) > NAME_UNITS_MAX or len(name.encode("utf-16-le")) > 2 * NAME_UNITS_MAX:
         raise _refused(f"{what} has at most {NAME_UNITS_MAX:,} characters", name, op)

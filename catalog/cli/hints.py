@@ -58,20 +58,13 @@ def _conflict(error: "CatalogError") -> str:
     return f"look at it with blobcat stat {_about(error)}, then decide again"
 
 
-def _unreachable(error: "CatalogError") -> str:
-    if "is Azurite running" in str(error):
-        return "start it in another terminal: ./scripts/azurite"
-    return "check the account's name, the network and the proxy; the same command again is safe"
-
-
 _NO_CATALOG: Final = "make one with blobcat init"
 _ROLES: Final = (
     "the identity needs the roles Storage Blob Data Contributor and Storage Table Data Contributor; "
     "a key or SAS goes into BLOBCAT_CREDENTIAL"
 )
-
-
 _LATER: Final = "nothing was applied; the same command again is safe"
+_UNREACHABLE: Final = "check the account's name, the network and the proxy; the same command again is safe"
 
 _HINTS: Final[dict[str, str | Callable[["CatalogError"], str]]] = {
     "access-denied": _ROLES,
@@ -87,7 +80,6 @@ _HINTS: Final[dict[str, str | Callable[["CatalogError"], str]]] = {
     "conflict.exists": _conflict,
     "conflict.root": "choose another --root",
     "conflict.version": _conflict,
-    "disk-full": "make room, then run the same command again: nothing half-done is visible",
     "integrity": "blobcat verify checks all; other versions of it may be whole: blobcat history PATH",
     "integrity.file": "this is no catalog's file, or a damaged one: restore it from a backup, or give another --url",
     "integrity.row": "",
@@ -103,7 +95,12 @@ _HINTS: Final[dict[str, str | Callable[["CatalogError"], str]]] = {
     "not-found.volume": _volume,
     "outcome-unknown": lambda error: f"blobcat resolve {getattr(error, 'token', '') or 'TOKEN'}",
     "unavailable": _LATER,
-    "unavailable.connect": _unreachable,
-    "unavailable.deadline": _unreachable,
-    "unavailable.dns": _unreachable,
+    "unavailable.azurite": "start it in another terminal: ./scripts/azurite",
+    "unavailable.busy": "others are writing to it: the same command again is safe",
+    "unavailable.connect": _UNREACHABLE,
+    "unavailable.deadline": _UNREACHABLE,
+    "unavailable.disk": "see what is wrong with the disk; then the same command again is safe",
+    "unavailable.disk-full": "make room, then run the same command again: nothing half-done is visible",
+    "unavailable.dns": _UNREACHABLE,
+    "unavailable.too-many-files": "raise the limit with ulimit -n; the same command again is safe",
 }

@@ -5,7 +5,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 Body = Callable[..., Awaitable[int | None]]
 
+SILENCE_S: Final = 0.5  # who mistyped an account, or has not started Azurite, should hear of it at once
+
 
 @dataclass(frozen=True, slots=True)
 class Session:
@@ -29,9 +31,8 @@ class Session:
     @asynccontextmanager
     async def catalog(self) -> AsyncIterator["Catalog"]:
         """The catalog that the options name."""
-        from .. import connect
+        from .. import Settings, connect
         from ..locations import AzureLocation, parse_location
-        from .reach import check_reachable
 
         url = self.options.url
         if not url:
@@ -40,11 +41,14 @@ class Session:
             )
         _check_folder(url)
         container, table = self.options.container, self.options.table
-        credential = None
-        if isinstance(location := parse_location(url, container=container, table=table), AzureLocation):
-            credential = os.environ.get("BLOBCAT_CREDENTIAL") or None
-            await check_reachable(location)
-        async with connect(url, credential=credential, container=container, table=table) as catalog:
+        remote = isinstance(parse_location(url, container=container, table=table), AzureLocation)
+        async with connect(
+            url,
+            credential=(os.environ.get("BLOBCAT_CREDENTIAL") or None) if remote else None,
+            container=container,
+            table=table,
+            settings=Settings(silence_timeout_s=SILENCE_S),
+        ) as catalog:
             yield catalog
 
     @asynccontextmanager

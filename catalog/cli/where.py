@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from .errors import UsageError
 
 if TYPE_CHECKING:
-    from ..filters import Condition, Field
+    from ..fields import Field
+    from ..filters import Condition
 
 HINT: Final = "--where 'size>1MB', --where 'created>=2026-11-20', --where 'meta.owner=ops', --where 'meta.code=\"007\"'"
 
@@ -30,7 +31,7 @@ _MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-
 
 def parsed_where(texts: Iterable[str] | None) -> "Condition":
     """All conditions, joined by "and"; without any, one that every file satisfies. Raises: UsageError, InvalidError."""
-    from ..filters import F
+    from ..fields import F
 
     condition: Condition = F.version >= 1
     for index, text in enumerate(texts or ()):
@@ -50,7 +51,7 @@ def _parsed(text: str) -> "Condition":
 
 
 def _field(name: str) -> "Field":
-    from ..filters import FIELDS, F
+    from ..fields import FIELDS, F
 
     if name.startswith("meta."):
         return F.meta[name.removeprefix("meta.")]

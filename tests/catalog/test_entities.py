@@ -1,7 +1,7 @@
 """Records and rows: `parse(format(x)) == x`, and rows that are not ours are refused."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 from typing import get_args
 
 import pytest
@@ -13,11 +13,9 @@ from catalog.entities import (
     FileVersion,
     Intent,
     Kind,
-    Metadata,
     Registry,
     VolumeInfo,
     chain,
-    check_metadata,
     file_values,
     intent_values,
     parse_file,
@@ -27,20 +25,14 @@ from catalog.entities import (
     registry_values,
     volume_values,
 )
-from catalog.errors import IntegrityError, InvalidError, TooLargeError
+from catalog.errors import IntegrityError, InvalidError
 from catalog.rows import (
     Entity,
     Values,
     check_values,
 )
+from tests.catalog.strategies import INTS, METADATA, TEXT, TIMES
 
-TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
-TIMES = st.datetimes(datetime(1601, 1, 2), datetime(9999, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
-INTS = st.integers(-(1 << 63), (1 << 63) - 1)
-KEYS = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,20}", fullmatch=True)
-METADATA = st.dictionaries(
-    KEYS, st.one_of(TEXT, INTS, st.booleans(), st.floats(allow_nan=False, allow_infinity=False), TIMES), max_size=8
-)
 FILES = st.builds(
     FileVersion,
     volume=st.just("raw"),
@@ -136,54 +128,3 @@ def test_the_chain_covers_what_was_written_and_not_the_services_words(file: File
 
 def test_the_chain_is_the_same_for_ever() -> None:
     assert chain("", A_FILE) == "53b270e4f10f685def6901cb27d66ab7b63394467c58bf5571a73983a4df1cc1"
-
-
-@given(METADATA)
-def test_metadata_is_copied_and_its_times_are_in_utc(metadata: Metadata) -> None:
-    checked = check_metadata(metadata)
-    assert checked == metadata
-    assert checked is not metadata or not metadata
-
-
-def test_a_time_of_another_zone_is_the_same_moment_in_utc() -> None:
-    east = datetime(2026, 1, 1, 12, tzinfo=timezone(timedelta(hours=2)))
-    checked = check_metadata({"when": east})["when"]
-    assert isinstance(checked, datetime)
-    assert checked == east
-    assert checked.tzinfo is UTC
-
-
-WRONG: dict[str, tuple[object, type[InvalidError], str]] = {
-    "too many keys": ({f"k{n}": 1 for n in range(201)}, TooLargeError, "at most 200 keys"),
-    "no identifier": ({"a-b": 1}, InvalidError, "'a-b' is no identifier"),
-    "empty key": ({"": 1}, InvalidError, "is no identifier"),
-    "long key": ({"k" * 129: 1}, InvalidError, "is no identifier"),
-    "key of another script": ({"ключ": 1}, InvalidError, "is no identifier"),
-    "long text": ({"k": "x" * 32_769}, TooLargeError, "32,768 UTF-16 units"),
-    "long text, astral": ({"k": "\U0001f600" * 16_385}, TooLargeError, "32,768 UTF-16 units"),
-    "nan": ({"k": float("nan")}, InvalidError, "finite"),
-    "infinity": ({"k": float("-inf")}, InvalidError, "finite"),
-    "naive time": ({"k": datetime(2026, 1, 1)}, InvalidError, "time zone"),  # noqa: DTZ001
-    "list": ({"k": ["a"]}, InvalidError, "list"),
-    "nested": ({"k": {"a": 1}}, InvalidError, "dict"),
-    "none": ({"k": None}, InvalidError, "NoneType"),
-    "bytes": ({"k": b"x"}, InvalidError, "bytes"),
-    "large int": ({"k": 1 << 63}, InvalidError, "64 bits"),
-    "small int": ({"k": -(1 << 63) - 1}, InvalidError, "64 bits"),
-    "surrogate": ({"k": "\ud800"}, InvalidError, "surrogate"),
-    "no mapping": ("k=v", InvalidError, "mapping"),
-    "too much": ({f"k{n}": "x" * 32_000 for n in range(17)}, TooLargeError, "512 KiB"),
-}
-
-
-@pytest.mark.parametrize(("metadata", "error", "words"), WRONG.values(), ids=WRONG.keys())
-def test_metadata_outside_the_rules_is_refused_with_the_rule(
-    metadata: Metadata, error: type[InvalidError], words: str
-) -> None:
-    with pytest.raises(error, match=words):
-        check_metadata(metadata)
-
-
-@pytest.mark.parametrize("value", [2**31, 2**53 + 1, -(1 << 63), "", "x" * 32_768, 0.1, True])
-def test_metadata_at_the_edge_of_the_rules_is_kept(value: str | float | bool) -> None:
-    assert check_metadata({"k": value}) == {"k": value}

@@ -133,6 +133,7 @@ def applied(store: Store, request: Request) -> tuple[Store, Answer]:  # noqa: C9
             return store, Found(mine[0]) if mine else Absent()
         case StatContent():
             return store, Stored(str(store.blob), FACTS) if store.blob is not None else Absent()
+    raise AssertionError(request)
 
 
 WRITES = (InsertIntent, PutContent, Commit, AbortIntent, DropIntent, DeleteContent)

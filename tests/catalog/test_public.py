@@ -62,3 +62,17 @@ def test_the_error_tree_is_what_its_module_draws() -> None:
     assert kinds == [
         "not-found", "conflict", "invalid", "too-large", "access-denied", "unavailable", "outcome-unknown", "integrity"
     ]  # fmt: skip
+
+
+def test_every_kind_begins_with_the_kind_of_its_class() -> None:
+    """A handler of kinds may look at as much of the dotted word as it cares about."""
+    from catalog import sqlite_errors
+    from storage import azure_errors, local_errors
+
+    meanings = [
+        *((each.error, each.kind) for each in (*azure_errors._BY_STATUS.values(), *azure_errors._BY_CODE.values())),
+        *((error, kind) for error, kind, _ in (local_errors._DISK, sqlite_errors._ELSE, sqlite_errors._NO_TABLE)),
+        *((error, kind) for error, kind, _ in (*local_errors._BY_ERRNO.values(), *local_errors._BY_SQLITE.values())),
+        *((error, kind) for error, kind, _ in sqlite_errors._BY_CODE.values()),
+    ]
+    assert [kind for error, kind in meanings if not f"{kind}.".startswith(f"{error.default_kind}.")] == []

@@ -13,7 +13,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from catalog.errors import InvalidError
-from catalog.filters import All, Any, Comparison, Condition, F, Literal_, Not, Operator, Row
+from catalog.fields import F
+from catalog.filters import All, Any, Comparison, Condition, Literal_, Not, Operator, Row
 from catalog.pushdown import odata, odata_literal, pushable, sql
 
 OPERATORS: list[Operator] = ["==", "!=", "<", "<=", ">", ">="]

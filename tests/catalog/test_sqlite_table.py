@@ -174,7 +174,7 @@ async def test_a_file_that_stays_busy_is_unavailable(file: Path, locked: sqlite3
     with pytest.raises(UnavailableError) as refused:
         await submit_one(impatient, Insert("r", {}))
     await impatient.close()
-    assert refused.value.kind == "busy"
+    assert refused.value.kind == "unavailable.busy"
 
 
 async def test_a_busy_file_is_waited_for(table: SqliteTable, locked: sqlite3.Connection) -> None:
@@ -345,7 +345,7 @@ async def test_a_file_of_a_newer_blobcat_is_refused(file: Path, table: SqliteTab
     with pytest.raises(InvalidError) as refused:
         await newer.get(P, "r")
     await newer.close()
-    assert refused.value.kind == "invalid.newer"
+    assert refused.value.kind == "invalid.newer-schema"
 
 
 # Permissions and room.
@@ -406,7 +406,7 @@ async def test_a_full_disk_is_unavailable_and_changes_nothing(table: SqliteTable
     await table._run(table._writer, "", "", table._select, ("PRAGMA max_page_count = 20", []))
     with pytest.raises(UnavailableError) as refused:
         await table.submit(P, [Insert(f"{number}", {"a": "x" * 30_000}) for number in range(10)])
-    assert (refused.value.kind, await read(table)) == ("disk-full", [])
+    assert (refused.value.kind, await read(table)) == ("unavailable.disk-full", [])
 
 
 async def test_after_a_full_disk_it_goes_on(table: SqliteTable) -> None:

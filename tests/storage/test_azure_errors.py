@@ -155,7 +155,7 @@ async def test_a_refused_connection_is_proof_that_nothing_was_sent(op: str) -> N
     port = closed_port()
     async with connected(f"http://127.0.0.1:{port}/account") as store:
         raised = await error_of((WRITES | READS)[op](store))
-    assert (type(raised), raised.kind) == (UnavailableError, "unavailable.connect")
+    assert (type(raised), raised.kind) == (UnavailableError, "unavailable.azurite")
     assert f"nothing answers at 127.0.0.1:{port}: is Azurite running?" in str(raised)
 
 

@@ -149,8 +149,8 @@ async def test_rivals_lose_no_update(tmp_path: Path) -> None:
 async def test_a_full_disk_is_a_clear_error_and_leaves_nothing(tmp_path: Path) -> None:
     ran = subprocess.run(command("full_disk", tmp_path), cwd=ROOT, check=True, timeout=60, stdout=subprocess.PIPE)
     *too_large, index = json.loads(ran.stdout)
-    assert too_large == ["UnavailableError disk-full"] * 3
-    assert index in {"UnavailableError disk", "UnavailableError disk-full"}
+    assert too_large == ["UnavailableError unavailable.disk-full"] * 3
+    assert index in {"UnavailableError unavailable.disk", "UnavailableError unavailable.disk-full"}
     store = LocalContent(tmp_path)
     assert await contents(store) == {"before": b"x" * 1000, "blocks": b"x" * (1 << 19), "after": b"y"}
     await store.close()
@@ -209,14 +209,14 @@ async def test_a_place_that_is_taken_does_not_stop_a_put(store: LocalContent) ->
 @pytest.mark.parametrize(
     ("exc", "kind"),
     [
-        (OSError(errno.ENOSPC, "no space"), "disk-full"),
-        (OSError(errno.EDQUOT, "quota"), "disk-full"),
-        (OSError(errno.EFBIG, "too big"), "disk-full"),
+        (OSError(errno.ENOSPC, "no space"), "unavailable.disk-full"),
+        (OSError(errno.EDQUOT, "quota"), "unavailable.disk-full"),
+        (OSError(errno.EFBIG, "too big"), "unavailable.disk-full"),
         (OSError(errno.EROFS, "read-only"), "access-denied.read-only"),
         (PermissionError(errno.EACCES, "no"), "access-denied.disk"),
-        (OSError(errno.EIO, "i/o"), "disk"),
-        (OSError(errno.EMFILE, "files"), "too-many-files"),
-        (sqlite3.OperationalError("?"), "disk"),
+        (OSError(errno.EIO, "i/o"), "unavailable.disk"),
+        (OSError(errno.EMFILE, "files"), "unavailable.too-many-files"),
+        (sqlite3.OperationalError("?"), "unavailable.disk"),
         (CommitError(), "outcome-unknown"),
     ],
 )
@@ -235,7 +235,7 @@ async def test_a_writer_that_waits_too_long_says_busy_while_readers_go_on(tmp_pa
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(UnavailableError) as caught:
         await store.put("a", b"y", when=Always(), headers=PLAIN)
-    assert caught.value.kind == "busy"
+    assert caught.value.kind == "unavailable.busy"
     assert await contents(store) == {"a": b"x"}
     other.execute("ROLLBACK")
     other.close()
@@ -264,7 +264,7 @@ async def test_a_store_of_a_newer_blobcat_is_refused(store: LocalContent, tmp_pa
     newer = LocalContent(tmp_path / "store")
     with pytest.raises(InvalidError) as caught:
         await newer.stat("a")
-    assert caught.value.kind == "invalid.newer"
+    assert caught.value.kind == "invalid.newer-schema"
     await newer.close()
 
 

@@ -1,6 +1,8 @@
 """Catalogs and their volumes; recover, resolve and verify where nothing went wrong, and where something did."""
 
 import asyncio
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -67,7 +69,7 @@ async def test_a_root_follows_its_rule(cat: Catalog, root: str) -> None:
 
 async def test_a_layout_that_is_not_built_is_refused(cat: Catalog) -> None:
     with pytest.raises(InvalidError, match="layout is 'immutable'"):
-        await cat.create_volume("raw", layout="path")
+        await cat.create_volume("raw", layout="path")  # type: ignore[arg-type]
 
 
 async def test_volumes_that_are_not_there(cat: Catalog) -> None:
@@ -96,9 +98,8 @@ async def test_two_volumes_do_not_see_each_other(cat: Catalog) -> None:
     assert [file.path async for file in two.list(recursive=True)] == ["a"]
 
 
+@pytest.mark.parametrize("url", ["local", "azurite"], indirect=True)  # one in memory is gone, as it says
 async def test_a_catalog_outlives_its_connection(url: str) -> None:
-    if url == "memory:":
-        return  # a catalog in memory is gone with it, as it says
     async with connect(url) as cat:
         await (await cat.create_volume("raw", shards=1)).put("a", b"1")
     async with connect(url) as cat:
@@ -110,6 +111,34 @@ async def test_closing_twice_is_fine_and_a_closed_catalog_says_so(cat: Catalog, 
     await cat.close()
     with pytest.raises(Exception, match="closed"):
         await volume.put("a", b"x")
+
+
+async def test_no_thread_and_no_task_outlives_the_block(url: str, tmp_path: Path) -> None:
+    (tmp_path / "tree").mkdir()
+    for number in range(20):
+        (tmp_path / "tree" / f"{number}").write_bytes(bytes([number]) * 100_000)
+    tasks = asyncio.all_tasks()
+    async with connect(url) as cat:
+        volume = await cat.create_volume("raw", shards=1)
+        assert (await volume.ingest(tmp_path / "tree")).ok
+        assert (await volume.verify()).ok
+    names = [thread.name for thread in threading.enumerate()]
+    assert [name for name in names if name.startswith(("blobcat", "sqlite", "local"))] == []
+    assert asyncio.all_tasks() == tasks
+
+
+async def test_a_stream_that_never_comes_holds_the_block_for_a_moment_only() -> None:
+    reading, writing = os.pipe()
+    with open(reading, "rb") as stream, open(writing, "wb") as pipe:  # noqa: PTH123 — file descriptors
+        async with connect("memory:") as cat:
+            volume = await cat.create_volume("raw", shards=1)
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.1):
+                    await volume.put("a", stream)
+        pipe.close()
+        for thread in threading.enumerate():
+            if thread.name.startswith("blobcat"):
+                thread.join()
 
 
 async def test_recover_finds_nothing_where_nothing_is_left(cat: Catalog, volume: Volume) -> None:
@@ -181,6 +210,29 @@ async def test_verify_reads_every_version_and_finds_all_well(volume: Volume) -> 
     assert (await volume.verify("b/")).checked == 1
 
 
+async def test_a_progress_that_raises_ends_verify_and_leaves_no_task(volume: Volume) -> None:
+    for number in range(20):
+        await volume.put(f"{number}", b"x" * number)
+    tasks = asyncio.all_tasks()
+
+    def progress(checked: int, bytes_read: int) -> None:
+        raise ArithmeticError(f"{checked} {bytes_read}")
+
+    with pytest.raises(ArithmeticError, match=r"^1 \d"):
+        await volume.verify(progress=progress)
+    assert asyncio.all_tasks() == tasks
+
+
+async def test_volumes_that_are_not_listed_to_their_end_leave_nothing_open(cat: Catalog) -> None:
+    for name in ("one", "two", "three"):
+        await cat.create_volume(name, shards=1)
+    listing = cat.volumes()
+    assert (await anext(listing)).name == "one"
+    await listing.aclose()
+    with pytest.raises(StopAsyncIteration):
+        await anext(listing)
+
+
 async def test_verify_names_exactly_what_was_damaged(tmp_path: Path) -> None:
     async with connect(f"local:{tmp_path}") as cat:
         volume = await cat.create_volume("raw", shards=2)
@@ -199,7 +251,7 @@ async def test_verify_names_exactly_what_was_damaged(tmp_path: Path) -> None:
 
 
 async def test_nothing_listening_is_one_clear_line_within_the_deadline() -> None:
-    settings = Settings(connect_timeout_s=0.05)
+    settings = Settings(silence_timeout_s=0.05)
     async with connect("azurite://127.0.0.1:9:9", settings=settings) as cat:
         with pytest.raises(UnavailableError, match="is Azurite running") as caught:
             await cat.volume("raw")
@@ -233,7 +285,10 @@ async def test_a_writers_name_is_printable(writer: str) -> None:
     [
         {"timeout_s": 0},
         {"timeout_s": float("inf")},
+        {"timeout_s": True},
         {"request_timeout_s": -1},
+        {"connect_timeout_s": float("nan")},
+        {"silence_timeout_s": "5"},
         {"transfers_max": 0},
         {"block_bytes": 1.5},
     ],

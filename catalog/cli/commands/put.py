@@ -1,7 +1,7 @@
 """`blobcat put`."""
 
 import sys
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -55,10 +55,12 @@ async def put(
 def _content(local: str) -> "tuple[Content, datetime | None]":
     if local == "-":
         return sys.stdin.buffer, None
+    from ...times import from_microseconds
+
     source = Path(local)
     if source.is_dir():
         raise UsageError(f"{local} is a folder", f"blobcat ingest {local} brings in all of it")
     try:
-        return source, datetime.fromtimestamp(source.stat().st_mtime_ns // 1000 / 1_000_000, UTC)
+        return source, from_microseconds(source.stat().st_mtime_ns // 1000)
     except OSError:
         return source, None  # reading it says in what way it is missing

@@ -1,0 +1,15 @@
+"""Times as rows keep them: whole microseconds since 1970, UTC. Pure, and exact in both directions."""
+
+from datetime import UTC, datetime, timedelta
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def microseconds(time: datetime) -> int:
+    """An aware datetime as it is stored."""
+    return (time - EPOCH) // timedelta(microseconds=1)
+
+
+def from_microseconds(stamp: int) -> datetime:
+    """The datetime, in UTC, that `microseconds` was given."""
+    return EPOCH + timedelta(microseconds=stamp)
