@@ -130,7 +130,7 @@ async def test_open_reads_ranges(volume: Volume, start: int, length: int | None,
 @pytest.mark.parametrize(("start", "length"), [(-1, None), (0, -1)])
 async def test_a_range_is_not_negative(volume: Volume, start: int, length: int | None) -> None:
     await volume.put("a", DATA)
-    with pytest.raises(InvalidError, match="not negative"):
+    with pytest.raises(InvalidError, match="from 0 up"):
         async with volume.open("a", start=start, length=length):
             pass
 
