@@ -29,6 +29,7 @@ FIELDS = [
     "blob",
     "blob_etag",
     "blob_version",
+    "source",
 ]
 
 
