@@ -1,4 +1,4 @@
-"""What all tests share: one Azurite for the whole run."""
+"""What all tests share: one Azurite for the whole run, or for each process of it."""
 
 from collections.abc import Iterator
 
