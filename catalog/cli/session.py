@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Body = Callable[..., Awaitable[int | None]]
 
-SILENCE_S: Final = 0.5  # who mistyped an account, or has not started Azurite, should hear of it at once
+SILENCE_S: Final = 2.0  # who mistyped an account, or has not started Azurite, should hear of it at once
 
 
 @dataclass(frozen=True, slots=True)
