@@ -64,7 +64,7 @@ class Catalog:
         self._writer = Writer(
             table=table,
             content=content,
-            uploads=Uploads(content, self._threads, settings, clock),
+            uploads=Uploads(content, self._threads, settings),
             settings=settings,
             clock=clock,
             new_id=new_id,

@@ -180,7 +180,7 @@ class Exchange:
         return Found(Head(head.file, written.etag, claim)) if written.etag else Done()
 
     async def _read_request(self, path: str, request_id: str) -> Answer:
-        entity = await self._get(path, request_row(request_id))
+        entity = await self._get(path, request_row(path, request_id))
         if entity is None:
             return Absent()
         made = await self._get(path, version_row(*parse_request(entity)))
@@ -249,7 +249,7 @@ def _written(file: FileVersion, base: Head | None) -> tuple[Operation, Operation
 
 
 def _recorded(file: FileVersion) -> tuple[Operation, ...]:
-    return () if file.request_id is None else (Insert(request_row(file.request_id), request_values(file)),)
+    return () if file.request_id is None else (Insert(request_row(file.path, file.request_id), request_values(file)),)
 
 
 def _released(head: Head) -> Unit:

@@ -6,10 +6,13 @@ packed: 99 of one shard go together, so that their intents are one transaction a
 arrive, are three. What is held are records; the content of a small file is read when it is its turn.
 
 Nothing is remembered between runs. An ingest that was killed and is started again finds what it committed in the
-listing, and goes on. One bad file stops no other: every failure is in the report, with its path and its reason.
+listing, and goes on. Where two ingests meet, who comes second finds the same content and makes no version of it. One
+bad file stops no other: every failure is in the report, with its path and its reason, also one that nobody expected;
+links to folders are counted there, and not followed.
 """
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import aclosing, asynccontextmanager
@@ -26,7 +29,7 @@ from .changes import (
 )
 from .commit import Committer, Seat
 from .entities import FileVersion, Head, VolumeInfo, parse_head
-from .errors import CatalogError, NotFoundError
+from .errors import CatalogError, InvalidError, NotFoundError
 from .exchange import partition_of
 from .flow import concurrently, first_of
 from .keys import encode, heads
@@ -37,6 +40,7 @@ from .modes import Overwrite
 from .op import (
     Op,
 )
+from .paths import check_prefix
 from .protocol import (
     Known,
 )
@@ -44,8 +48,8 @@ from .settings import Settings
 from .sources import file_chunks
 from .threads import in_thread
 from .times import microseconds
-from .uploads import Payload, SmallFile
-from .walk import Failure, LocalFile, walk
+from .uploads import Ready, SmallFile
+from .walk import Failure, FolderLink, Found, LocalFile, walk
 from .writer import Writer
 
 COHORT: Final = 99  # intents in a transaction, with the gate beside them
@@ -76,8 +80,11 @@ class IngestReport:
 
     written: int
     unchanged: int
+    """Also what another writer was faster to write, if it was the same."""
     bytes_written: int
     failed: Sequence[Failure] = ()
+    links_skipped: int = 0
+    """Links to folders: they are not followed."""
 
     @property
     def ok(self) -> bool:
@@ -92,7 +99,7 @@ class Pending:
     file: LocalFile
     op: Op
     known: Known
-    payload: Payload
+    payload: Ready | SmallFile
 
 
 @dataclass(slots=True)
@@ -104,6 +111,7 @@ class Tally:
     written: int = 0
     unchanged: int = 0
     bytes_written: int = 0
+    links_skipped: int = 0
     walked: bool = False
     failed: list[Failure] = field(default_factory=list)
 
@@ -116,6 +124,17 @@ class Tally:
                 )
             )
 
+    def keep(self) -> None:
+        """Count a file that is there already."""
+        self.unchanged += 1
+        self.tell()
+
+    def write(self, file: FileVersion) -> None:
+        """Count a file that was written."""
+        self.written += 1
+        self.bytes_written += file.size
+        self.tell()
+
     def fail(self, failure: Failure) -> None:
         """Count a file that did not get in."""
         self.failed.append(failure)
@@ -124,7 +143,7 @@ class Tally:
     def report(self) -> IngestReport:
         """The end of it."""
         failed = tuple(sorted(self.failed, key=lambda failure: failure.path))
-        return IngestReport(self.written, self.unchanged, self.bytes_written, failed)
+        return IngestReport(self.written, self.unchanged, self.bytes_written, failed, self.links_skipped)
 
 
 class Ingest:
@@ -150,33 +169,43 @@ class Ingest:
         self._metadata = metadata
         self._trust_mtime = trust_mtime
         self._tally = Tally(progress)
+        self._staged: dict[str, Ready] = {}
 
-    async def run(self, root: Path, prefix: str, exclude: Sequence[str]) -> IngestReport:
-        """Bring the tree in. Raises: NotFoundError (no such tree, no such catalog), UnavailableError (no listing)."""
-        if not await in_thread(self._threads, root.exists):
+    async def run(self, source: os.PathLike[str] | str, prefix: str, exclude: Sequence[str]) -> IngestReport:
+        """Bring the tree in.
+
+        Raises: InvalidError, NotFoundError (no such tree, no such catalog), UnavailableError (no listing).
+        """
+        root, prefix, exclude = _checked_source(source), _checked_folder(prefix), _checked_patterns(exclude)
+        if not await in_thread(self._threads, _is_there, root):
             raise NotFoundError(
                 f"there is no file or folder {root}", op="ingest", key=str(root), kind="not-found.source"
             )
         packer = _Packer(self._volume, self._writer.committer, self._write)
-        async with (
-            packer.packing(),
-            aclosing(self._joined(walk(root, prefix, exclude), prefix)) as files,
-            aclosing(concurrently(files, self._compare, limit=COMPARED_AT_A_TIME)) as compared,
-        ):
-            async for pending in compared:
-                if pending is not None:
-                    await packer.add(pending)
+        try:
+            async with (
+                packer.packing(),
+                aclosing(self._joined(walk(root, prefix, exclude), prefix)) as files,
+                aclosing(concurrently(files, self._compare, limit=COMPARED_AT_A_TIME)) as compared,
+            ):
+                async for pending in compared:
+                    if pending is not None:
+                        await packer.add(pending)
+        finally:
+            for blob, staged in self._staged.items():
+                await staged.let_go(blob)
         return self._tally.report()
 
-    async def _joined(
-        self, found: Iterator[LocalFile | Failure], prefix: str
-    ) -> AsyncGenerator[tuple[LocalFile, Known], None]:
+    async def _joined(self, found: Iterator[Found], prefix: str) -> AsyncGenerator[tuple[LocalFile, Known], None]:
         """The files of the tree, each with what the catalog has at its path."""
         async with aclosing(self._lister.shards(self._volume, heads(prefix))) as rows:
             listed = (parse_head(self._volume.name, row) async for row in rows)
             head = await anext(listed, None)
             while batch := await in_thread(self._threads, _batch, found):
                 for file in batch:
+                    if isinstance(file, FolderLink):
+                        self._tally.links_skipped += 1
+                        continue
                     self._tally.found += 1
                     if isinstance(file, Failure):
                         self._tally.fail(file)
@@ -192,18 +221,24 @@ class Ingest:
         """What is to be written, if anything; larger content is staged here, ahead of its intent."""
         file, known = found
         try:
-            if known.head and await self._is_unchanged(file, known.head):
-                self._tally.unchanged += 1
-                self._tally.tell()
-                return None
-            op = self._writer.fresh(self._volume, self._change(file, known.head))
-            payload: Payload = SmallFile(self._writer.uploads, file.source, file.size)
-            if file.size > self._settings.one_shot_bytes:
-                payload = await self._writer.uploads.staged(file.source, op.blob)
-            return Pending(file, op, known, payload)
-        except CatalogError as exc:
-            self._tally.fail(Failure(file.path, str(file.source), exc))
+            pending = await self._pending(file, known)
+        except Exception as exc:  # noqa: BLE001 — whatever it is, it is this file's
+            self._tally.fail(_failure(file, exc))
             return None
+        if pending is None:
+            self._tally.keep()
+        return pending
+
+    async def _pending(self, file: LocalFile, known: Known) -> Pending | None:
+        if known.head and await self._is_unchanged(file, known.head):
+            return None
+        uploads = self._writer.uploads
+        op = self._writer.fresh(self._volume, self._change(file, known.head))
+        if file.size <= self._settings.one_shot_bytes:
+            return Pending(file, op, known, SmallFile(uploads, file.source, file.size))
+        payload = await uploads.staged(file.source, op.blob, self._writer.deadline())
+        self._staged[op.blob] = payload
+        return Pending(file, op, known, payload)
 
     async def _is_unchanged(self, file: LocalFile, head: Head) -> bool:
         there = head.file
@@ -211,7 +246,7 @@ class Ingest:
             return False
         if self._metadata is not None and not same_metadata(there.metadata, self._metadata):
             return False
-        if self._trust_mtime:
+        if self._trust_mtime and file.modified_us is not None:
             return there.modified is not None and microseconds(there.modified) == file.modified_us
         return there.digest == await in_thread(self._threads, _digest, file.source)
 
@@ -221,7 +256,7 @@ class Ingest:
             volume=self._volume.name,
             path=file.path,
             kind="put",
-            mode=Overwrite(force=True),
+            mode=Overwrite(force=self._trust_mtime and head is not None),  # then the time alone is a change
             writer=self._writer.name,
             metadata=kept if self._metadata is None else self._metadata,
             content_type=content_type_of(file.path),
@@ -229,18 +264,24 @@ class Ingest:
         )
 
     async def _write(self, pending: Pending, seat: Seat) -> None:
-        file, op = pending.file, pending.op
+        file, op, payload = pending.file, pending.op, pending.payload
         try:
-            written: FileVersion | None = await self._writer.write(
-                self._volume, op, pending.payload, deadline=self._writer.deadline(), known=pending.known, seat=seat
+            written = await self._writer.write(
+                self._volume, op, payload, deadline=self._writer.deadline(), known=pending.known, seat=seat
             )
-            if written is None:
+            ours = written is None or written.blob == payload.blob
+            if written is None:  # aborted by others, after its content was staged
                 written = await self._writer.put(self._volume, op.change, file.source)
-            self._tally.written += 1
-            self._tally.bytes_written += written.size
-            self._tally.tell()
-        except CatalogError as exc:
-            self._tally.fail(Failure(file.path, str(file.source), exc))
+        except Exception as exc:  # noqa: BLE001 — whatever it is, it is this file's
+            self._tally.fail(_failure(file, exc))
+        else:
+            if ours:
+                self._tally.write(written)
+            else:
+                self._tally.keep()
+        finally:
+            if staged := self._staged.pop(op.blob, None):
+                await staged.let_go(op.blob)
 
 
 class _Packer:
@@ -297,7 +338,47 @@ class _Packer:
             seat.leave()
 
 
-def _batch(found: Iterator[LocalFile | Failure]) -> list[LocalFile | Failure]:
+def _checked_source(source: os.PathLike[str] | str) -> Path:
+    if isinstance(source, str | os.PathLike) and "\0" not in (root := Path(source)).as_posix():
+        return root
+    raise InvalidError(f"a source is a path on disk, not {source!r}", op="ingest", kind="invalid.source")
+
+
+def _checked_folder(prefix: str) -> str:
+    if not isinstance(prefix, str) or not prefix or prefix.endswith("/"):
+        return check_prefix(prefix)
+    return check_prefix(prefix + "/")
+
+
+def _checked_patterns(exclude: Sequence[str]) -> Sequence[str]:
+    """A str is a sequence of patterns too, and `*` is one of them: nobody means that."""
+    several = isinstance(exclude, Sequence) and not isinstance(exclude, str)
+    if several and all(isinstance(pattern, str) for pattern in exclude):
+        return exclude
+    raise InvalidError(f"exclude is a sequence of patterns, such as ['*.tmp'], not {exclude!r}", op="ingest")
+
+
+def _is_there(root: Path) -> bool:
+    """Whether there is anything, be it unreadable."""
+    try:
+        root.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True  # the walk will say what it is
+    return True
+
+
+def _failure(file: LocalFile, exc: Exception) -> Failure:
+    if not isinstance(exc, CatalogError):
+        message = " ".join(f"{type(exc).__name__}: {exc}".split())
+        error = CatalogError(message, op="ingest", key=file.path, kind="error.unexpected")
+        error.__cause__ = exc
+        exc = error
+    return Failure(file.path, str(file.source), exc)
+
+
+def _batch(found: Iterator[Found]) -> list[Found]:
     return list(islice(found, WALKED_AT_A_TIME))
 
 

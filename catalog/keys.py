@@ -134,9 +134,9 @@ def intent_row(op: str) -> str:
     return "i" + op
 
 
-def request_row(request_id: str) -> str:
-    """The row that says which version a caller's own id made."""
-    return "q" + encode(request_id)
+def request_row(path: str, request_id: str) -> str:
+    """The row that says which version of a path a caller's own id made. The same id at another path is another's."""
+    return f"q{hashlib.blake2b(path.encode(), digest_size=16).hexdigest()}{_END}{encode(request_id)}"
 
 
 def gate_row(generation: int) -> str:

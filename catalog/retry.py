@@ -52,7 +52,8 @@ class Deadline:
         self._clock = clock
         self._settings = settings
         self._start = clock.now()
-        self._end = self._start + (timeout_s or settings.timeout_s)
+        self._timeout_s = timeout_s or settings.timeout_s
+        self._end = self._start + self._timeout_s
         self._failures = 0
         self._silent_since: float | None = None
 
@@ -114,6 +115,11 @@ class Deadline:
             yield
         finally:
             self._end += self._clock.now() - since
+
+    def renew(self) -> None:
+        """A part of the content has arrived: the transfer of more may take as long again."""
+        self._end = self._clock.now() + self._timeout_s
+        self._failures = 0
 
     async def write(self, request: Callable[[], Awaitable[T]]) -> T:
         """Send a write once. Raises: OutcomeUnknownError when it takes too long."""

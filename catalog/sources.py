@@ -10,12 +10,17 @@ from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import aclosing, contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
 from .errors import InvalidError, NotFoundError
 from .threads import in_thread
 
+READ_BYTES: Final = 1 << 20  # at a time, of what is not known to be a regular file
+
 Content = bytes | os.PathLike[str] | IO[bytes] | Iterable[bytes] | AsyncIterable[bytes]
+
+Known = bytes | bytearray | memoryview | os.PathLike[str]
+"""Content that is there already, of a size that can be told; as long as a path is that of a regular file."""
 
 
 def check_content(content: Content) -> Content:
@@ -36,33 +41,51 @@ def is_replayable(content: Content) -> bool:
     return isinstance(content, bytes | bytearray | memoryview | os.PathLike | list | tuple)
 
 
-async def pieces(content: Content, size: int, threads: Executor) -> AsyncGenerator[bytes, None]:
-    """The content in pieces of `size` bytes, the last one shorter; none where it is empty."""
+async def pieces(
+    content: Content, size: int, threads: Executor, *, first: int | None = None
+) -> AsyncGenerator[bytes, None]:
+    """The content in pieces of `size` bytes, the first one of `first`, the last one shorter; none where it is empty."""
     gathered = bytearray()
-    async with aclosing(_chunks(content, size, threads)) as chunks:
+    wanted = size if first is None else first
+    async with aclosing(_chunks(content, min(size, READ_BYTES), threads)) as chunks:
         async for chunk in chunks:
             if not isinstance(chunk, bytes | bytearray | memoryview):
                 raise InvalidError(f"content yields bytes, not {type(chunk).__name__}", op="put")
-            if not gathered and len(chunk) == size:
+            if not gathered and len(chunk) == wanted:
                 yield bytes(chunk)
+                wanted = size
                 continue
             gathered += chunk
-            while len(gathered) >= size:
-                with memoryview(gathered) as view:
-                    piece = bytes(view[:size])
-                del gathered[:size]
-                yield piece
+            while len(gathered) >= wanted:
+                yield _cut(gathered, wanted)
+                wanted = size
     if gathered:
         yield bytes(gathered)
 
 
+def _cut(gathered: bytearray, size: int) -> bytes:
+    with memoryview(gathered) as view:
+        piece = bytes(view[:size])
+    del gathered[:size]
+    return piece
+
+
+def pieces_of_known(content: Known, size: int, threads: Executor) -> AsyncGenerator[bytes, None]:
+    """As `pieces`, of bytes and regular files. Nothing but the caller holds a piece once it was given out."""
+    if isinstance(content, os.PathLike):
+        return _file_chunks(Path(content), size, threads)
+    return _slices(content, size)
+
+
+async def _slices(content: bytes | bytearray | memoryview, size: int) -> AsyncGenerator[bytes, None]:
+    with memoryview(content).cast("B") as view:
+        for start in range(0, len(view), size):
+            yield bytes(view[start : start + size])
+
+
 async def _chunks(content: Content, size: int, threads: Executor) -> AsyncGenerator[bytes, None]:
-    if isinstance(content, bytes | bytearray | memoryview):
-        with memoryview(content).cast("B") as view:
-            for start in range(0, len(view), size):
-                yield bytes(view[start : start + size])
-    elif isinstance(content, os.PathLike):
-        async with aclosing(_file_chunks(Path(content), size, threads)) as chunks:
+    if isinstance(content, bytes | bytearray | memoryview | os.PathLike):
+        async with aclosing(pieces_of_known(content, size, threads)) as chunks:
             async for chunk in chunks:
                 yield chunk
     elif callable(read := getattr(content, "read", None)):
@@ -81,9 +104,9 @@ async def _file_chunks(path: Path, size: int, threads: Executor) -> AsyncGenerat
     try:
         before = os.fstat(file.fileno())
         seen = 0
-        while chunk := await in_thread(threads, _read, path, file, size):
-            seen += len(chunk)
-            yield chunk
+        while (chunk := [await in_thread(threads, _read, path, file, size)])[0]:
+            seen += len(chunk[0])
+            yield chunk.pop()  # and keep no hold of it
         _check_unchanged(path, before, os.fstat(file.fileno()), seen)
     finally:
         file.close()
@@ -115,8 +138,19 @@ def file_chunks(path: Path, size: int = 1 << 20) -> Iterator[bytes]:
 
 
 def read_file(path: Path) -> bytes:
-    """A whole small file. Blocks. Raises: as `file_chunks`."""
-    return b"".join(file_chunks(path, 1 << 24))
+    """A whole small file. Blocks. Raises: as `file_chunks`.
+
+    It asks for one byte more than there should be, not for many: what is asked for is allocated.
+    """
+    with _opened(path) as file:
+        before = os.fstat(file.fileno())
+        missing, chunks = before.st_size + 1, list[bytes]()
+        while missing and (chunk := _read(path, file, missing)):
+            chunks.append(chunk)
+            missing -= len(chunk)
+        data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        _check_unchanged(path, before, os.fstat(file.fileno()), len(data))
+        return data
 
 
 def _opened(path: Path) -> IO[bytes]:

@@ -4,9 +4,25 @@ Small content is read and hashed as a whole, and is one conditional put. Larger 
 the intent of its op is written, under the op's own blob name; nobody can see a staged block, and the put that makes a
 blob of them is as small and as atomic as the other. So an intent lives for a few requests, however long uploads take.
 
-A `Payload` is content that is ready to be put for one op. Memory is a budget of bytes that all uploads share; a payload
-holds its part of it until its op is over, because an op that was aborted by others starts over with the same content.
-Who needs memory and a place among the transfers asks for memory first: the other order deadlocks.
+A `Payload` is content that is ready to be put for one op. Small content stays in memory until its op is over, because
+an op that was aborted by others starts over with the same content.
+
+Memory is a budget of bytes that all uploads share. What it rests on: *who holds memory waits for nothing but the
+services and the places among the transfers*, and who holds a place waits for the services alone. So all that is held is
+given back in time, and whoever waits gets his turn. Two orders follow from it:
+
+- Memory first, then a place. The other order deadlocks.
+- The caller's source first, then memory. A source may never end, or may wait for another put (one producer, teed into
+  three); with memory in hand it would hold up everybody, itself included. So memory is taken for a piece once it was
+  read, and given back once it was staged. What a source has given and memory was not taken for is one piece, and the
+  chunk that completed it: the source is not asked for more until the piece has its memory. A regular file and bytes
+  come without end of waiting, so for these memory is taken before a piece is read, and nothing is held beside it.
+
+A call has one deadline. Reading, hashing and waiting for memory or a place stop it, and a block that arrives renews it:
+it measures how long the services take without letting anything through, not how large the content is.
+
+Blocks of an op that came to nothing are discarded, where the store can. It is safe as soon as its writer is done with
+the op: only that writer commits it, and never without an answer to the put that consumes the blocks.
 """
 
 import asyncio
@@ -15,25 +31,27 @@ import stat
 from collections import deque
 from collections.abc import AsyncIterator
 from concurrent.futures import Executor
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
-from storage import Blocks, ContentStore, Digester, Digests, Headers, IfAbsent
+from storage import Blocks, ContentStore, Digester, Digests, Discards, Headers, IfAbsent
 from storage.names import BLOCKS_MAX
 
 from .changes import (
     Facts,
 )
-from .errors import TooLargeError, UnavailableError
+from .errors import CatalogError, TooLargeError, UnavailableError
 from .flow import first_of
-from .retry import Clock, Deadline
+from .retry import Deadline
 from .settings import Settings
-from .sources import Content, is_replayable, pieces, read_file
+from .sources import Content, Known, is_replayable, pieces, pieces_of_known, read_file
 from .threads import hashed, in_thread
 
 STAGED_AHEAD: Final = 3  # blocks of one content on their way at the same time
+DISCARD_S: Final = 5
 
 
 class Budget:
@@ -50,15 +68,20 @@ class Budget:
     @asynccontextmanager
     async def hold(self, size: int) -> AsyncIterator[None]:
         """Wait for so many bytes, or for all there are; give them back at the end."""
-        size = min(size, self._size)
-        await self._take(size)
+        taken = await self.take(size)
         try:
             yield
         finally:
-            self._free += size
-            self._serve()
+            self.give(taken)
 
-    async def _take(self, size: int) -> None:
+    def give(self, size: int) -> None:
+        """Give back what `take` gave."""
+        self._free += size
+        self._serve()
+
+    async def take(self, size: int) -> int:
+        """Wait for so many bytes, or for all there are; how many they are, to be given back."""
+        size = min(size, self._size)
         place = (size, asyncio.get_running_loop().create_future())
         self._queue.append(place)
         self._serve()
@@ -71,6 +94,7 @@ class Budget:
                 self._free += size
             self._serve()
             raise
+        return size
 
     def _serve(self) -> None:
         while self._queue and (self._queue[0][0] <= self._free or self._queue[0][1].done()):
@@ -107,6 +131,8 @@ class Ready:
     uploads: "Uploads"
     content: bytes | Blocks
     facts: Facts
+    blob: str = field(default="", init=False)
+    """What it was last put as."""
 
     @property
     def bound(self) -> bool:
@@ -115,6 +141,7 @@ class Ready:
 
     async def put(self, blob: str, headers: Headers, deadline: Deadline) -> str:
         """See Payload."""
+        self.blob = blob
         headers, store = with_facts(headers, self.facts), self.uploads.store
         with deadline.stopped():
             await self.uploads.slots.acquire()
@@ -122,6 +149,11 @@ class Ready:
             return await deadline.write(lambda: store.put(blob, self.content, when=IfAbsent(), headers=headers))
         finally:
             self.uploads.slots.release()
+
+    async def let_go(self, blob: str) -> None:
+        """Its op, which meant this blob, is over: forget what was staged and not put."""
+        if self.bound:
+            await self.uploads.discard(blob)
 
 
 @dataclass(slots=True)
@@ -133,9 +165,12 @@ class SmallFile:
     size: int
     facts: Facts | None = field(default=None)
     bound: bool = field(default=False, init=False)
+    blob: str = field(default="", init=False)
+    """What it was last put as."""
 
     async def put(self, blob: str, headers: Headers, deadline: Deadline) -> str:
         """See Payload."""
+        self.blob = blob
         async with AsyncExitStack() as memory:
             with deadline.stopped():
                 await memory.enter_async_context(self.uploads.budget.hold(self.size))
@@ -158,11 +193,10 @@ def with_facts(headers: Headers, facts: Facts) -> Headers:
 class Uploads:
     """Prepares content for ops, within the limits that all uploads of a catalog share."""
 
-    def __init__(self, store: ContentStore, threads: Executor, settings: Settings, clock: Clock) -> None:
+    def __init__(self, store: ContentStore, threads: Executor, settings: Settings) -> None:
         self.store = store
         self.threads = threads
         self._settings = settings
-        self._clock = clock
         self.budget = Budget(settings.buffer_bytes)
         self.slots = asyncio.Semaphore(settings.transfers_max)
 
@@ -170,75 +204,132 @@ class Uploads:
         return f"<Uploads to {self.store!r}>"
 
     @asynccontextmanager
-    async def prepare(self, content: Content, blob: str) -> AsyncIterator[Ready]:
-        """Read content; what is small is held, what is larger is staged for this blob.
+    async def prepare(self, content: Content, blob: str, deadline: Deadline) -> AsyncIterator[Ready]:
+        """Read content; what is small is held until the end, what is larger is staged for this blob.
 
         Raises: InvalidError (not readable as bytes, or changed while it was read), TooLargeError, UnavailableError.
         """
-        if isinstance(content, bytes) and len(content) <= self._settings.one_shot_bytes:  # the caller holds it anyway
-            yield Ready(self, content, facts_of(await hashed(self.threads, Digests.of, content)))
-            return
-        size = _known_size(content)
-        if size is not None and size <= self._settings.one_shot_bytes and isinstance(content, os.PathLike):
-            async with self.budget.hold(size):
-                data, digests = await in_thread(self.threads, _read_and_hash, Path(content))
-                yield Ready(self, data, facts_of(digests))
-                return
-        async with self._streamed(content, blob, size) as ready:
-            yield ready
-
-    async def staged(self, path: Path, blob: str) -> Ready:
-        """Stage a file for this blob, whatever its size. Raises: as `prepare`."""
-        block = max(self._settings.block_bytes, -(-(_known_size(path) or 0) // BLOCKS_MAX))
-        window = self.budget.hold((STAGED_AHEAD + 1) * block)
-        async with window, aclosing(pieces(path, block, self.threads)) as parts:
-            return await self._staged(parts, blob)
-
-    @asynccontextmanager
-    async def _streamed(self, content: Content, blob: str, size: int | None) -> AsyncIterator[Ready]:
-        """Read ahead until it is known whether the content is small."""
-        block = max(self._settings.block_bytes, -(-(size or 0) // BLOCKS_MAX))
-        ahead_bytes = max(self._settings.one_shot_bytes + block, (STAGED_AHEAD + 1) * block)
-        async with self.budget.hold(ahead_bytes), aclosing(pieces(content, block, self.threads)) as parts:
-            ahead, held = [], 0
-            async for piece in parts:
-                ahead.append(piece)
-                held += len(piece)
-                if held > self._settings.one_shot_bytes:
-                    break
+        async with AsyncExitStack() as memory:
+            size = _known_size(content)
+            if size is None:
+                ready = await self._streamed(content, blob, deadline, memory)
+            elif size <= self._settings.one_shot_bytes:
+                with deadline.stopped():
+                    ready = await self._small(cast("Known", content), size, memory)
             else:
-                data = b"".join(ahead)
-                ahead.clear()
-                yield Ready(self, data, facts_of(await hashed(self.threads, Digests.of, data)))
-                return
-            ready = await self._staged(_chained(ahead, parts), blob)
-        yield ready
+                ready = await self.staged(cast("Known", content), blob, deadline)
+            try:
+                yield ready
+            finally:
+                await ready.let_go(blob)
 
-    async def _staged(self, parts: AsyncIterator[bytes], blob: str) -> Ready:
-        digester = Digester()
-        ids: list[str] = []
+    async def staged(self, content: Known, blob: str, deadline: Deadline) -> Ready:
+        """Stage bytes or a regular file for this blob, whatever its size; `let_go` of it. Raises: as `prepare`."""
+        size = _known_size(content) or 0
+        block = max(self._settings.block_bytes, -(-size // BLOCKS_MAX))
+        async with aclosing(pieces_of_known(content, block, self.threads)) as parts:
+            return await self._staged(parts, blob, deadline, ahead=min(size, block))
+
+    async def discard(self, blob: str) -> None:
+        """Forget the blocks that were staged for a blob; done, or soon given up, also where the caller is cancelled."""
+        if isinstance(self.store, Discards):
+            await asyncio.shield(asyncio.create_task(_discarded(self.store, blob)))
+
+    async def _small(self, content: Known, size: int, memory: AsyncExitStack) -> Ready:
+        if isinstance(content, bytes):  # the caller holds it anyway
+            return Ready(self, content, facts_of(await hashed(self.threads, Digests.of, content)))
+        await memory.enter_async_context(self.budget.hold(size))
+        if isinstance(content, os.PathLike):
+            data, digests = await in_thread(self.threads, _read_and_hash, Path(content))
+            return Ready(self, data, facts_of(digests))
+        data = bytes(content)
+        return Ready(self, data, facts_of(await hashed(self.threads, Digests.of, data)))
+
+    async def _streamed(self, content: Content, blob: str, deadline: Deadline, memory: AsyncExitStack) -> Ready:
+        """The first piece tells whether the content is small."""
+        small, block = self._settings.one_shot_bytes, self._settings.block_bytes
+        async with aclosing(pieces(content, block, self.threads, first=small + 1)) as parts:
+            with deadline.stopped():
+                ahead = [await anext(parts, b"")]
+                if len(ahead[0]) <= small:
+                    await memory.enter_async_context(self.budget.hold(len(ahead[0])))
+                    return Ready(self, ahead[0], facts_of(await hashed(self.threads, Digests.of, ahead[0])))
+            return await self._staged(_chained(ahead, parts), blob, deadline)
+
+    async def _staged(
+        self, parts: AsyncIterator[bytes], blob: str, deadline: Deadline, *, ahead: int | None = None
+    ) -> Ready:
+        """Stage as it comes. `ahead`: what a piece takes at most, where memory is to be taken before it is read."""
+        try:
+            return await self._staging(parts, blob, deadline, ahead)
+        except BaseException:
+            await self.discard(blob)
+            raise
+
+    async def _staging(self, parts: AsyncIterator[bytes], blob: str, deadline: Deadline, ahead: int | None) -> Ready:
+        digester, ids = Digester(), list[str]()
         window = asyncio.Semaphore(STAGED_AHEAD)
         try:
             async with asyncio.TaskGroup() as tasks:
-                async for part in parts:
-                    if len(ids) == BLOCKS_MAX:
-                        message = f"content is longer than {BLOCKS_MAX:,} blocks: raise Settings.block_bytes"
-                        raise TooLargeError(message, op="put", key=blob)
-                    await in_thread(self.threads, digester.update, part)
-                    ids.append(f"{len(ids):06d}")
+                while True:
                     await window.acquire()
-                    tasks.create_task(self._stage(blob, ids[-1], part, window))
+                    with deadline.stopped():
+                        part, held = await self._taken(parts, ahead)
+                    try:
+                        if not part:
+                            break
+                        with deadline.stopped():
+                            await in_thread(self.threads, digester.update, part)
+                        task = tasks.create_task(self._stage(blob, _next_id(ids, blob), part, deadline))
+                        task.add_done_callback(partial(self._staging_over, held, window))
+                        held = 0  # it is the task's by now, however that ends
+                        del part
+                    finally:
+                        self.budget.give(held)
         except BaseExceptionGroup as group:
             raise first_of(group) from None
         return Ready(self, Blocks(tuple(ids)), facts_of(digester.digests()))
 
-    async def _stage(self, blob: str, block: str, part: bytes, window: asyncio.Semaphore) -> None:
+    async def _taken(self, parts: AsyncIterator[bytes], ahead: int | None) -> tuple[bytes, int]:
+        """The next piece, empty at the end, and how much memory was taken for it."""
+        if ahead is None:
+            part = await anext(parts, b"")
+            return part, await self.budget.take(len(part))
+        held = await self.budget.take(ahead)
         try:
-            async with self.slots:
-                deadline = Deadline(self._clock, self._settings)
-                await deadline.retried(lambda: self.store.stage(blob, block, part))
+            return await anext(parts, b""), held
+        except BaseException:
+            self.budget.give(held)
+            raise
+
+    async def _stage(self, blob: str, block: str, part: bytes, deadline: Deadline) -> None:
+        with deadline.stopped():
+            await self.slots.acquire()
+        try:
+            await deadline.retried(lambda: self.store.stage(blob, block, part))
+            deadline.renew()
         finally:
-            window.release()
+            self.slots.release()
+
+    def _staging_over(self, held: int, window: asyncio.Semaphore, _: "asyncio.Task[None]") -> None:
+        """Called also where the task was cancelled before it began."""
+        self.budget.give(held)
+        window.release()
+
+
+def _next_id(ids: list[str], blob: str) -> str:
+    if len(ids) == BLOCKS_MAX:
+        message = f"content is longer than {BLOCKS_MAX:,} blocks: raise Settings.block_bytes"
+        raise TooLargeError(message, op="put", key=blob)
+    ids.append(f"{len(ids):06d}")
+    return ids[-1]
+
+
+async def _discarded(store: Discards, blob: str) -> None:
+    """Where the store does not manage it, it does so when it is closed: no reason to trouble a caller."""
+    with suppress(CatalogError, TimeoutError):
+        async with asyncio.timeout(DISCARD_S):
+            await store.discard(blob)
 
 
 def must_replay(content: Content) -> None:
@@ -248,7 +339,7 @@ def must_replay(content: Content) -> None:
         raise UnavailableError(message, op="put", kind="unavailable.stream-consumed")
 
 
-def _known_size(content: Content) -> int | None:
+def _known_size(content: object) -> int | None:
     if isinstance(content, bytes | bytearray | memoryview):
         return memoryview(content).nbytes
     if not isinstance(content, os.PathLike):

@@ -6,7 +6,6 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from os import PathLike
-from pathlib import Path
 
 from storage import Span
 
@@ -178,7 +177,6 @@ class Volume:
         One bad file stops no other: see `failed` of the report. Raises: InvalidError, NotFoundError (no such tree),
         UnavailableError and AccessDeniedError where the catalog cannot be listed.
         """
-        prefix = check_prefix(prefix if not prefix or prefix.endswith("/") else prefix + "/")
         run = Ingest(
             self.info,
             writer=self._tools.writer,
@@ -189,7 +187,7 @@ class Volume:
             trust_mtime=trust_mtime,
             progress=progress,
         )
-        return await run.run(Path(source), prefix, exclude)
+        return await run.run(source, prefix, exclude)
 
     async def set_metadata(
         self, path: str, metadata: Metadata, *, mode: Mode = Overwrite(), request_id: str | None = None

@@ -113,15 +113,16 @@ class Writer:
     async def put(
         self, volume: VolumeInfo, change: Change, content: Content, *, timeout_s: float | None = None
     ) -> FileVersion:
-        """Write content of any kind. Raises: as `write`, and what reading the content raises."""
+        """Write content of any kind, under one deadline. Raises: as `write`, and what reading the content raises."""
+        deadline = self.deadline(timeout_s)
         for _ in range(STAGINGS_MAX):
             op = self.fresh(volume, change, timeout_s)
-            async with self.uploads.prepare(content, op.blob) as payload:
-                file = await self.write(volume, op, payload, deadline=self.deadline(timeout_s))
+            async with self.uploads.prepare(content, op.blob, deadline) as payload:
+                file = await self.write(volume, op, payload, deadline=deadline)
             if file is not None:
                 return file
             must_replay(content)
-            volume = await self.current(volume, self.deadline(timeout_s))
+            volume = await self.current(volume, deadline)
         message = f"put {change.path!r} was aborted by others {STAGINGS_MAX} times after its content was staged"
         raise UnavailableError(message, op="put", key=change.path, kind="unavailable.aborted")
 
@@ -156,7 +157,7 @@ class Writer:
                     if payload is not None and payload.bound:
                         return None
                     volume = await self.current(volume, deadline)
-                    op, known = self.fresh(volume, op.change), None
+                    op, known = replace(self.fresh(volume, op.change), patience_s=op.patience_s), None
                     await deadline.pause()
 
     async def settle_claim(self, volume: VolumeInfo, path: str, claim: Claim, *, gentle: bool = False) -> None:

@@ -23,7 +23,7 @@ of the same name; which of `NotFoundError` and `ConflictError` a read or a delet
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,3 +153,14 @@ class ContentStore(Protocol):
 
     async def close(self) -> None:
         """Let go of connections, threads and files. May be called twice."""
+
+
+@runtime_checkable
+class Discards(Protocol):
+    """What a store does beside, if it keeps staged blocks where they cost its user something. Azure drops its own."""
+
+    async def discard(self, name: str) -> None:
+        """Forget the blocks that were staged for a blob; the blob itself stays. No error where there are none.
+
+        A put of them that is under way ends first. Raises: InvalidError, UnavailableError.
+        """

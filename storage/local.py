@@ -31,7 +31,7 @@ from .errors import InvalidError
 from .local_disk import Disk
 from .local_errors import explaining
 from .local_reading import Reading
-from .requests import check_delete, check_list, check_open, check_put, check_stage, check_stat
+from .requests import check_delete, check_discard, check_list, check_open, check_put, check_stage, check_stat
 
 THREADS: Final = 4
 SHORT_BYTES: Final = 1 << 16
@@ -98,6 +98,10 @@ class LocalContent:
     async def delete(self, name: str, *, when: Precondition) -> None:
         check_delete(name, when)
         await self._done(self._writer, "delete", name, self._disk.delete, name, when)
+
+    async def discard(self, name: str) -> None:
+        check_discard(name)
+        await self._done(self._long, "discard", name, self._disk.staged.drop, name)
 
     async def list(self, prefix: str = "") -> AsyncIterator[Blob]:
         check_list(prefix)

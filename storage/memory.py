@@ -16,7 +16,7 @@ from typing import Final
 from .content import WHOLE, Always, Blob, Blocks, Capabilities, Headers, Opened, Precondition, Span
 from .errors import InvalidError, NotFoundError
 from .preconditions import decide_put, decide_there
-from .requests import check_delete, check_list, check_open, check_put, check_stage, check_stat
+from .requests import check_delete, check_discard, check_list, check_open, check_put, check_stage, check_stat
 
 CHUNK_BYTES: Final = 1 << 20
 
@@ -95,6 +95,11 @@ class MemoryContent:
         container = self._reached("delete", name)
         decide_there(when, self._etag(name), op="delete", key=name)
         del container.blobs[name]
+
+    async def discard(self, name: str) -> None:
+        check_discard(name)
+        await self._turn("discard", name)
+        self._container.staged.pop(name, None)
 
     async def list(self, prefix: str = "") -> AsyncIterator[Blob]:
         check_list(prefix)

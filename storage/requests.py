@@ -60,6 +60,11 @@ def check_delete(name: object, when: object) -> None:
     check_when_there(when, op="delete", key=str(name))
 
 
+def check_discard(name: object) -> None:
+    """Raises: InvalidError."""
+    check_name(name, op="discard")
+
+
 def check_list(prefix: object) -> None:
     """Raises: InvalidError."""
     check_prefix(prefix)

@@ -1,19 +1,30 @@
 """The memory that uploads share, and the pieces that content is cut into."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from catalog import Catalog
+from catalog.changes import Facts
+from catalog.errors import UnavailableError
 from catalog.flow import concurrently
+from catalog.retry import Deadline
 from catalog.settings import Settings
-from catalog.sources import pieces
-from catalog.uploads import Budget, Uploads
-from storage import Always, Blocks, Headers
-from storage.memory import MemoryContent
+from catalog.sources import Content, pieces
+from catalog.sqlite_table import SqliteTable
+from catalog.table import Insert, Operation, Written
+from catalog.uploads import Budget, Uploads, facts_of
+from storage import Always, Blocks, Digests, Headers, Precondition
+from storage.local import LocalContent
+from storage.memory import Container, MemoryContent
 
 
 async def spin() -> None:
@@ -76,7 +87,7 @@ class Watched(MemoryContent):
 
     def __init__(self) -> None:
         super().__init__()
-        self.under_way = self.most = 0
+        self.under_way = self.most = self.staged = 0
 
     async def stage(self, name: str, block: str, data: bytes) -> None:
         self.under_way += len(data)
@@ -84,6 +95,15 @@ class Watched(MemoryContent):
         await spin()
         await super().stage(name, block, data)
         self.under_way -= len(data)
+        self.staged += len(data)
+
+    async def put(self, name: str, content: bytes | Blocks, *, when: Precondition, headers: Headers) -> str:
+        self.under_way += len(content) if isinstance(content, bytes) else 0
+        self.most = max(self.most, self.under_way)
+        await spin()
+        etag = await super().put(name, content, when=when, headers=headers)
+        self.under_way -= len(content) if isinstance(content, bytes) else 0
+        return etag
 
 
 class Ticking:
@@ -96,27 +116,253 @@ class Ticking:
         raise AssertionError(seconds)
 
 
-async def test_large_content_is_staged_in_bounded_memory() -> None:
+@pytest.fixture
+def threads() -> Iterator[ThreadPoolExecutor]:
+    """Somewhere to read and hash."""
+    with ThreadPoolExecutor(2) as threads:
+        yield threads
+
+
+SMALL = Settings(one_shot_bytes=4_000, block_bytes=1_000, buffer_bytes=10_000, transfers_max=50)
+
+
+async def upload(uploads: Uploads, content: Content, blob: str) -> Facts:
+    deadline = Deadline(Ticking(), SMALL)
+    async with uploads.prepare(content, blob, deadline) as ready:
+        await ready.put(blob, Headers(), deadline)
+        return ready.facts
+
+
+async def read(store: MemoryContent, blob: str) -> bytes:
+    async with store.open(blob) as opened:
+        return b"".join([chunk async for chunk in opened.chunks])
+
+
+async def test_large_content_is_staged_in_bounded_memory(threads: ThreadPoolExecutor) -> None:
+    """What the sources have given and the store does not have: the buffer, and a piece and a chunk of each."""
     store = Watched()
     await store.create()
     data = bytes(range(256)) * 400
-    settings = Settings(one_shot_bytes=4_000, block_bytes=1_000, buffer_bytes=10_000, transfers_max=50)
+    given = most = 0
 
     def chunks() -> Iterator[bytes]:
-        yield from (data[start : start + 700] for start in range(0, len(data), 700))
+        nonlocal given, most
+        for start in range(0, len(data), 700):
+            yield (chunk := data[start : start + 700])
+            given += len(chunk)  # and asked for more
+            most = max(most, given - store.staged)
 
-    async def upload(number: int) -> None:
-        async with uploads.prepare(chunks(), f"blob{number}") as ready:
-            assert isinstance(ready.content, Blocks)
-            await store.put(f"blob{number}", ready.content, when=Always(), headers=Headers())
-            assert ready.facts.size == len(data)
+    uploads = Uploads(store, threads, SMALL)
+    facts = await asyncio.gather(*(upload(uploads, chunks(), f"blob{number}") for number in range(6)))
+    assert {each.size for each in facts} == {len(data)}
+    assert 0 < store.most <= SMALL.buffer_bytes
+    assert most <= SMALL.buffer_bytes + 6 * (SMALL.one_shot_bytes + 1 + 700)
+    assert await read(store, "blob3") == data
+    assert repr(uploads.budget) == "<Budget: 10,000 of 10,000 bytes free>"
 
-    with ThreadPoolExecutor(2) as threads:
-        uploads = Uploads(store, threads, settings, Ticking())
-        await asyncio.gather(*(upload(number) for number in range(6)))
-    assert 0 < store.most <= settings.buffer_bytes
-    async with store.open("blob3") as opened:
-        assert b"".join([chunk async for chunk in opened.chunks]) == data
+
+async def test_of_files_and_bytes_no_more_is_in_memory_than_the_buffer(
+    threads: ThreadPoolExecutor, tmp_path: Path
+) -> None:
+    store = Watched()
+    await store.create()
+    (tmp_path / "file").write_bytes(bytes(20_000))
+    uploads = Uploads(store, threads, SMALL)
+    contents: list[Any] = [tmp_path / "file", bytes(20_000), bytearray(20_000), memoryview(bytes(3_000))]
+    await asyncio.gather(*(upload(uploads, content, f"blob{number}") for number, content in enumerate(contents * 5)))
+    assert store.most <= SMALL.buffer_bytes
+    assert await read(store, "blob16") == bytes(20_000)
+    assert await read(store, "blob19") == bytes(3_000)
+
+
+async def test_streams_that_never_end_hold_up_nobody(threads: ThreadPoolExecutor, tmp_path: Path) -> None:
+    store = Watched()
+    await store.create()
+    uploads = Uploads(store, threads, SMALL)
+
+    async def endless() -> AsyncIterator[bytes]:
+        yield bytes(7_777)
+        await asyncio.Event().wait()
+
+    endless_ones = [asyncio.create_task(upload(uploads, endless(), f"endless{number}")) for number in range(20)]
+    await spin()
+    for name, size in (("small", 100), ("full", SMALL.one_shot_bytes), ("large", 30_000)):
+        (tmp_path / name).write_bytes(bytes(size))
+        for content in (tmp_path / name, BytesIO(bytes(size)), bytes(size), iter([bytes(size)])):
+            assert (await upload(uploads, content, name)).size == size
+            await store.delete(name, when=Always())
+    for task in endless_ones:
+        task.cancel()
+    await asyncio.gather(*endless_ones, return_exceptions=True)
+    assert repr(uploads.budget) == "<Budget: 10,000 of 10,000 bytes free>"
+
+
+async def test_one_producer_may_feed_several_puts(threads: ThreadPoolExecutor) -> None:
+    store = Watched()
+    await store.create()
+    uploads = Uploads(store, threads, SMALL)
+    queues = [asyncio.Queue[bytes](1) for _ in range(12)]
+
+    async def taken(queue: asyncio.Queue[bytes]) -> AsyncIterator[bytes]:
+        while chunk := await queue.get():
+            yield chunk
+
+    async def produce() -> None:
+        for chunk in (*[bytes(900)] * 40, b""):
+            for queue in queues:
+                await queue.put(chunk)
+
+    producer = asyncio.create_task(produce())
+    facts = await asyncio.gather(
+        *(upload(uploads, taken(queue), f"blob{number}") for number, queue in enumerate(queues))
+    )
+    assert [each.size for each in facts] == [36_000] * 12
+    await producer
+
+
+@pytest.mark.parametrize("size", [0, 1, 3_999, 4_000, 4_001, 5_000, 12_345])
+async def test_a_stream_of_any_size_arrives_whole(threads: ThreadPoolExecutor, size: int) -> None:
+    store = MemoryContent()
+    await store.create()
+    data = bytes(index % 251 for index in range(size))
+    facts = await upload(Uploads(store, threads, SMALL), BytesIO(data), "blob")
+    assert facts == facts_of(Digests.of(data))
+    assert await read(store, "blob") == data
+
+
+class Silent(MemoryContent):
+    """A store that has lost its voice: no block of it is ever answered, once so many were."""
+
+    def __init__(self, clock: "Stepping", answers: int) -> None:
+        super().__init__()
+        self.clock = clock
+        self.answers = answers
+
+    async def stage(self, name: str, block: str, data: bytes) -> None:
+        self.clock.time += 7.0  # that is how long it takes
+        if not self.answers:
+            raise UnavailableError("no answer", kind="unavailable.timeout")
+        self.answers -= 1
+        await super().stage(name, block, data)
+
+
+class Stepping:
+    """A clock that goes on as it is slept on, and looked at from outside."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+
+    def now(self) -> float:
+        return self.time
+
+    async def sleep(self, seconds: float) -> None:
+        self.time += seconds
+
+
+@pytest.mark.parametrize("answers", [0, 30])
+async def test_the_callers_limit_holds_while_blocks_are_staged(threads: ThreadPoolExecutor, answers: int) -> None:
+    """Not how long the transfer takes is limited, but how long the service lets nothing through."""
+    clock = Stepping()
+    store = Silent(clock, answers)
+    await store.create()
+    deadline = Deadline(clock, SMALL, 20)
+    with pytest.raises(UnavailableError, match="gave up"):
+        async with Uploads(store, threads, SMALL).prepare(bytes(50_000), "blob", deadline):
+            raise AssertionError
+    assert answers * 7 <= clock.now() < answers * 7 + 60
+
+
+async def test_reading_the_callers_content_takes_none_of_its_limit(threads: ThreadPoolExecutor) -> None:
+    clock = Stepping()
+    store = MemoryContent()
+    await store.create()
+    deadline = Deadline(clock, SMALL, 20)
+
+    async def slow() -> AsyncIterator[bytes]:
+        for _ in range(20):
+            clock.time += 1_000.0
+            yield bytes(999)
+
+    async with Uploads(store, threads, SMALL).prepare(slow(), "blob", deadline) as ready:
+        assert not deadline.passed
+        await ready.put("blob", Headers(), deadline)
+
+
+@pytest.mark.parametrize("local", [False, True])
+async def test_blocks_of_a_put_that_failed_are_discarded(
+    threads: ThreadPoolExecutor, tmp_path: Path, local: bool
+) -> None:
+    container = Container()
+    store = LocalContent(tmp_path / "content") if local else MemoryContent(container)
+    await store.create()
+    uploads = Uploads(store, threads, SMALL)
+
+    async def failing() -> AsyncIterator[bytes]:
+        yield bytes(9_000)
+        raise LookupError
+
+    async def endless() -> AsyncIterator[bytes]:
+        yield bytes(9_000)
+        started.set()
+        await asyncio.Event().wait()
+
+    started = asyncio.Event()
+    with pytest.raises(LookupError):
+        await upload(uploads, failing(), "source")
+    with pytest.raises(KeyError):
+        async with uploads.prepare(bytes(9_000), "afterwards", Deadline(Ticking(), SMALL)):
+            raise KeyError
+    async with uploads.prepare(bytes(9_000), "aborted", Deadline(Ticking(), SMALL)):
+        pass
+    task = asyncio.create_task(upload(uploads, endless(), "cancelled"))
+    await started.wait()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert container.staged == {}
+    assert [path for path in (tmp_path / "content").rglob("staging/*/*") if path.is_file()] == []
+    assert (await upload(uploads, bytes(9_000), "fine")).size == 9_000
+    await store.close()
+
+
+class Overtaken(MemoryContent):
+    """A store through which the first put comes so late that it was aborted meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.overtake: Callable[[], Awaitable[object]] | None = None
+
+    async def put(self, name: str, content: bytes | Blocks, *, when: Precondition, headers: Headers) -> str:
+        overtake, self.overtake = self.overtake, None
+        if overtake:
+            await overtake()
+        return await super().put(name, content, when=when, headers=headers)
+
+
+class Recorded(SqliteTable):
+    """A table that remembers for how long its intents asked to be left alone."""
+
+    def __init__(self) -> None:
+        super().__init__(":memory:")
+        self.patience_s: list[object] = []
+
+    async def submit(self, partition: str, operations: Sequence[Operation]) -> Sequence[Written]:
+        self.patience_s += [
+            operation.values["patience_s"]
+            for operation in operations
+            if isinstance(operation, Insert) and "patience_s" in operation.values
+        ]
+        return await super().submit(partition, operations)
+
+
+@pytest.mark.parametrize("size", [10, 10_000])
+async def test_a_write_that_starts_over_asks_for_as_much_patience_as_before(size: int) -> None:
+    table, content = Recorded(), Overtaken()
+    cat = Catalog(table, content, settings=SMALL)
+    volume = await cat.create_volume("raw", shards=1)
+    content.overtake = partial(cat.recover, patience_s=0)
+    await volume.put("a", bytes(size), timeout_s=5_000)
+    assert table.patience_s == [5_001, 5_001]
+    await cat.close()
 
 
 async def numbers(count: int) -> AsyncIterator[int]:

@@ -23,7 +23,7 @@ def test_ingest_writes_what_changed(tree: Blobcat) -> None:
     assert first.out.startswith("5 written (10 B)  0 unchanged  0 failed  5 files in ")
     tree.file("d1/a.txt", b"changed")
     second = tree("ingest", "in", "-p", "2026/", "-x", "*.tmp", "--json").record
-    assert second == {"written": 1, "unchanged": 4, "bytes_written": 7, "failed": []}
+    assert second == {"written": 1, "unchanged": 4, "bytes_written": 7, "failed": [], "links_skipped": 0}
     assert tree("stat", "2026/d1/a.txt", "--json").record["metadata"] == {"owner": "ops"}
 
 

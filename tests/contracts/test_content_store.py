@@ -13,6 +13,7 @@ from storage.content import (
     Blob,
     Blocks,
     ContentStore,
+    Discards,
     Headers,
     IfAbsent,
     IfMatch,
@@ -426,6 +427,62 @@ async def test_blocks_of_two_names_are_apart(store: ContentStore) -> None:
     await put(store, "a", Blocks(["1"]))
     await put(store, "b", Blocks(["1"]))
     assert (await read(store, "a"), await read(store, "b")) == (b"of a", b"of b")
+
+
+@pytest.fixture
+async def discarding(store: ContentStore) -> Discards:
+    """The stores that can; the others drop staged blocks in their own time."""
+    if not isinstance(store, Discards):
+        pytest.skip("keeps staged blocks for as long as it likes")
+    return store
+
+
+async def test_discarded_blocks_are_gone_and_the_blob_stays(store: ContentStore, discarding: Discards) -> None:
+    await put(store, "a", b"old")
+    await store.stage("a", "1", b"new")
+    await store.stage("b", "1", b"another's")
+    await discarding.discard("a")
+    with pytest.raises(InvalidError):
+        await put(store, "a", Blocks(["1"]))
+    assert await read(store, "a") == b"old"
+    await put(store, "b", Blocks(["1"]))
+    assert await read(store, "b") == b"another's"
+
+
+async def test_after_a_discard_blocks_may_be_staged_anew(store: ContentStore, discarding: Discards) -> None:
+    await store.stage("a", "1", b"first")
+    await discarding.discard("a")
+    await store.stage("a", "22", b"second")
+    await put(store, "a", Blocks(["22"]))
+    await discarding.discard("a")
+    assert await read(store, "a") == b"second"
+
+
+async def test_where_nothing_is_staged_there_is_nothing_to_discard(connect: Connect) -> None:
+    store = connect()
+    if isinstance(store, Discards):
+        await store.discard("a")
+        with pytest.raises(InvalidError) as caught:
+            await store.discard("a//b")
+        assert caught.value.kind == "invalid.name"
+    await store.close()
+    if isinstance(store, Discards):
+        with pytest.raises(InvalidError) as caught:
+            await store.discard("a")
+        assert caught.value.kind == "invalid.closed"
+
+
+async def test_a_discard_spares_a_put_that_is_under_way(store: ContentStore, discarding: Discards) -> None:
+    for turns in range(8):
+        await store.stage("a", "1", b"x" * 100_000)
+        putting = asyncio.create_task(put(store, "a", Blocks(["1"])))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await discarding.discard("a")
+        outcome = (await asyncio.gather(putting, return_exceptions=True))[0]
+        assert isinstance(outcome, str | InvalidError)
+        if isinstance(outcome, str):
+            assert await read(store, "a", when=IfMatch(outcome)) == b"x" * 100_000
 
 
 async def test_of_racing_puts_of_blocks_one_wins(store: ContentStore) -> None:

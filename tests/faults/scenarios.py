@@ -6,7 +6,23 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from catalog import Catalog, CatalogError, ConflictError, Create, FileVersion, IfMatch, IfVersion, Item, Mode, Overwrite
+from catalog import (
+    Catalog,
+    CatalogError,
+    ConflictError,
+    Create,
+    F,
+    FileVersion,
+    IfMatch,
+    IfVersion,
+    Item,
+    Mode,
+    NotFoundError,
+    Overwrite,
+    UnavailableError,
+    Volume,
+)
+from catalog.keys import shard_of
 from tests.faults.observer import State
 
 Told = FileVersion | CatalogError | bytes | int | None
@@ -28,6 +44,7 @@ class Scenario:
     half_done: Mapping[str, int] = field(default_factory=dict)
     """Paths at which clients were killed in the middle of a put, and after how many of its requests."""
     errors: Sequence[type[CatalogError]] = ()
+    shards: int = 1
     beside: Sequence[str] = ()
     """Volumes that there are beside `v`."""
     volumes: Sequence[str] = ("v",)
@@ -47,7 +64,7 @@ async def told(call: Awaitable[Told]) -> Told:
 
 async def prepare(catalog: Catalog, scenario: Scenario) -> None:
     """Bring a catalog to the state that a scenario begins with; all but what is half done."""
-    volume = await catalog.create_volume("v", shards=1)
+    volume = await catalog.create_volume("v", shards=scenario.shards)
     for name in scenario.beside:
         await catalog.create_volume(name, shards=1)
     for path, contents in scenario.given.items():
@@ -56,8 +73,12 @@ async def prepare(catalog: Catalog, scenario: Scenario) -> None:
 
 
 def contents(state: State) -> dict[str, list[str]]:
-    """The digests of each path's versions, as `digests` gives those that are expected."""
-    return {path: [row["digest"] for row in rows] for path, rows in state.histories.items()}
+    """The digests of each path's versions as readers see them, in the form of those that `digests` expects."""
+    moved = state.moved
+    return {
+        path: [*(row["digest"] for row in rows), *([""] if path in moved else [])]
+        for path, rows in state.histories.items()
+    }
 
 
 def digests(expected: Mapping[str, Contents]) -> dict[str, list[str]]:
@@ -96,6 +117,46 @@ async def _put_many(catalog: Catalog) -> Sequence[Told]:
 async def _put_then_delete(catalog: Catalog) -> Sequence[Told]:
     volume = await catalog.volume("v")
     return [await told(volume.put("a", b"1")), await told(volume.delete("a")), await told(volume.put("a", b"3"))]
+
+
+def _on_volume(*calls: Callable[[Volume], Awaitable[Told]]) -> Callable[[Catalog], Coroutine[Any, Any, Sequence[Told]]]:
+    """One call after the other, whatever the one before said."""
+
+    async def act(catalog: Catalog) -> Sequence[Told]:
+        volume = await catalog.volume("v")
+        return [await told(call(volume)) for call in calls]
+
+    return act
+
+
+async def _query(volume: Volume) -> Told:
+    where = (F.size > 1) & ~(F.path == "d")
+    assert [file.path async for file in volume.query(where, prefix="")] == ["b", "c", "e", "f"]
+    return None
+
+
+async def _verify(volume: Volume) -> Told:
+    report = await volume.verify()
+    for finding in report.findings:
+        assert isinstance(finding.error, UnavailableError), "damage where there is none"
+        return finding.error
+    assert report.checked == 3
+    return None
+
+
+async def _range(volume: Volume) -> Told:
+    async with volume.open("a", start=3, length=30) as reader:
+        assert await reader.read() == b"345678901234567890123456789012"
+    return None
+
+
+def _apart(source: str) -> str:
+    """A path in the other one of two shards."""
+    paths = (f"to/{number}" for number in range(100))
+    return next(path for path in paths if shard_of(path, 2) != shard_of(source, 2))
+
+
+FAR = _apart("a")
 
 
 def ingest(tree: Path) -> Scenario:
@@ -174,6 +235,85 @@ SCENARIOS = (
     Scenario("recover", _recover, given={"a": [b"old"]}, then={"a": [b"old"]}, half_done={"x": 2, "y": 3, "a": 3}),
     Scenario("create_volume", _create_volume, volumes=("v", "w")),
     Scenario("set_default_volume", _set_default, beside=["w"], volumes=("v", "w"), default="w"),
+    Scenario(
+        "copy",
+        _on_volume(lambda volume: volume.copy("a", FAR)),
+        shards=2,
+        given={"a": [b"old"]},
+        then={"a": [b"old"], FAR: [b"old"]},
+    ),
+    Scenario(
+        "restore",
+        _on_volume(lambda volume: volume.restore("a", version=1)),
+        given={"a": [b"1", b"2", None]},
+        then={"a": [b"1", b"2", None, b"1"]},
+    ),
+    Scenario(
+        "set_metadata",
+        _on_volume(lambda volume: volume.set_metadata("a", {"n": 1, "s": "é"})),
+        given={"a": [b"old"]},
+        then={"a": [b"old", b"old"]},
+    ),
+    Scenario(
+        "move",
+        _on_volume(lambda volume: volume.move("a", "b")),
+        given={"a": [b"1", b"2"]},
+        then={"a": [b"1", b"2", None], "b": [b"2"]},
+    ),
+    Scenario(
+        "move-apart",
+        _on_volume(lambda volume: volume.move("a", FAR)),
+        shards=2,
+        given={"a": [b"1", b"2"]},
+        then={"a": [b"1", b"2", None], FAR: [b"2"]},
+    ),
+    Scenario(
+        "move-apart-onto",
+        _on_volume(lambda volume: volume.move("a", FAR, mode=Overwrite(), request_id="r")),
+        shards=2,
+        given={"a": [b"1"], FAR: [b"old"]},
+        then={"a": [b"1", None], FAR: [b"old", b"1"]},
+    ),
+    Scenario(
+        "move-apart-conflict",
+        _on_volume(lambda volume: volume.move("a", FAR)),
+        shards=2,
+        given={"a": [b"1"], FAR: [b"old"]},
+        then={"a": [b"1"], FAR: [b"old"]},
+        errors=[ConflictError],
+    ),
+    Scenario("move-nothing", _on_volume(lambda volume: volume.move("a", "b")), errors=[NotFoundError]),
+    Scenario(
+        "request",
+        _on_volume(*[lambda volume: volume.put("a", b"new", request_id="r", mode=Overwrite(force=True))] * 2),
+        given={"a": [b"old"]},
+        then={"a": [b"old", b"new"]},
+    ),
+    Scenario(
+        "request-delete",
+        _on_volume(*[lambda volume: volume.delete("a", request_id="r")] * 2),
+        given={"a": [b"old"]},
+        then={"a": [b"old", None]},
+    ),
+    Scenario(
+        "stat",
+        _on_volume(lambda volume: volume.stat("a"), lambda volume: volume.stat("a", version=1)),
+        given={"a": [b"1", b"2"]},
+        then={"a": [b"1", b"2"]},
+    ),
+    Scenario(
+        "query",
+        _on_volume(_query),
+        given={name: [b"x" * size] for size, name in enumerate("abcdef", 1)},
+        then={name: [b"x" * size] for size, name in enumerate("abcdef", 1)},
+    ),
+    Scenario(
+        "verify",
+        _on_volume(_verify),
+        given={"a": [b"1", b"2"], "b": [b"3", None]},
+        then={"a": [b"1", b"2"], "b": [b"3", None]},
+    ),
+    Scenario("open-range", _on_volume(_range), given={"a": [b"0123456789" * 5]}, then={"a": [b"0123456789" * 5]}),
     Scenario("read", _read, given={"a": [b"old", b"new"]}, then={"a": [b"old", b"new"]}),
     Scenario(
         "list-and-history", _read_back, given={"a": [b"1", b"2"], "b": [b"3"]}, then={"a": [b"1", b"2"], "b": [b"3"]}

@@ -9,8 +9,10 @@ from tests.faults.scenarios import SCENARIOS, Scenario, contents, digests
 from tests.faults.test_every_fault import check_said, for_every_request
 from tests.faults.world import World, outlived
 
-WRITES = [each for each in SCENARIOS if each.name not in ("read", "list-and-history")]
-BASIC = [each for each in SCENARIOS if each.name in ("create", "overwrite", "delete", "staged", "recover")]
+READS = ("read", "list-and-history", "stat", "query", "verify", "open-range", "move-nothing")
+WRITES = [each for each in SCENARIOS if each.name not in READS]
+NAMES = ("create", "overwrite", "delete", "staged", "recover", "copy", "move", "move-apart", "request")
+BASIC = [each for each in SCENARIOS if each.name in NAMES]
 
 
 @pytest.mark.parametrize("fault", [Fault.HELD, Fault.ECHO], ids=lambda fault: fault.name.lower())

@@ -39,7 +39,7 @@ class World:
     """A table and a container in memory, and whoever is connected to them. Ids are numbers, time is virtual."""
 
     def __init__(self, settings: Settings = SETTINGS) -> None:
-        self.table = SqliteTable(":memory:")
+        self.table = SqliteTable(":memory:", page_rows=3)
         self.table._writer = self.table._readers = Inline(1)
         self.content = MemoryContent()
         self._settings = settings

@@ -1,9 +1,12 @@
 """ingest and put_many: trees and streams of files."""
 
+import asyncio
 import os
 import unicodedata
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -12,6 +15,7 @@ from catalog import (
     ConflictError,
     Create,
     IngestProgress,
+    IngestReport,
     InvalidError,
     Item,
     NotFoundError,
@@ -19,6 +23,10 @@ from catalog import (
     Volume,
     connect,
 )
+from catalog.sqlite_table import SqliteTable
+from catalog.table import Table
+from storage import Blocks, ContentStore, Headers, Precondition
+from storage.memory import MemoryContent
 
 TREE = {
     "a.txt": b"a",
@@ -43,6 +51,15 @@ def plant(folder: Path, tree: dict[str, bytes]) -> Path:
 def tree(tmp_path: Path) -> Path:
     """A small tree of files."""
     return plant(tmp_path / "tree", TREE)
+
+
+@pytest.fixture
+def any_time() -> Iterator[Path]:
+    """A folder on a disk that takes any time for a file's."""
+    if not Path("/dev/shm").is_dir():  # noqa: S108 — nothing else is known to be a tmpfs
+        pytest.skip("there is no tmpfs")
+    with TemporaryDirectory(dir="/dev/shm") as folder:
+        yield Path(folder)
 
 
 async def contents(volume: Volume, prefix: str = "") -> dict[str, bytes]:
@@ -151,6 +168,154 @@ async def test_links_to_files_are_read_and_links_to_folders_are_not_followed(vol
     assert report.ok
     assert await volume.read("link") == b"a"
     assert report.written == len(TREE) + 1
+
+
+async def test_links_to_folders_are_counted(volume: Volume, tree: Path) -> None:
+    (tree / "loop").symlink_to(".")
+    (tree / "z" / "up").symlink_to("..")
+    assert (await volume.ingest(tree)).links_skipped == 2
+
+
+async def test_a_link_that_goes_nowhere_stops_no_other(volume: Volume, tree: Path) -> None:
+    (tree / "itself").symlink_to("itself")
+    (tree / "ping").symlink_to("pong")
+    (tree / "pong").symlink_to("ping")
+    report = await volume.ingest(tree)
+    assert report.written == len(TREE)
+    assert [failure.path for failure in report.failed] == ["itself", "ping", "pong"]
+
+
+async def test_a_root_that_cannot_be_read_is_one_failure(volume: Volume, tmp_path: Path) -> None:
+    (tmp_path / "itself").symlink_to("itself")
+    report = await volume.ingest(tmp_path / "itself")
+    assert [failure.path for failure in report.failed] == ["itself"]
+
+
+@pytest.mark.parametrize("seconds", [300_000_000_000, -80_000_000_000])
+async def test_a_time_that_no_calendar_has_is_left_out(volume: Volume, any_time: Path, seconds: int) -> None:
+    os.utime(plant(any_time, TREE) / "a.txt", (seconds, seconds))
+    assert (await volume.ingest(any_time)).ok
+    assert (await volume.stat("a.txt")).modified is None
+    assert (await volume.ingest(any_time, trust_mtime=True)).unchanged == len(TREE)
+
+
+async def test_folders_may_be_nested_deeper_than_a_path_can_be_long(
+    volume: Volume, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tree)
+    for _ in range(1200):
+        os.mkdir("d")  # noqa: PTH102 — as a path it would be too long
+        os.chdir("d")
+    Path("f").write_bytes(b"too deep")
+    report = await volume.ingest(tree)
+    assert report.written == len(TREE)
+    assert [len(failure.path) for failure in report.failed] == [501]
+    for _ in range(1200):  # nor could pytest remove it
+        Path("f").unlink(missing_ok=True)
+        os.chdir("..")
+        os.rmdir("d")  # noqa: PTH106
+
+
+async def test_a_folder_of_a_name_that_no_path_has_is_one_failure(volume: Volume, tree: Path) -> None:
+    plant(tree, {"dot./1": b"1", "dot./deeper/2": b"2"})
+    report = await volume.ingest(tree)
+    assert report.written == len(TREE)
+    assert [failure.path for failure in report.failed] == ["dot."]
+
+
+async def test_two_names_that_are_one_path_let_one_in_and_always_the_same(volume: Volume, tmp_path: Path) -> None:
+    composed, apart = "é", unicodedata.normalize("NFD", "é")
+    plant(tmp_path / "tree", {f"{name}/{file}": name.encode() for name in (apart, composed) for file in "ab"})
+    plant(tmp_path / "tree", {"ö": b"a file", unicodedata.normalize("NFD", "ö") + "/c": b"in a folder"})
+    first, second = await volume.ingest(tmp_path / "tree"), await volume.ingest(tmp_path / "tree")
+    assert (first.written, second.written, second.unchanged) == (3, 0, 3)
+    assert [failure.path for failure in first.failed] == ["é", "ö"]
+    assert await contents(volume) == {"é/a": composed.encode(), "é/b": composed.encode(), "ö": b"a file"}
+
+
+@pytest.mark.parametrize("exclude", ["*.py", 5, b"x", [5]])
+async def test_exclude_is_a_sequence_of_patterns(volume: Volume, tree: Path, exclude: Sequence[str]) -> None:
+    with pytest.raises(InvalidError, match="exclude"):
+        await volume.ingest(tree, exclude=exclude)
+
+
+async def test_what_is_no_path_and_no_prefix_is_invalid(volume: Volume, tree: Path) -> None:
+    for source in (5, None, b"x", "a\0b"):
+        with pytest.raises(InvalidError):
+            await volume.ingest(source)  # type: ignore[arg-type]
+    with pytest.raises(InvalidError):
+        await volume.ingest(tree, prefix=5)  # type: ignore[arg-type]
+
+
+class Broken(MemoryContent):
+    """A store with a fault of its own, that shows with one blob."""
+
+    async def put(self, name: str, content: bytes | Blocks, *, when: Precondition, headers: Headers) -> str:
+        if "/bad.txt~" in name:
+            raise RuntimeError("a fault\nof two lines")
+        return await super().put(name, content, when=when, headers=headers)
+
+
+async def test_what_nobody_expected_of_one_file_stops_no_other(tree: Path) -> None:
+    (tree / "bad.txt").write_bytes(b"x")
+    async with memory_catalog(SqliteTable(":memory:"), Broken()) as cat:
+        volume = await cat.create_volume("raw", shards=2)
+        report = await volume.ingest(tree)
+    assert report.written == len(TREE)
+    (failure,) = report.failed
+    assert (failure.path, failure.error.kind) == ("bad.txt", "error.unexpected")
+    assert str(failure.error) == "RuntimeError: a fault of two lines"
+    assert isinstance(failure.error.__cause__, RuntimeError)
+
+
+async def test_an_error_of_the_listener_ends_it(volume: Volume, tree: Path) -> None:
+    def listener(now: IngestProgress) -> None:
+        raise LookupError(now)
+
+    with pytest.raises(LookupError):
+        await volume.ingest(tree, progress=listener)
+
+
+@pytest.mark.parametrize("settings", [Settings(), Settings(one_shot_bytes=1000, block_bytes=700)])
+async def test_two_ingests_of_one_tree_at_once_write_each_file_once(
+    tmp_path: Path, tree: Path, settings: Settings
+) -> None:
+    plant(tree, {f"many/{n:03}": bytes(n) for n in range(250)})
+    url = f"local:{tmp_path / 'catalog'}"
+    async with connect(url, settings=settings) as one, connect(url, settings=settings) as other:
+        volumes = [await one.create_volume("raw", shards=2), await other.volume("raw")]
+        reports = await asyncio.gather(*(volume.ingest(tree) for volume in volumes))
+        await assert_written_once(volumes[0], reports, on_disk(tree))
+
+
+@pytest.mark.parametrize("settings", [Settings(), Settings(one_shot_bytes=1000, block_bytes=700)])
+async def test_two_catalogs_in_one_process_write_each_file_once(tree: Path, settings: Settings) -> None:
+    plant(tree, {f"many/{n:03}": bytes(n) for n in range(250)})
+    table, content = SqliteTable(":memory:"), MemoryContent()
+    async with memory_catalog(table, content, settings) as one, memory_catalog(table, content, settings) as other:
+        volumes = [await one.create_volume("raw", shards=2), await other.volume("raw")]
+        reports = await asyncio.gather(*(volume.ingest(tree) for volume in volumes))
+        await assert_written_once(volumes[0], reports, on_disk(tree))
+
+
+async def assert_written_once(volume: Volume, reports: list[IngestReport], files: dict[str, bytes]) -> None:
+    assert [report.failed for report in reports] == [(), ()]
+    assert [report.written + report.unchanged for report in reports] == [len(files)] * 2
+    assert sum(report.written for report in reports) == len(files)
+    assert sum(report.bytes_written for report in reports) == sum(map(len, files.values()))
+    assert {file.version async for file in volume.list(recursive=True)} == {1}  # type: ignore[union-attr]
+    assert await contents(volume) == files
+
+
+@asynccontextmanager
+async def memory_catalog(
+    table: Table, content: ContentStore, settings: Settings = Settings()
+) -> AsyncIterator[Catalog]:
+    cat = Catalog(table, content, settings=settings)
+    try:
+        yield cat
+    finally:
+        await cat.close()
 
 
 async def test_a_tree_that_is_not_there_is_one_error(volume: Volume, tmp_path: Path) -> None:

@@ -377,3 +377,11 @@ async def test_a_span_that_cannot_be_is_refused_before_any_request(span: dict[st
             async with volume.open("a", **span):
                 pass
         assert len(wire.sent) == sent
+
+
+async def test_one_request_id_at_two_paths_of_one_shard_is_two_requests(cat: Catalog) -> None:
+    """Else the second write would be taken for done, and be lost."""
+    volume = await cat.create_volume("raw", shards=1)
+    for path in ("a", "b", "a b"):
+        assert (await volume.put(path, path.encode(), request_id="r" * 200)).path == path
+    assert [await volume.read(path) for path in ("a", "b", "a b")] == [b"a", b"b", b"a b"]

@@ -43,7 +43,7 @@ async def ingest(
     One bad file stops no other: the failed ones are named on stderr, and the exit code is 1. Nothing is deleted.
     Interrupted, the same command goes on where it was. Files keep the metadata they have unless --meta is given.
 
-    --json: one report (written, unchanged, bytes_written, failed), where failed lists path, source and error.
+    --json: one report (written, unchanged, bytes_written, failed, links_skipped); failed lists path, source and error.
     """
     metadata = parsed_metadata(meta)
     began = monotonic()
@@ -71,5 +71,6 @@ def _line(report: "IngestReport", seconds: float) -> Line:
         f" ({size(report.bytes_written)})" if report.written else "",
         f"{GAP}{report.unchanged:,} unchanged{GAP}",
         (f"{len(report.failed):,} failed", "bold red" if report.failed else "dim"),
+        f"{GAP}{count(report.links_skipped, 'link')} to folders left out" if report.links_skipped else "",
         (f"{GAP}{count(total, 'file')} in {seconds:.1f} s{rate}", "dim"),
     ]
