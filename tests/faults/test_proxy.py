@@ -34,10 +34,10 @@ IN_TURN = (
     "copy", "restore", "set_metadata", "move-apart",
 )  # fmt: skip
 """Each request of these fails in two ways, and the next one in the next two; all of them where EVERY is set."""
-IN_AN_OUTAGE = ("overwrite", "delete", "staged", "put_many", "create_volume", "move-apart")
+IN_AN_OUTAGE = ("overwrite", "delete", "staged", "put_many", "create_volume")
 EVERY = "BLOBCAT_EVERY_FAULT" in os.environ
 SETTINGS = Settings(one_shot_bytes=24, block_bytes=8, request_timeout_s=1)
-HASTY = replace(SETTINGS, timeout_s=0.6, request_timeout_s=0.4)
+HASTY = replace(SETTINGS, timeout_s=1.5, request_timeout_s=0.5)
 AT_A_TIME = 8
 
 
