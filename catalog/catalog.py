@@ -18,7 +18,7 @@ from .errors import InvalidError
 from .listing import Lister
 from .locations import parse_location
 from .reader import Readers
-from .recovery import Recovery, RecoveryReport
+from .recovery import Recovery, RecoveryReport, check_patience
 from .registry import Volumes
 from .retry import Clock, Deadline, SystemClock
 from .settings import Settings
@@ -121,8 +121,7 @@ class Catalog:
         is alive after all starts over by itself.
         Raises: NotFoundError (no catalog here), UnavailableError, AccessDeniedError.
         """
-        if patience_s is not None and not patience_s >= 0:
-            raise InvalidError(f"patience_s is a number of seconds from 0 up, not {patience_s!r}", op="recover")
+        check_patience(patience_s)
         async with aclosing(self.volumes()) as volumes:
             items = [
                 item async for volume in volumes for item in await self._recovery.run(volume, patience_s=patience_s)
