@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .catalog import Catalog, connect
+    from .destination import Existing
+    from .download import DownloadProgress, DownloadReport
     from .entities import FileVersion, Folder, Metadata, VolumeInfo
     from .errors import (
         AccessDeniedError,
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from .modes import Create, IfMatch, IfVersion, Mode, Overwrite
     from .reader import Reader
     from .recovery import Recovered, RecoveryReport
+    from .seek import SeekableReader
     from .settings import Settings
     from .sources import Content
     from .verify import Finding, VerifyReport
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
 # Where each public name lives: imported when it is first used, so that `import catalog` costs nothing.
 _HOMES = {
     "catalog": ("Catalog", "connect"),
+    "destination": ("Existing",),
+    "download": ("DownloadProgress", "DownloadReport"),
     "entities": ("FileVersion", "Folder", "Metadata", "VolumeInfo"),
     "errors": (
         "AccessDeniedError",
@@ -48,6 +53,7 @@ _HOMES = {
     "modes": ("Create", "IfMatch", "IfVersion", "Mode", "Overwrite"),
     "reader": ("Reader",),
     "recovery": ("Recovered", "RecoveryReport"),
+    "seek": ("SeekableReader",),
     "settings": ("Settings",),
     "sources": ("Content",),
     "verify": ("Finding", "VerifyReport"),
@@ -64,6 +70,9 @@ __all__ = [
     "ConflictError",
     "Content",
     "Create",
+    "DownloadProgress",
+    "DownloadReport",
+    "Existing",
     "F",
     "Failure",
     "FileVersion",
@@ -85,6 +94,7 @@ __all__ = [
     "Reader",
     "Recovered",
     "RecoveryReport",
+    "SeekableReader",
     "Settings",
     "TooLargeError",
     "UnavailableError",

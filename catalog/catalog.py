@@ -68,7 +68,7 @@ class Catalog:
             reload=self._volumes.reload,
         )
         self._recovery = Recovery(self._writer, lister)
-        readers = Readers(content, self._threads, settings, clock)
+        self._readers = readers = Readers(content, self._threads, settings, clock)
         self._tools = Tools(self._writer, readers, lister, self._threads, settings)
 
     def __repr__(self) -> str:
@@ -133,6 +133,7 @@ class Catalog:
 
     async def close(self) -> None:
         """Close connections, threads and files. May be called twice; `async with connect(…)` does it."""
+        await self._readers.close()
         await self._writer.close()
         await self._table.close()
         await self._content.close()

@@ -11,6 +11,8 @@ from pathlib import Path
 from storage import Span
 
 from .changes import Change, taking
+from .destination import Existing
+from .download import DownloadListener, DownloadReport, Downloads, check_existing, check_file_target, check_target
 from .entities import (
     FileVersion,
     Folder,
@@ -35,6 +37,7 @@ from .modes import Create, Mode, Overwrite, check_mode
 from .paths import check_path, check_prefix
 from .reader import Reader, Readers
 from .rows import Entity
+from .seek import READ_AHEAD_BYTES, SeekableReader, check_read_ahead, seekable
 from .settings import Settings, check_timeout
 from .sources import Content, check_content
 from .verify import VerifyReport, verify
@@ -301,6 +304,66 @@ class Volume:
         async with self._tools.readers.open(file, Span(start, length)) as reader:
             yield reader
 
+    @asynccontextmanager
+    async def open_seekable(
+        self, path: str, *, version: int | None = None, read_ahead_bytes: int = READ_AHEAD_BYTES
+    ) -> AsyncIterator[SeekableReader]:
+        """Read a file anywhere, as a binary file is read: `read`, `seek`, `tell`. Memory is bounded by the read-ahead.
+
+        All of it comes from the one blob that the catalog means. Who reads on is read ahead for, in several requests at
+        a time; after a jump only what is read is fetched. What is read in order from the beginning to the end is
+        verified, as with `open`; other reads are not (`SeekableReader.verified`).
+        Raises: as `read`; a broken connection is picked up where it broke.
+        """
+        check_read_ahead(read_ahead_bytes)
+        file = await self.stat(path, version=version)
+        async with seekable(self._tools.readers, file, read_ahead_bytes) as reader:
+            yield reader
+
+    async def download(
+        self, path: str, target: PathLike[str] | str, *, version: int | None = None, overwrite: bool = False
+    ) -> FileVersion:
+        """Write a file to the local disk; under its name it is whole and verified, or not there at all.
+
+        `target` is the local file itself; its folder must be there. Its time becomes the version's `modified`. With
+        `overwrite` it replaces a file; a link is replaced, too, and not followed. After an error, or cancelled, what
+        was there is as it was.
+        Raises: ConflictError (something is there, and no `overwrite`), InvalidError, NotFoundError (no such file, or no
+        such folder), IntegrityError, AccessDeniedError and UnavailableError (of the services, or of the disk).
+        """
+        local = check_file_target(target)
+        file = await self.stat(path, version=version)
+        return await self._downloads.file(file, local, overwrite=overwrite)
+
+    async def download_tree(
+        self,
+        prefix: str,
+        folder: PathLike[str] | str,
+        *,
+        existing: Existing = "fail",
+        progress: DownloadListener | None = None,
+    ) -> DownloadReport:
+        """Write every file below a prefix to a local folder, under its path without the prefix. Each as by `download`.
+
+        `existing` says what becomes of a local file that is there: "fail" (it stays, and is a failure), "overwrite",
+        "skip" (it stays), or "newer" (replaced where the catalog's `modified`, else `created`, is later than its time).
+        Nothing is written outside the folder, whatever the paths say and whatever links stand in it. A path that is no
+        file's on every system, or the same as another's where case is ignored, is a failure. One bad file stops no
+        other: see `failed` of the report. Nothing is deleted. Started again, it carries on.
+
+        Raises: InvalidError, AccessDeniedError (no folder can be made there); as `list`.
+        """
+        check_existing(existing)
+        prefix = check_prefix(prefix if not prefix or prefix.endswith("/") else prefix + "/")
+        return await self._downloads.tree(
+            self.list(prefix, recursive=True),
+            prefix,
+            check_target(folder),
+            existing=existing,
+            limit=self._tools.settings.transfers_max,
+            listener=progress,
+        )
+
     async def list(
         self, prefix: str = "", *, recursive: bool = False, deleted: bool = False
     ) -> AsyncIterator[FileVersion | Folder]:
@@ -372,6 +435,10 @@ class Volume:
         Raises: as `list`.
         """
         return await verify(self.info, check_prefix(prefix), self._tools.lister, self._tools.readers, progress)
+
+    @property
+    def _downloads(self) -> Downloads:
+        return Downloads(self._tools.readers, self._tools.threads)
 
     # --- Checks ------------------------------------------------------------------------------------------------------
 
