@@ -115,7 +115,7 @@ class LocalFolder:
     def rename_new(self, name: str, to: str) -> None:
         """Give a file another name, or fail where something has it."""
         try:  # other than a rename, a link is refused where something is
-            os.link(self._at(name), self._at(to), follow_symlinks=False, **self._in("src_dir_fd", "dst_dir_fd"))
+            self._link(name, to)
         except FileExistsError:
             raise
         except OSError:  # a disk without links: what appears at this very moment is lost, and nowhere else
@@ -156,6 +156,9 @@ class LocalFolder:
             return LocalFolder(path, None)
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
         return LocalFolder(path, os.open(name, flags, dir_fd=self._descriptor))
+
+    def _link(self, name: str, to: str) -> None:
+        os.link(self._at(name), self._at(to), follow_symlinks=False, **self._in("src_dir_fd", "dst_dir_fd"))
 
     def _at(self, name: str) -> str:
         return name if self._descriptor is not None else os.path.join(self._path, name)  # noqa: PTH118

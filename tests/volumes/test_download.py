@@ -1,6 +1,7 @@
 """download and download_tree: whole and verified under its name, or not there; and never outside the folder."""
 
 import asyncio
+import errno
 import json
 import os
 import subprocess
@@ -178,6 +179,35 @@ def test_a_part_becomes_a_file_either_way(to: Path, by_descriptor: bool, existin
     part.abandon()
     assert below(to) == {"d/e/a": b"new"}
     assert (to / "d/e/a").stat().st_mtime_ns == 7000
+
+
+class Linkless(LocalFolder):
+    """A folder on a disk that has no links, as exFAT has none."""
+
+    def _link(self, name: str, to: str) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), to)
+
+
+@pytest.mark.parametrize("taken", [False, True])
+def test_a_disk_without_links_is_as_good(to: Path, taken: bool) -> None:
+    part = Part(partial(Linkless.opened, to), ["a"], existing="fail", time_us=0, modified_us=None)
+    part.begin()
+    part.write(b"new")
+    if taken:
+        (to / "a").write_text("mine")
+        with pytest.raises(FileExistsError):
+            part.finish()
+    else:
+        part.finish()
+    part.abandon()
+    assert below(to) == {"a": b"mine" if taken else b"new"}
+
+
+@pytest.mark.parametrize("year", [1, 1969, 9999])
+async def test_any_time_that_a_catalog_takes_is_set_or_nearly(plain: Volume, to: Path, year: int) -> None:
+    await plain.put("a", b"new", modified=datetime(year, 1, 2, tzinfo=UTC))
+    await plain.download("a", to / "a")
+    assert below(to) == {"a": b"new"}
 
 
 async def test_a_folder_that_is_swapped_for_a_link_while_it_is_written_to_does_not_lead_outside(to: Path) -> None:
