@@ -6,7 +6,7 @@ from then on the ports are dead, so that no `finally` of the client reaches them
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -165,7 +165,7 @@ async def _ignored(request: Send[object]) -> None:
         return
 
 
-async def _never() -> T:  # type: ignore[type-var]
+async def _never() -> T:
     return await asyncio.get_running_loop().create_future()  # type: ignore[no-any-return]
 
 
@@ -187,7 +187,7 @@ class FaultTable:
 
     async def query(
         self, partition: str, rows: RowRange, *, where: Condition | None = None, select: Sequence[str] | None = None
-    ) -> AsyncIterator[Sequence[Entity]]:
+    ) -> AsyncGenerator[Sequence[Entity], None]:
         pages = aiter(self._table.query(partition, rows, where=where, select=select))
         name = "table.query"
         while True:
