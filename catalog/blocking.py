@@ -1,7 +1,7 @@
 """The synchronous door: `with catalog.blocking.connect(url) as cat`, for those without asyncio.
 
-The same catalog, with the same names, arguments and errors; waiting is all that it adds. See `portal`, which does it
-for any object. The signatures that a type checker sees stand in `blocking.pyi`, made by `scripts/blocking-stubs`.
+The same catalog, with the same names, arguments and errors; waiting is all that it adds. See `standins`, which do
+it for any object. The signatures that a type checker sees stand in `blocking.pyi`, made by `scripts/blocking-stubs`.
 """
 
 from collections.abc import Iterator
@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from . import catalog as _async
-from .portal import Blocking, Context, Portal
+from .portal import Portal
+from .standins import Blocking, Context
 
 Catalog = Reader = SeekableReader = Volume = Blocking
 
