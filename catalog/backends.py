@@ -1,5 +1,6 @@
 """From a location to its two ports. The only place that chooses adapters, and imports only those that it chose."""
 
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,19 @@ class Backend:
 
     table: Table
     content: ContentStore
+    credential: Any = None
+    """One that we made ourselves, and so have to close."""
+
+    async def close(self) -> None:
+        """Let go of connections, threads and files. May be called twice. One that cannot be closed keeps no other open.
+
+        Raises: whatever the last one that could not be closed raises.
+        """
+        async with AsyncExitStack() as closing:
+            if self.credential is not None:
+                closing.push_async_callback(self.credential.close)
+            closing.push_async_callback(self.content.close)
+            closing.push_async_callback(self.table.close)
 
 
 def backend(location: Location, credential: Any, settings: Settings) -> Backend:
@@ -60,6 +74,7 @@ def _azure(location: AzureLocation, credential: Any, settings: Settings) -> Back
     from .azure_table import AzureTable, table_client
 
     chosen = azure_credential(location, credential)
+    made = chosen if credential is None and hasattr(chosen, "close") else None  # keys and SAS hold nothing open
     times = {"connection_timeout_s": settings.connect_timeout_s, "read_timeout_s": settings.request_timeout_s}
     remote = location.blob_endpoint.startswith("https:")
 
@@ -69,4 +84,4 @@ def _azure(location: AzureLocation, credential: Any, settings: Settings) -> Back
     blobs = blob_client(
         location.blob_endpoint, location.container, chosen, transport=transport(**times, trust_env=remote)
     )
-    return Backend(AzureTable(table), AzureBlobContent(blobs))
+    return Backend(AzureTable(table), AzureBlobContent(blobs), made)

@@ -4,11 +4,11 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from os import PathLike
 from pathlib import Path
 
-from storage import Span
+from storage import ContentStore, Span
 
 from .changes import Change, taking
 from .destination import Existing
@@ -39,6 +39,7 @@ from .reader import Reader, Readers
 from .rows import Entity
 from .seek import READ_AHEAD_BYTES, SeekableReader, check_read_ahead, seekable
 from .settings import Settings, check_timeout
+from .signing import expiry, signed_url
 from .sources import Content, check_content
 from .verify import VerifyReport, verify
 from .writer import Writer
@@ -80,6 +81,7 @@ class Tools:
     lister: Lister
     threads: Executor
     settings: Settings
+    store: ContentStore
 
 
 class Volume:
@@ -427,6 +429,21 @@ class Volume:
                     yield parse_file(self.name, row)
         if not found:
             raise NotFoundError(f"there never was a file {path!r} in volume {self.name!r}", op="history", key=path)
+
+    async def sign(self, path: str, *, expires_in: timedelta | float, version: int | None = None) -> str:
+        """A url by which anyone reads one version's content, without a credential, for so long (seconds, from 1 up).
+
+        It reads that version, also when the file has changed since; it is https, and does nothing but read. Where the
+        catalog was opened with an identity it is signed by a user delegation key, for at most seven days, and the
+        identity needs the role Storage Blob Delegator as well; else by the account's key. Who has the url has the
+        content: hand it over as you would a password. Ask `Catalog.capabilities.signed_urls` first.
+        Raises: InvalidError (a time that cannot be, or a catalog that signs none: of kind "invalid.unsupported"),
+        NotFoundError, AccessDeniedError, UnavailableError.
+        """
+        expires = expiry(expires_in)
+        file = await self.stat(path, version=version)
+        deadline = self._tools.writer.deadline()
+        return await deadline.retried(lambda: signed_url(self._tools.store, file, expires))
 
     async def verify(self, prefix: str = "", *, progress: Callable[[int, int], None] | None = None) -> VerifyReport:
         """Read the content of every version under a prefix, and compare it with what was written.

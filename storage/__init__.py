@@ -4,6 +4,7 @@ These are the port and what goes with it. Adapters are imported from their own m
 `storage.memory`, `storage.local`, `storage.azure_blob`; so nobody loads an SDK without need.
 """
 
+from .abilities import Examination, Examined, Signing, Wrapping
 from .content import (
     WHOLE,
     Always,
@@ -31,6 +32,7 @@ from .errors import (
     UnavailableError,
 )
 from .names import check_container, check_name, check_prefix
+from .secret import Secret, sealed
 
 __all__ = [
     "WHOLE",
@@ -44,6 +46,8 @@ __all__ = [
     "ContentStore",
     "Digester",
     "Digests",
+    "Examination",
+    "Examined",
     "Headers",
     "IfAbsent",
     "IfMatch",
@@ -53,10 +57,14 @@ __all__ = [
     "Opened",
     "OutcomeUnknownError",
     "Precondition",
+    "Secret",
+    "Signing",
     "Span",
     "TooLargeError",
     "UnavailableError",
+    "Wrapping",
     "check_container",
     "check_name",
     "check_prefix",
+    "sealed",
 ]
