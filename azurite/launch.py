@@ -25,7 +25,7 @@ ACCOUNT_KEY = (
 )
 
 _SCRIPT = Path(__file__).parent / "node_modules" / "azurite" / "dist" / "src" / "azurite.js"
-_LISTENING = re.compile(r"Azurite (\w+) service is successfully listening at http://127\.0\.0\.1:(\d+)")
+_LISTENING = re.compile(r"Azurite (\w+) service is successfully listening at https?://127\.0\.0\.1:(\d+)")
 _SERVICES = {"Blob", "Queue", "Table"}
 _STOP_WHEN_PARENT_IS_GONE = """data:text/javascript,
 process.stdin.once("end", () => {
@@ -45,15 +45,26 @@ class Azurite:
     Keeps its data in memory, or in the folder `location`. Started again after `stop`, it has the same ports, so that
     clients made before go on; and the same data, if it has a `location`.
 
+    With `https`, a certificate and its key as PEM files, it speaks TLS only, and takes bearer tokens too: it looks at
+    their issuer, audience and times, and at no signature.
+
     Attributes:
         blob_port: where the Blob service listens; 0 before the first start.
         table_port: where the Table service listens; 0 before the first start.
     """
 
-    def __init__(self, *, location: Path | None = None, start_s: float = 60.0, stop_s: float = 10.0) -> None:
+    def __init__(
+        self,
+        *,
+        location: Path | None = None,
+        https: tuple[Path, Path] | None = None,
+        start_s: float = 60.0,
+        stop_s: float = 10.0,
+    ) -> None:
         self.blob_port = 0
         self.table_port = 0
         self._location = location
+        self._https = https
         self._start_s = start_s
         self._stop_s = stop_s
         self._process: subprocess.Popen[str] | None = None
@@ -85,10 +96,21 @@ class Azurite:
     def connection_string(self) -> str:
         """What the SDKs' `from_connection_string` take."""
         return (
-            f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT_NAME};AccountKey={ACCOUNT_KEY};"
-            f"BlobEndpoint=http://127.0.0.1:{self.blob_port}/{ACCOUNT_NAME};"
-            f"TableEndpoint=http://127.0.0.1:{self.table_port}/{ACCOUNT_NAME};"
+            f"DefaultEndpointsProtocol={self._scheme};AccountName={ACCOUNT_NAME};AccountKey={ACCOUNT_KEY};"
+            f"{self.endpoints}"
         )
+
+    @property
+    def endpoints(self) -> str:
+        """The same without the account's key: for `catalog.connect` with a credential beside it."""
+        return (
+            f"BlobEndpoint={self._scheme}://127.0.0.1:{self.blob_port}/{ACCOUNT_NAME};"
+            f"TableEndpoint={self._scheme}://127.0.0.1:{self.table_port}/{ACCOUNT_NAME};"
+        )
+
+    @property
+    def _scheme(self) -> str:
+        return "https" if self._https else "http"
 
     @property
     def output(self) -> str:
@@ -146,6 +168,8 @@ class Azurite:
         ports = ["--blobPort", f"{self.blob_port}", "--queuePort", "0", "--tablePort", f"{self.table_port}"]
         data = ["--location", f"{self._location}"] if self._location else ["--inMemoryPersistence"]
         flags = ["--silent", "--skipApiVersionCheck", "--disableTelemetry"]
+        if self._https:
+            flags += ["--cert", f"{self._https[0]}", "--key", f"{self._https[1]}", "--oauth", "basic"]
         return [f"{node}", "--import", _STOP_WHEN_PARENT_IS_GONE, f"{_SCRIPT}", *flags, *ports, *data]
 
     def _read(self, stdout: IO[str]) -> None:

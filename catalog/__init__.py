@@ -4,7 +4,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from storage import Capabilities
+
+    from . import blocking
+    from .azure_clients import AzureClients
     from .catalog import Catalog, connect
+    from .destination import Existing
+    from .doctor import DoctorItem, DoctorReport
+    from .download import DownloadProgress, DownloadReport
     from .entities import FileVersion, Folder, Kind, VolumeInfo
     from .errors import (
         AccessDeniedError,
@@ -17,6 +24,16 @@ if TYPE_CHECKING:
         TooLargeError,
         UnavailableError,
     )
+    from .events import (
+        AbortEvent,
+        CommitEvent,
+        Event,
+        OnEvent,
+        RecoveredEvent,
+        RequestEvent,
+        RetryEvent,
+        ThrottledEvent,
+    )
     from .fields import F
     from .filters import Condition
     from .ingest import IngestProgress, IngestReport, Progress
@@ -24,15 +41,22 @@ if TYPE_CHECKING:
     from .modes import Create, IfMatch, IfVersion, Mode, Overwrite
     from .reader import Reader
     from .recovery import Recovered, RecoveryReport
+    from .seek import SeekableReader
     from .settings import Settings
     from .sources import Content
+    from .unwrap import LocalPaths
+    from .usage import FolderUsage
     from .verify import Finding, VerifyReport
     from .volume import Item, Outcome, Volume
     from .walk import Failure
 
 # Where each public name lives: imported when it is first used, so that `import catalog` costs nothing.
 _HOMES = {
-    "catalog": ("Catalog", "connect"),
+    "azure_clients": ("AzureClients",),
+    "catalog": ("Capabilities", "Catalog", "connect"),
+    "doctor": ("DoctorItem", "DoctorReport"),
+    "destination": ("Existing",),
+    "download": ("DownloadProgress", "DownloadReport"),
     "entities": ("FileVersion", "Folder", "Kind", "VolumeInfo"),
     "errors": (
         "AccessDeniedError",
@@ -45,6 +69,16 @@ _HOMES = {
         "TooLargeError",
         "UnavailableError",
     ),
+    "events": (
+        "AbortEvent",
+        "CommitEvent",
+        "Event",
+        "OnEvent",
+        "RecoveredEvent",
+        "RequestEvent",
+        "RetryEvent",
+        "ThrottledEvent",
+    ),
     "fields": ("F",),
     "filters": ("Condition",),
     "ingest": ("IngestProgress", "IngestReport", "Progress"),
@@ -52,8 +86,11 @@ _HOMES = {
     "modes": ("Create", "IfMatch", "IfVersion", "Mode", "Overwrite"),
     "reader": ("Reader",),
     "recovery": ("Recovered", "RecoveryReport"),
+    "seek": ("SeekableReader",),
     "settings": ("Settings",),
     "sources": ("Content",),
+    "usage": ("FolderUsage",),
+    "unwrap": ("LocalPaths",),
     "verify": ("Finding", "VerifyReport"),
     "volume": ("Item", "Outcome", "Volume"),
     "walk": ("Failure",),
@@ -61,18 +98,29 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "AbortEvent",
     "AccessDeniedError",
+    "AzureClients",
+    "Capabilities",
     "Catalog",
     "CatalogError",
+    "CommitEvent",
     "Condition",
     "ConflictError",
     "Content",
     "Create",
+    "DoctorItem",
+    "DoctorReport",
+    "DownloadProgress",
+    "DownloadReport",
+    "Event",
+    "Existing",
     "F",
     "Failure",
     "FileVersion",
     "Finding",
     "Folder",
+    "FolderUsage",
     "IfMatch",
     "IfVersion",
     "IngestProgress",
@@ -81,27 +129,37 @@ __all__ = [
     "InvalidError",
     "Item",
     "Kind",
+    "LocalPaths",
     "Metadata",
     "Mode",
     "NotFoundError",
+    "OnEvent",
     "Outcome",
     "OutcomeUnknownError",
     "Overwrite",
     "Progress",
     "Reader",
     "Recovered",
+    "RecoveredEvent",
     "RecoveryReport",
+    "RequestEvent",
+    "RetryEvent",
+    "SeekableReader",
     "Settings",
+    "ThrottledEvent",
     "TooLargeError",
     "UnavailableError",
     "VerifyReport",
     "Volume",
     "VolumeInfo",
+    "blocking",
     "connect",
 ]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "blocking":
+        return import_module(".blocking", __name__)
     if name not in _HOME_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f".{_HOME_OF[name]}", __name__), name)

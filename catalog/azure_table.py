@@ -11,7 +11,7 @@ Int64 is the only integer: the SDK would make Int32 of small ones, which a filte
 import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from azure.core import MatchConditions
@@ -112,6 +112,13 @@ class AzureTable:
         place = urlsplit(self._client.url)  # without its query: that may be a SAS
         state = "closed" if self._closed else "open"
         return f"<AzureTable {self._client.table_name!r} at {place.scheme}://{place.netloc}{place.path}, {state}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a table holds connections and a credential: it cannot be pickled")
+
+    def unwrap(self) -> TableClient:
+        """The SDK's client, which stays this table's own."""
+        return self._client
 
     async def create(self) -> None:
         """Make the table. It is no error that it is already there."""

@@ -6,30 +6,39 @@ import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ulid import ULID
 
-from storage import ContentStore
+from storage import Capabilities, ContentStore, sealed
+from storage.observed import ObservedContent
 
 from .backends import Backend, backend
+from .doctor import Doctor, DoctorReport
 from .entities import FileVersion, VolumeInfo
 from .errors import InvalidError
+from .events import Listener, OnEvent, RecoveredEvent
 from .listing import Lister
-from .locations import parse_location
+from .locations import parse_sealed_location
+from .observed import ObservedTable
 from .reader import Readers
 from .recovery import Recovery, RecoveryReport, check_patience
 from .registry import Volumes
-from .retry import Clock, Deadline, SystemClock
+from .retry import Clock, Deadline, SystemClock, ToldClock
 from .settings import Settings
 from .table import (
     Table,
 )
 from .threads import end
 from .token import Token
+from .tracing import traced
+from .unwrap import LocalPaths, unwrapped
 from .uploads import Uploads
 from .volume import Tools, Volume
 from .writer import Writer
+
+if TYPE_CHECKING:
+    from .azure_clients import AzureClients
 
 THREADS: Final = 8  # for digests and the caller's files; adapters bring their own
 WRITER_CHARACTERS_MAX: Final = 200
@@ -52,12 +61,16 @@ class Catalog:
         clock: Clock = SystemClock(),
         new_id: Callable[[], str] = lambda: str(ULID()),
         credential: Any = None,
+        on_event: OnEvent | None = None,
     ) -> None:
         self._table = table
         self._content = content
         self._credential = credential
         self._settings = settings
-        self._clock = clock
+        self._listener = Listener(on_event)
+        self._clock = clock = ToldClock(clock, self._listener)
+        if self._listener.requests:  # nobody else pays for what nobody hears
+            table, content = ObservedTable(table, self._listener), ObservedContent(content, self._listener)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="blobcat")
         lister = Lister(table, settings, clock)
         self._volumes = Volumes(lister, self._deadline, new_id)
@@ -72,8 +85,10 @@ class Catalog:
             reload=self._volumes.reload,
         )
         self._recovery = Recovery(self._writer, lister)
-        readers = Readers(content, self._threads, settings, clock)
-        self._tools = Tools(self._writer, readers, lister, self._threads, settings)
+        self._readers = readers = Readers(content, self._threads, settings, clock)
+        self._tools = Tools(self._writer, readers, lister, self._threads, settings, self._content)
+        self._create_table, self._create_container = table.create, content.create
+        self._volume_type = traced(Volume)
 
     def __repr__(self) -> str:
         return f"<Catalog of {self._table!r} and {self._content!r}>"
@@ -96,14 +111,14 @@ class Catalog:
         Raises: InvalidError, ConflictError, AccessDeniedError, UnavailableError. OutcomeUnknownError: the services were
         lost while it was made; `volumes()` tells, or the same call again.
         """
-        await self._deadline().retried(self._table.create)
-        await self._deadline().retried(self._content.create)
+        await self._deadline().retried(self._create_table)
+        await self._deadline().retried(self._create_container)
         info = await self._volumes.create(name, layout=layout, shards=shards, root=root, exist_ok=exist_ok)
-        return Volume(info, self._tools)
+        return self._volume_type(info, self._tools)
 
     async def volume(self, name: str | None = None) -> Volume:
         """Open a volume; the default one where no name is given. Raises: NotFoundError, UnavailableError."""
-        return Volume(await self._volumes.get(name), self._tools)
+        return self._volume_type(await self._volumes.get(name), self._tools)
 
     def volumes(self) -> AsyncGenerator[VolumeInfo, None]:
         """All volumes, in order of name. Raises: NotFoundError (no catalog here), UnavailableError."""
@@ -126,6 +141,10 @@ class Catalog:
             items = [
                 item async for volume in volumes for item in await self._recovery.run(volume, patience_s=patience_s)
             ]
+        for item in items:
+            self._listener(
+                RecoveredEvent(op=item.kind, key=item.path, id=item.op, volume=item.volume, action=item.action)
+            )
         return RecoveryReport(tuple(items))
 
     async def resolve(self, token: str) -> FileVersion | None:
@@ -141,6 +160,27 @@ class Catalog:
             raise InvalidError(message, op="resolve", key=parsed.volume, kind="invalid.token")
         return await self._writer.resolve(volume, parsed)
 
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this catalog's back end can do. Known without a request."""
+        return self._content.capabilities
+
+    def unwrap(self) -> "AzureClients | LocalPaths":
+        """The SDK's clients of the table and the container, or the paths on disk: for what blobcat does not do.
+
+        They stay the catalog's own, and are closed with it. What is changed with them behind the catalog's back is
+        found by `verify`, not prevented. Raises: InvalidError (in memory there is nothing to hand out).
+        """
+        return unwrapped(self._table, self._content)
+
+    async def doctor(self) -> DoctorReport:
+        """Whether table and container are there, keep the promises that the protocol rests on, and are set up safely.
+
+        Writes a few rows and blobs where no volume has any, and removes them. Raises nothing but cancellation: what is
+        wrong is in the report.
+        """
+        return await Doctor(self._table, self._content, self._deadline).run()
+
     async def close(self) -> None:
         """Close connections, threads and files. May be called twice; `async with connect(…)` does it.
 
@@ -151,6 +191,7 @@ class Catalog:
             closing.push_async_callback(end, self._threads)
             closing.push_async_callback(Backend(self._table, self._content, self._credential).close)
             closing.push_async_callback(self._writer.close)
+            closing.push_async_callback(self._readers.close)
 
     def _deadline(self) -> Deadline:
         return Deadline(self._clock, self._settings)
@@ -165,22 +206,35 @@ async def connect(
     table: str | None = None,
     settings: Settings = Settings(),
     writer: str | None = None,
+    on_event: OnEvent | None = None,
 ) -> AsyncIterator[Catalog]:
     """Open the catalog at a url, for as long as the `async with` block lasts.
 
     Urls: `local:DIR`, `memory:`, `azurite:`, `azurite://HOST:BLOBPORT:TABLEPORT`, `azure://ACCOUNT/CONTAINER`, or a
     connection string. `credential`: an object of azure-identity or azure-core, or a str (SAS or account key); without
     one the url's own, else `DefaultAzureCredential`. `writer` names in each version who wrote it, by default
-    `user@host:pid`.
+    `user@host:pid`. `on_event` is called with each `Event`, on the loop, and must return at once; see `catalog.events`.
 
     Opening sends nothing and makes nothing; `create_volume` makes the table, the container or the folder.
     Raises: InvalidError for a url, credential or setting that cannot work.
     """
-    location = parse_location(url, container=container, table=table, hosts_allowed=settings.hosts_allowed)
+    place, secret = sealed(url), sealed(credential)
+    keyless = credential is not None
+    del url, credential  # no frame of ours holds them open, whatever is raised
+    location = parse_sealed_location(
+        place, container=container, table=table, hosts_allowed=settings.hosts_allowed, keyless=keyless
+    )
     if writer is not None:
         check_writer(writer)
-    ports = backend(location, credential, settings)
-    catalog = Catalog(ports.table, ports.content, settings=settings, writer=writer, credential=ports.credential)
+    ports = backend(location, secret, settings)
+    catalog = traced(Catalog)(
+        ports.table,
+        ports.content,
+        settings=settings,
+        writer=writer,
+        on_event=on_event,
+        credential=ports.credential,
+    )
     try:
         yield catalog
     finally:

@@ -7,15 +7,17 @@
     azure://ACCOUNT[/CONTAINER][?table=NAME][&suffix=SUFFIX]    a storage account
     AccountName=…;AccountKey=…;…                                a connection string
 
-Secrets are taken out of what they came in, and stand in fields that no repr shows. Plain http goes to this machine
+Secrets are taken out of what they came in, and sealed: see `storage.secret`. Plain http goes to this machine
 only; other hosts must be Azure's, or be allowed by name.
 """
 
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 from urllib.parse import SplitResult, parse_qs, urlsplit
+
+from storage import Secret
 
 from .errors import InvalidError
 
@@ -58,17 +60,25 @@ class AzureLocation:
     table_endpoint: str
     container: str
     table: str
-    key: str | None = field(default=None, repr=False)
-    sas: str | None = field(default=None, repr=False)
+    key: Secret | None = field(default=None, repr=False)
+    sas: Secret | None = field(default=None, repr=False)
 
 
 Location = LocalLocation | MemoryLocation | AzureLocation
 
 
 def parse_location(
-    url: str, *, container: str | None = None, table: str | None = None, hosts_allowed: tuple[str, ...] = ()
+    url: str,
+    *,
+    container: str | None = None,
+    table: str | None = None,
+    hosts_allowed: tuple[str, ...] = (),
+    keyless: bool = False,
 ) -> Location:
-    """The location that a url means. Raises: InvalidError, which says what is wrong and never quotes a secret."""
+    """The location that a url means. `keyless`: a connection string needs no secret, for a credential is beside it.
+
+    Raises: InvalidError, which says what is wrong and never quotes a secret.
+    """
     if not isinstance(url, str):
         raise _wrong(f"the catalog's url is a str, not {type(url).__name__}")
     scheme, colon, rest = url.strip().partition(":")
@@ -84,12 +94,21 @@ def parse_location(
         case "azure":
             return _azure(url.strip(), container, table, hosts_allowed)
     if "=" in url and ("AccountName=" in url or "Endpoint=" in url or "UseDevelopmentStorage=" in url):
-        return _connection_string(url.strip(), container, table, hosts_allowed)
+        return _connection_string(url.strip(), container, table, hosts_allowed, keyless=keyless)
     if scheme.lower() in ("http", "https"):
         raise _wrong(f"the catalog's url is {_FORMS}; for an https endpoint use a connection string")
     if not colon or "/" in scheme or len(scheme) == 1:
         raise _wrong(f"this is no catalog's url; for a folder put local: before it. A url is {_FORMS}")
     raise _wrong(f"unknown scheme {scheme[:20]!r}: a catalog's url is {_FORMS}")
+
+
+def parse_sealed_location(url: object, **options: Any) -> Location:
+    """As `parse_location`, of a url that is sealed. An error holds no frame in which the url is open."""
+    try:
+        return parse_location(url.reveal() if isinstance(url, Secret) else url, **options)  # type: ignore[arg-type]
+    except InvalidError as exc:
+        refusal = InvalidError(exc.message, op=exc.op, key=exc.key, kind=exc.kind)
+    raise refusal
 
 
 def _local(rest: str) -> LocalLocation:
@@ -125,7 +144,7 @@ def _azurite(rest: str, container: str | None, table: str | None) -> AzureLocati
         f"http://{host}:{table_port}/{AZURITE_ACCOUNT}",
         _one("container", container, parts.path.strip("/")),
         _one("table", table, options.get("table")),
-        key=AZURITE_KEY,
+        key=Secret(AZURITE_KEY),
     )
 
 
@@ -147,12 +166,12 @@ def _azure(url: str, container: str | None, table: str | None, hosts_allowed: tu
         tables,
         _one("container", container, parts.path.strip("/")),
         _one("table", table, options.get("table")),
-        sas=sas or None,
+        sas=Secret(sas) if sas else None,
     )
 
 
 def _connection_string(
-    text: str, container: str | None, table: str | None, hosts_allowed: tuple[str, ...]
+    text: str, container: str | None, table: str | None, hosts_allowed: tuple[str, ...], *, keyless: bool
 ) -> AzureLocation:
     fields: dict[str, str] = {}
     for part in filter(None, (part.strip() for part in text.split(";"))):
@@ -171,12 +190,14 @@ def _connection_string(
         raise _wrong("the connection string has no AccountName, nor BlobEndpoint and TableEndpoint")
     if not (fields.get("blobendpoint") and fields.get("tableendpoint")) and not _ACCOUNT.fullmatch(account):
         raise _wrong("an AccountName is 3 to 24 lower-case letters and digits")
-    if not key and not sas:
-        raise _wrong("the connection string has no AccountKey and no SharedAccessSignature")
+    if not key and not sas and not keyless:
+        message = "the connection string has no AccountKey and no SharedAccessSignature, and no credential is beside it"
+        raise _wrong(message)
     for endpoint in (blob, tables):
         check_endpoint(endpoint, hosts_allowed)
     names = _one("container", container, ""), _one("table", table, "")
-    return AzureLocation(account, blob.rstrip("/"), tables.rstrip("/"), *names, key=key, sas=None if key else sas)
+    sealed_key, sealed_sas = Secret(key) if key else None, Secret(sas) if sas and not key else None
+    return AzureLocation(account, blob.rstrip("/"), tables.rstrip("/"), *names, key=sealed_key, sas=sealed_sas)
 
 
 def check_endpoint(endpoint: str, hosts_allowed: tuple[str, ...] = ()) -> str:

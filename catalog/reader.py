@@ -1,13 +1,14 @@
 """Reading content: streamed, picked up again where a connection broke, and verified at the end.
 
 A whole content is verified: at its end its digest is the catalog's, or an error is raised instead of the last chunk
-(S4). A range is pinned to the blob that the catalog means, and not verified; `Reader.verified` says which.
+(S4). A range is pinned to the blob that the catalog means, and not verified; `Reader.verified` says which. What is open
+when its catalog is closed is closed with it.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from concurrent.futures import Executor
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from typing import Self
+from typing import Protocol, Self
 
 from storage import Always, ContentStore, Digester, IfMatch, Opened, Span
 
@@ -16,6 +17,26 @@ from .errors import CatalogError, ConflictError, IntegrityError, InvalidError, N
 from .retry import Clock, Deadline
 from .settings import Settings
 from .threads import hashed
+
+
+class Closable(Protocol):
+    """What a catalog closes when it is closed."""
+
+    async def close(self) -> None:
+        """End what is under way; from now on every use is an error. May be called twice."""
+
+
+class Pin:
+    """The one etag that all requests of a reader are answered from: the first one's."""
+
+    def __init__(self) -> None:
+        self.etag = ""
+
+    def hold(self, etag: str) -> None:
+        """Raises: ConflictError for another one."""
+        self.etag = self.etag or etag
+        if etag != self.etag:
+            raise ConflictError("it was changed while it was read", expected=self.etag, found=etag, op="read")
 
 
 class Reader:
@@ -27,6 +48,7 @@ class Reader:
         self._whole = whole
         self._ended = False
         self._rest = b""
+        self._closed = False
 
     def __repr__(self) -> str:
         return f"<Reader of {self.file.path!r} version {self.file.version}, verified={self.verified}>"
@@ -41,6 +63,8 @@ class Reader:
 
     async def __anext__(self) -> bytes:
         """The next chunk. Raises: IntegrityError in place of the last one where the content is not what was written."""
+        if self._closed:
+            raise closed(self.file)
         if self._rest:
             chunk, self._rest = self._rest, b""
             return chunk
@@ -66,25 +90,53 @@ class Reader:
             left -= len(chunk)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
+    async def close(self) -> None:
+        """Every use from now on is an error. The `async with` block does it."""
+        self._closed = True
+
 
 class Readers:
     """Opens the content of file versions."""
 
     def __init__(self, store: ContentStore, threads: Executor, settings: Settings, clock: Clock) -> None:
+        self.threads = threads
         self._store = store
-        self._threads = threads
         self._settings = settings
         self._clock = clock
+        self._open: set[Closable] = set()
+
+    @asynccontextmanager
+    async def held(self, reader: Closable) -> AsyncIterator[None]:
+        """Close a reader when its block ends, or the catalog."""
+        self._open.add(reader)
+        try:
+            yield
+        finally:
+            self._open.discard(reader)
+            await reader.close()
+
+    async def close(self) -> None:
+        """Close all that is still open."""
+        for reader in list(self._open):
+            await reader.close()
 
     @asynccontextmanager
     async def open(self, file: FileVersion, span: Span) -> AsyncIterator[Reader]:
         """Read a version's content, or a span of it. Raises: NotFoundError for a version that is a delete."""
-        if file.kind == "delete":
-            message = f"version {file.version} of {file.path!r} is a delete: it has no content"
-            raise NotFoundError(message, op="read", key=file.path, kind="not-found.deleted")
+        check_readable(file)
         whole = span.start == 0 and span.length is None
         async with aclosing(self._stream(file, span)) as stream, aclosing(self._verified(file, stream)) as verified:
-            yield Reader(file, verified if whole else stream, whole=whole)
+            reader = Reader(file, verified if whole else stream, whole=whole)
+            async with self.held(reader):
+                yield reader
+
+    async def fetch(self, file: FileVersion, span: Span, pin: Pin) -> bytes:
+        """All bytes of a span that lies within the content, not verified, from the pinned blob."""
+        async with aclosing(self._stream(file, span, pin)) as stream:
+            content = b"".join([chunk async for chunk in stream])
+        if len(content) != span.length:
+            raise damaged(file, "it is shorter", "integrity.size")
+        return content
 
     async def _verified(self, file: FileVersion, chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
         """The chunks, each given out when the next one is there: so the last one is given out verified."""
@@ -93,30 +145,30 @@ class Readers:
         async for chunk in chunks:
             if held is not None:
                 yield held
-            await hashed(self._threads, digester.update, chunk)
+            await hashed(self.threads, digester.update, chunk)
             held = chunk
         found = digester.digests()
         if found.digest != file.digest or found.size != file.size:
-            raise _damaged(
+            raise damaged(
                 file, f"it has {found.size:,} bytes, {found.digest}; written were {file.size:,}, {file.digest}"
             )
         if held is not None:
             yield held
 
-    async def _stream(self, file: FileVersion, span: Span) -> AsyncGenerator[bytes, None]:
+    async def _stream(self, file: FileVersion, span: Span, pin: Pin | None = None) -> AsyncGenerator[bytes, None]:
         """The bytes of a span, over as many connections as it takes, all of one blob's one etag."""
-        start, etag = span.start, ""
+        start, pin = span.start, pin or Pin()
         end = file.size if span.length is None else min(file.size, span.start + span.length)
         deadline = self._deadline()
         while True:
             left = None if span.length is None else max(0, end - start)
-            when = IfMatch(etag) if etag else Always()
+            when = IfMatch(pin.etag) if pin.etag else Always()
             try:
                 async with AsyncExitStack() as stack:
                     source = self._store.open(file.blob, span=Span(start, left), when=when)
                     opened = await deadline.read(lambda: stack.enter_async_context(source))  # noqa: B023 — awaited at once
-                    etag = opened.blob.etag
                     _check_identity(file, opened)
+                    pin.hold(opened.blob.etag)
                     while chunk := await deadline.read(lambda: anext(opened.chunks, b"")):  # noqa: B023
                         start += len(chunk)
                         deadline = self._deadline()
@@ -127,11 +179,11 @@ class Readers:
                 if deadline.passed:
                     raise deadline.expired(exc) from exc
             except NotFoundError as exc:
-                raise _damaged(file, "it is missing", "integrity.missing") from exc
+                raise damaged(file, "it is missing", "integrity.missing") from exc
             except IntegrityError as exc:
-                raise _damaged(file, exc.message, exc.kind) from exc
+                raise damaged(file, exc.message, exc.kind) from exc
             except ConflictError as exc:
-                raise _damaged(file, "it was changed while it was read", "integrity.changed") from exc
+                raise damaged(file, "it was changed while it was read", "integrity.changed") from exc
 
     def _deadline(self) -> Deadline:
         return Deadline(self._clock, self._settings)
@@ -154,6 +206,20 @@ def _check_identity(file: FileVersion, opened: Opened) -> None:
         raise IntegrityError("another blob is in its place", kind="integrity.foreign")
 
 
-def _damaged(file: FileVersion, what: str, kind: str = "integrity.digest") -> CatalogError:
+def check_readable(file: FileVersion) -> None:
+    """Raises: NotFoundError for a version that is a delete."""
+    if file.kind == "delete":
+        message = f"version {file.version} of {file.path!r} is a delete: it has no content"
+        raise NotFoundError(message, op="read", key=file.path, kind="not-found.deleted")
+
+
+def closed(file: FileVersion) -> CatalogError:
+    """What every use of a closed reader raises."""
+    message = f"the reader of {file.path!r} is closed: its `async with` block, or its catalog's, has ended"
+    return InvalidError(message, op="read", key=file.path, kind="invalid.closed")
+
+
+def damaged(file: FileVersion, what: str, kind: str = "integrity.digest") -> CatalogError:
+    """What reading raises in place of bytes that are not what was written."""
     message = f"content of {file.path!r} version {file.version} is not what was written: {what}"
     return IntegrityError(message, op="read", key=file.path, kind=kind)

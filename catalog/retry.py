@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Final, Protocol, TypeVar
 
 from .errors import CatalogError, OutcomeUnknownError, UnavailableError
+from .events import Listener
 from .settings import Settings
 
 FIRST_PAUSE_S: Final = 0.02
@@ -43,6 +44,15 @@ class SystemClock:
     async def sleep(self, seconds: float) -> None:
         """Return after that many seconds."""
         await asyncio.sleep(seconds)
+
+
+class ToldClock:
+    """A clock that tells a listener why somebody waits. Time itself is the other clock's, at no cost."""
+
+    def __init__(self, clock: Clock, listener: Listener) -> None:
+        self.now = clock.now
+        self.sleep = clock.sleep
+        self.paused = listener.paused
 
 
 class Deadline:
@@ -92,7 +102,10 @@ class Deadline:
             if now - self._silent_since >= self._settings.silence_timeout_s:
                 self._end = now
         pause = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(self._failures - 1, 16))
-        await self._clock.sleep(min(pause * random.random(), self.remaining))  # noqa: S311 — two who block each other part ways
+        pause = min(pause * random.random(), self.remaining)  # noqa: S311 — two who block each other part ways
+        if isinstance(self._clock, ToldClock):
+            self._clock.paused(error, pause, self._failures)
+        await self._clock.sleep(pause)
 
     async def _answered(self, request: Callable[[], Awaitable[T]]) -> T:
         async with asyncio.timeout(min(self.remaining, self._settings.request_timeout_s)):

@@ -11,7 +11,10 @@ class Settings:
     """All of it has a default that is right for most."""
 
     timeout_s: float = 60
-    """How long a call may wait for the services, all attempts together. Reading your content does not count."""
+    """How long a call may wait for the services, all attempts together. Reading your content does not count.
+
+    Where content is staged in blocks, each block that gets through begins it anew: it is how long nothing may move.
+    """
     request_timeout_s: float = 20
     """How long one request may take before it is given up, and its outcome looked up."""
     connect_timeout_s: float = 10

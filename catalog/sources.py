@@ -114,7 +114,7 @@ async def _file_chunks(path: Path, size: int, threads: Executor) -> AsyncGenerat
 
 async def _opened_in_thread(path: Path, threads: Executor) -> IO[bytes]:
     """An open file; where nobody waits for it any more, it is closed as soon as it is open."""
-    opening = asyncio.ensure_future(in_thread(threads, _opened, path))
+    opening = asyncio.get_running_loop().run_in_executor(threads, _opened, path)  # a future: no task is left behind
     try:
         return await asyncio.shield(opening)
     except asyncio.CancelledError:

@@ -85,6 +85,10 @@ class SqliteTable:
     def __repr__(self) -> str:
         return f"<SqliteTable {self._path!r}, {'closed' if self._closed else 'open'}>"
 
+    def unwrap(self) -> Path | None:
+        """The database's file; None in memory."""
+        return None if self._path == MEMORY else Path(self._path)
+
     async def create(self) -> None:
         """Make the file, and the folder it is in, and the table. It is no error that they are already there."""
         await self._run(self._writer, "create", "", self._create)

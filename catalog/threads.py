@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import suppress
 from typing import Final, ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -33,3 +34,20 @@ async def end(threads: Executor) -> None:
 async def hashed(threads: Executor, work: Callable[[bytes], T], data: bytes) -> T:
     """Hash so much data: in a thread, unless asking one would take longer than the hash."""
     return work(data) if len(data) <= HASHED_INLINE_BYTES else await in_thread(threads, work, data)
+
+
+async def to_the_end(threads: Executor, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run a blocking function in one of the threads. Cancelled, it waits for the end of the work, and then is.
+
+    For work on what its caller cleans up: a descriptor must not be closed while a thread writes to it.
+    """
+    running = asyncio.ensure_future(in_thread(threads, work, *args, **kwargs))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        while not running.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([running])
+        if not running.cancelled():
+            running.exception()  # the cancellation is what counts
+        raise

@@ -4,12 +4,14 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from os import PathLike
 
-from storage import Span
+from storage import ContentStore, Span
 
 from .changes import Change, taking
+from .destination import Existing
+from .download import DownloadListener, DownloadReport, Downloads, check_existing, check_file_target, check_target
 from .entities import (
     FileVersion,
     Folder,
@@ -32,7 +34,9 @@ from .modes import Create, Mode, Overwrite, check_mode
 from .paths import check_path, check_prefix
 from .reader import Reader, Readers, check_span
 from .rows import Entity
+from .seek import READ_AHEAD_BYTES, SeekableReader, check_read_ahead, seekable
 from .settings import Settings, check_timeout
+from .signing import expiry, signed_url
 from .sources import Content, check_content
 from .times import microseconds
 from .verify import VerifyReport, verify
@@ -75,6 +79,7 @@ class Tools:
     lister: Lister
     threads: Executor
     settings: Settings
+    store: ContentStore
 
 
 class Volume:
@@ -113,7 +118,7 @@ class Volume:
         the version that is there is returned. `metadata` replaces what the file had. Without a `content_type` the
         path's extension tells it. `request_id` is an id of your own: the same id for the same path again, from
         anywhere, returns the version that it made instead of making another. `timeout_s` limits the time spent on the
-        services; reading content does not count.
+        services, for larger content since its last block got through; reading content does not count.
 
         Raises: ConflictError (the mode's condition does not hold: says expected and found), InvalidError and
         TooLargeError (nothing was sent), AccessDeniedError, UnavailableError: not applied, and never will be.
@@ -305,6 +310,66 @@ class Volume:
         async with self._tools.readers.open(file, span) as reader:
             yield reader
 
+    @asynccontextmanager
+    async def open_seekable(
+        self, path: str, *, version: int | None = None, read_ahead_bytes: int = READ_AHEAD_BYTES
+    ) -> AsyncIterator[SeekableReader]:
+        """Read a file anywhere, as a binary file is read: `read`, `seek`, `tell`. Memory is bounded by the read-ahead.
+
+        All of it comes from the one blob that the catalog means. Who reads on is read ahead for, in several requests at
+        a time; after a jump only what is read is fetched. What is read in order from the beginning to the end is
+        verified, as with `open`; other reads are not (`SeekableReader.verified`).
+        Raises: as `read`; a broken connection is picked up where it broke.
+        """
+        check_read_ahead(read_ahead_bytes)
+        file = await self.stat(path, version=version)
+        async with seekable(self._tools.readers, file, read_ahead_bytes) as reader:
+            yield reader
+
+    async def download(
+        self, path: str, target: PathLike[str] | str, *, version: int | None = None, overwrite: bool = False
+    ) -> FileVersion:
+        """Write a file to the local disk; under its name it is whole and verified, or not there at all.
+
+        `target` is the local file itself; its folder must be there. Its time becomes the version's `modified`. With
+        `overwrite` it replaces a file; a link is replaced, too, and not followed. After an error, or cancelled, what
+        was there is as it was.
+        Raises: ConflictError (something is there, and no `overwrite`), InvalidError, NotFoundError (no such file, or no
+        such folder), IntegrityError, AccessDeniedError and UnavailableError (of the services, or of the disk).
+        """
+        local = check_file_target(target)
+        file = await self.stat(path, version=version)
+        return await self._downloads.file(file, local, overwrite=overwrite)
+
+    async def download_tree(
+        self,
+        prefix: str,
+        folder: PathLike[str] | str,
+        *,
+        existing: Existing = "fail",
+        progress: DownloadListener | None = None,
+    ) -> DownloadReport:
+        """Write every file below a prefix to a local folder, under its path without the prefix. Each as by `download`.
+
+        `existing` says what becomes of a local file that is there: "fail" (it stays, and is a failure), "overwrite",
+        "skip" (it stays), or "newer" (replaced where the catalog's `modified`, else `created`, is later than its time).
+        Nothing is written outside the folder, whatever the paths say and whatever links stand in it. A path that is no
+        file's on every system, or the same as another's where case is ignored, is a failure. One bad file stops no
+        other: see `failed` of the report. Nothing is deleted. Started again, it carries on.
+
+        Raises: InvalidError, AccessDeniedError (no folder can be made there); as `list`.
+        """
+        check_existing(existing)
+        prefix = check_prefix(prefix if not prefix or prefix.endswith("/") else prefix + "/")
+        return await self._downloads.tree(
+            self.list(prefix, recursive=True),
+            prefix,
+            check_target(folder),
+            existing=existing,
+            limit=self._tools.settings.transfers_max,
+            listener=progress,
+        )
+
     async def list(
         self, prefix: str = "", *, recursive: bool = False, deleted: bool = False
     ) -> AsyncIterator[FileVersion | Folder]:
@@ -369,6 +434,21 @@ class Volume:
         if not found:
             raise NotFoundError(f"there never was a file {path!r} in volume {self.name!r}", op="history", key=path)
 
+    async def sign(self, path: str, *, expires_in: timedelta | float, version: int | None = None) -> str:
+        """A url by which anyone reads one version's content, without a credential, for so long (seconds, from 1 up).
+
+        It reads that version, also when the file has changed since; it is https, and does nothing but read. Where the
+        catalog was opened with an identity it is signed by a user delegation key, for at most seven days, and the
+        identity needs the role Storage Blob Delegator as well; else by the account's key. Who has the url has the
+        content: hand it over as you would a password. Ask `Catalog.capabilities.signed_urls` first.
+        Raises: InvalidError (a time that cannot be, or a catalog that signs none: of kind "invalid.unsupported"),
+        NotFoundError, AccessDeniedError, UnavailableError.
+        """
+        expires = expiry(expires_in)
+        file = await self.stat(path, version=version)
+        deadline = self._tools.writer.deadline()
+        return await deadline.retried(lambda: signed_url(self._tools.store, file, expires))
+
     async def verify(self, prefix: str = "", *, progress: Callable[[int, int], None] | None = None) -> VerifyReport:
         """Read the content of every version under a prefix, and compare it with what was written.
 
@@ -376,6 +456,10 @@ class Volume:
         Raises: as `list`.
         """
         return await verify(self.info, check_prefix(prefix), self._tools.lister, self._tools.readers, progress)
+
+    @property
+    def _downloads(self) -> Downloads:
+        return Downloads(self._tools.readers, self._tools.threads)
 
     # --- Checks ------------------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ These are the port and what goes with it. Adapters are imported from their own m
 `storage.memory`, `storage.local`, `storage.azure_blob`; so nobody loads an SDK without need.
 """
 
+from .abilities import Examination, Examined, Signing, Wrapping
 from .content import (
     WHOLE,
     Always,
@@ -32,6 +33,7 @@ from .errors import (
     UnavailableError,
 )
 from .names import check_container, check_name, check_prefix
+from .secret import Secret, sealed
 
 __all__ = [
     "WHOLE",
@@ -46,6 +48,8 @@ __all__ = [
     "Digester",
     "Digests",
     "Discards",
+    "Examination",
+    "Examined",
     "Headers",
     "IfAbsent",
     "IfMatch",
@@ -55,10 +59,14 @@ __all__ = [
     "Opened",
     "OutcomeUnknownError",
     "Precondition",
+    "Secret",
+    "Signing",
     "Span",
     "TooLargeError",
     "UnavailableError",
+    "Wrapping",
     "check_container",
     "check_name",
     "check_prefix",
+    "sealed",
 ]

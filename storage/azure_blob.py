@@ -11,16 +11,21 @@ the last without asking again. Only a span that turns out to be empty costs a se
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
 from io import BytesIO
-from typing import Any, Final, Self
+from typing import Any, Final, NoReturn, Self
 from urllib.parse import quote
 
 from azure.core.exceptions import HttpResponseError
 from azure.core.pipeline.transport import AsyncHttpTransport
 from azure.core.rest import AsyncHttpResponse, HttpRequest
+from azure.storage.blob import UserDelegationKey
 from azure.storage.blob.aio import ContainerClient
 
+from .abilities import Examination
 from .azure_errors import code_of, status_of, translating
+from .azure_examination import examination
+from .azure_signing import DELEGATION_MAX, credential_kind, key_request, parse_key, reaches, signed_url
 from .azure_transport import SENT_ONCE
 from .azure_transport import transport as single_shot
 from .azure_wire import (
@@ -44,6 +49,7 @@ from .requests import check_delete, check_list, check_open, check_put, check_sta
 WHOLE_BYTES_MAX: Final = 1 << 20
 _SUCCESS: Final = range(200, 300)
 _NO_SUCH_RANGE: Final = 416
+_UNTOLD: Final = frozenset({400, 401, 403, 404, 409})  # to whoever may not ask, or where nobody knows the question
 
 
 def blob_client(
@@ -69,14 +75,18 @@ class AzureBlobContent:
     def __init__(self, client: ContainerClient) -> None:
         self._client = client
         self._url, _, self._sas = client.url.partition("?")
+        self._signing_key: UserDelegationKey | None = None
         self._closed = False
 
     def __repr__(self) -> str:
         return f"<AzureBlobContent {self._url}{' closed' if self._closed else ''}>"
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a store holds connections and a credential: it cannot be pickled")
+
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities()
+        return Capabilities(signed_urls=credential_kind(self._client) in ("account key", "token"))
 
     async def create(self) -> None:
         with self._asking("create", self._client.container_name, write=True):
@@ -128,6 +138,36 @@ class AzureBlobContent:
         check_delete(name, when)
         with self._asking("delete", name, write=True):
             await self._answer("DELETE", self._address(name), conditions(when))
+
+    async def sign(self, name: str, *, expires: datetime, filename: str = "") -> str:
+        """See `abilities.Signing`."""
+        check_stat(name)
+        with self._asking("sign", name, write=False):
+            key = None
+            match credential_kind(self._client):
+                case "token":
+                    key = await self._delegation(name, expires)
+                case "account key":
+                    pass
+                case kind:
+                    message = f"a catalog opened with {kind} signs no urls: that takes an identity or the account's key"
+                    raise InvalidError(message, op="sign", key=name, kind="invalid.unsupported")
+            return signed_url(self._client, name, expires=expires, filename=filename, key=key)
+
+    async def examine(self) -> Examination:
+        """See `abilities.Examined`."""
+        with self._asking("examine", self._client.container_name, write=False):
+            try:
+                answer = await self._answer("GET", f"{self._account_url('restype=service&comp=properties')}", {})
+            except HttpResponseError as exc:
+                if status_of(exc) not in _UNTOLD:
+                    raise
+                return examination(self._client, None)
+            return examination(self._client, answer.content)
+
+    def unwrap(self) -> ContainerClient:
+        """The SDK's client, which stays this store's own."""
+        return self._client
 
     async def list(self, prefix: str = "") -> AsyncIterator[Blob]:
         check_list(prefix)
@@ -190,6 +230,18 @@ class AzureBlobContent:
             raise InvalidError(f"{op} {key}: the store is closed", op=op, key=key, kind="invalid.closed")
         with translating(op, key, write=write):
             yield
+
+    async def _delegation(self, name: str, expires: datetime) -> UserDelegationKey:
+        if expires > datetime.now(UTC) + DELEGATION_MAX:
+            message = f"an identity signs urls for at most {DELEGATION_MAX.days} days"
+            raise InvalidError(message, op="sign", key=name, kind="invalid.expires")
+        if not reaches(self._signing_key, expires):
+            address = self._account_url("restype=service&comp=userdelegationkey")
+            self._signing_key = parse_key((await self._answer("POST", address, {}, key_request(expires))).content)
+        return self._signing_key
+
+    def _account_url(self, query: str) -> str:
+        return "?".join((self._url.rpartition("/")[0] + "/", "&".join(filter(None, (query, self._sas)))))
 
     def _address(self, name: str, query: str = "") -> str:
         path = f"{self._url}/{quoted(name)}" if name else self._url

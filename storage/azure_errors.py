@@ -15,12 +15,13 @@ A read that failed is at worst unavailable. The proof of "never sent" holds for 
 by themselves, neither in the SDK nor in aiohttp (see `azure_transport`).
 
 No message here carries what an SDK or a service said, except error codes and host names: their texts quote urls,
-signatures and strings to sign (S15). Where an original does, it is not chained either.
+signatures and strings to sign (S15). Where an original does, it is not chained either. One that is chained has lost its
+traceback: the frames in it hold requests, with their signatures and tokens, for whoever prints a traceback with locals.
 """
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -41,6 +42,8 @@ from .errors import (
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _CODE: Final = re.compile(r"[A-Za-z]{1,64}")
 _SECRET: Final = re.compile(r"sig=|sharedkey|signature|bearer |accountkey", re.IGNORECASE)
+
+_WITHHELD: Final = "withheld, for it tells a secret"
 
 _KEY_HINT: Final = "is it the right account key or SAS, unexpired, and is this machine's clock right?"
 _ROLE_HINT: Final = "the identity needs the roles Storage Blob Data Contributor and Storage Table Data Contributor"
@@ -65,6 +68,8 @@ _BY_STATUS: Final = {
     412: _Meaning(ConflictError, "conflict.etag", "it is not what the precondition asks for"),
     413: _Meaning(TooLargeError, "too-large.request", "the request is over the service's limit"),
 }
+
+_THROTTLED: Final = frozenset({429, 503})  # the service says 503 ServerBusy; proxies in front of it, 429
 
 # By error code, within those statuses: the same knowledge of the write, a better word for it.
 _BY_CODE: Final = {
@@ -108,7 +113,13 @@ def translating(op: str, key: str, *, write: bool) -> Iterator[None]:
     except CatalogError:
         raise
     except Exception as exc:  # noqa: BLE001 — see above: all that is not cancellation
-        raise translated(exc, op=op, key=key, write=write) from (None if _tells_secrets(exc) else exc)
+        meaning, cause = translated(exc, op=op, key=key, write=write), None if _tells_secrets(exc) else exc
+        _cleaned(exc)
+        try:
+            raise meaning from cause
+        except CatalogError:
+            meaning.__context__ = cause  # no more than what may be shown
+            raise
 
 
 def translated(exc: Exception, *, op: str, key: str, write: bool) -> CatalogError:
@@ -176,9 +187,11 @@ def _unknown(exc: Exception, *, write: bool) -> _Meaning:
         text = f"{text} ({type(exc).__name__})"
     else:
         text = f"the service answered {' '.join(filter(None, (str(status), code)))}"
+    more = ".throttled" if status in _THROTTLED or code == "ServerBusy" else ""
     if not write:
-        return _Meaning(UnavailableError, UnavailableError.default_kind, text)
-    return _Meaning(OutcomeUnknownError, OutcomeUnknownError.default_kind, f"{text}; it may or may not be applied")
+        return _Meaning(UnavailableError, UnavailableError.default_kind + more, text)
+    text = f"{text}; it may or may not be applied"
+    return _Meaning(OutcomeUnknownError, OutcomeUnknownError.default_kind + more, text)
 
 
 def _chain(exc: BaseException) -> Iterator[BaseException]:
@@ -193,6 +206,34 @@ def _chain(exc: BaseException) -> Iterator[BaseException]:
 
 def _tells_secrets(exc: BaseException) -> bool:
     return any(_SECRET.search(f"{link} {link!r}") for link in _chain(exc))
+
+
+def _cleaned(exc: BaseException) -> None:
+    """Take their tracebacks, and words that tell a secret, from an exception and from all that it came of."""
+    todo, seen = [exc], set[int]()
+    while todo:
+        link = todo.pop()
+        if id(link) in seen:
+            continue
+        seen.add(id(link))
+        link.__traceback__ = None
+        if _SECRET.search(f"{link} {link!r}"):
+            _withhold(link)
+        if isinstance(link, AzureError):
+            link.exc_traceback = None
+        inner = link.inner_exception if isinstance(link, AzureError) else None
+        todo += [each for each in (link.__cause__, link.__context__, inner) if each is not None]
+
+
+def _withhold(link: BaseException) -> None:
+    """It is not chained, but the frames that it came through hold it, and may be printed."""
+    link.args = (_WITHHELD,)
+    for name, value in list(vars(link).items()):
+        if isinstance(value, BaseException):
+            continue  # it has its own turn
+        if name == "response" or _SECRET.search(f"{value} {value!r}"):
+            with suppress(AttributeError):
+                setattr(link, name, None if name == "response" else _WITHHELD)
 
 
 def _printable(key: str) -> str:

@@ -10,6 +10,7 @@ public means; no private switch is touched.
 Redirects are never followed, cookies never kept, bodies never decompressed: a blob's bytes are its bytes.
 """
 
+import ssl
 from typing import Any, Final
 
 import aiohttp
@@ -36,11 +37,15 @@ class ConnectionLostError(aiohttp.ClientConnectionError):
 
 
 class SingleShotTransport(AioHttpTransport):  # type: ignore[misc]  # azure-core loads it lazily, untyped
-    """An `AioHttpTransport` that never sends a request twice. Constructing does no I/O; `close` is for good."""
+    """An `AioHttpTransport` that never sends a request twice. Constructing does no I/O; `close` is for good.
 
-    def __init__(self, *, trust_env: bool = True, **timeouts: Any) -> None:
+    `ca_file`: the authorities to trust, and no others; else those of the machine, or of its SSL_CERT_FILE.
+    """
+
+    def __init__(self, *, trust_env: bool = True, ca_file: str | None = None, **timeouts: Any) -> None:
         super().__init__(connection_data_block_size=READ_BYTES, **timeouts)
         self._trust_env = trust_env
+        self._ca_file = ca_file
         self._made = False
 
     async def open(self) -> None:
@@ -49,12 +54,15 @@ class SingleShotTransport(AioHttpTransport):  # type: ignore[misc]  # azure-core
             self._made = True
             self.session = aiohttp.ClientSession(
                 auto_decompress=False,
-                connector=aiohttp.TCPConnector(limit=CONNECTIONS_MAX),
+                connector=aiohttp.TCPConnector(limit=CONNECTIONS_MAX, ssl=self._trusted()),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 middlewares=(_once,),
                 trust_env=self._trust_env,
             )
         await super().open()
+
+    def _trusted(self) -> ssl.SSLContext | bool:
+        return ssl.create_default_context(cafile=self._ca_file) if self._ca_file else True
 
 
 def transport(

@@ -63,6 +63,10 @@ class LocalContent:
     def __repr__(self) -> str:
         return f"<LocalContent {self._directory}{' closed' if self._closed else ''}>"
 
+    def unwrap(self) -> Path:
+        """The folder of the files and of `content.db`."""
+        return self._directory
+
     @property
     def capabilities(self) -> Capabilities:
         return Capabilities()

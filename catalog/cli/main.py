@@ -9,7 +9,24 @@ from typing import Annotated, Final
 import typer
 from typer.core import TyperGroup
 
-from .commands import get, history, ingest, init, ls, put, query, recover, resolve, rm, stat, transfer, verify, volumes
+from .commands import (
+    doctor,
+    get,
+    history,
+    ingest,
+    init,
+    ls,
+    put,
+    query,
+    recover,
+    resolve,
+    rm,
+    sign,
+    stat,
+    transfer,
+    verify,
+    volumes,
+)
 from .errors import EXIT_CODES, INTERRUPTED, OK, usage_report
 from .help import Index, Page
 from .options import with_common_options
@@ -32,8 +49,9 @@ PANELS: Final[dict[str, dict[str, Body]]] = {  # a new command is a module in `c
         "stat": stat.stat,
         "history": history.history,
         "query": query.query,
+        "sign": sign.sign,
     },
-    "Care": {"verify": verify.verify, "recover": recover.recover, "resolve": resolve.resolve},
+    "Care": {"verify": verify.verify, "recover": recover.recover, "resolve": resolve.resolve, "doctor": doctor.doctor},
 }
 
 

@@ -11,6 +11,7 @@ from .output import Output
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+    from ..download import DownloadProgress
     from ..ingest import IngestProgress
 
 BAR_WIDTH: Final = 28
@@ -79,3 +80,20 @@ class VerifyText:
         """Tell how far it is."""
         rate = bytes_read / max(monotonic() - self._began, 0.001)
         self._update(checked, None, f"{checked:,} versions · {size(bytes_read)} · {size(rate)}/s")
+
+
+class DownloadText:
+    """What the download of a tree says beside its bar."""
+
+    def __init__(self, update: Update) -> None:
+        self._update = update
+        self._began = monotonic()
+
+    def __call__(self, now: "DownloadProgress") -> None:
+        """Tell how far it is. The total is known once the listing has ended."""
+        done = now.written + now.skipped + now.failed
+        rate = now.bytes_read / max(monotonic() - self._began, 0.001)
+        parts = [f"{done:,}/{now.found:,}{'' if now.listed else '…'}"]
+        parts += [f"{n:,} {what}" for n, what in ((now.skipped, "skipped"), (now.failed, "failed")) if n]
+        parts += [size(now.bytes_read), f"{size(rate)}/s"] if now.bytes_read else []
+        self._update(done, now.found if now.listed else None, " · ".join(parts))

@@ -12,11 +12,12 @@ from catalog.locations import (
     MemoryLocation,
     parse_location,
 )
+from storage import Secret
 
 KEY = "bm90LWEta2V5"
 
 
-def azure(url: str, **options: str) -> AzureLocation:
+def azure(url: str, **options: str | bool) -> AzureLocation:
     location = parse_location(url, **options)  # type: ignore[arg-type]
     assert isinstance(location, AzureLocation)
     return location
@@ -33,7 +34,7 @@ def test_azurite_on_its_own_ports_and_on_others() -> None:
     usual = azure("azurite:")
     assert usual.blob_endpoint == "http://127.0.0.1:10000/devstoreaccount1"
     assert usual.table_endpoint == "http://127.0.0.1:10002/devstoreaccount1"
-    assert (usual.container, usual.table, usual.key) == ("blobcat", "blobcat", AZURITE_KEY)
+    assert (usual.container, usual.table, usual.key) == ("blobcat", "blobcat", Secret(AZURITE_KEY))
     other = azure("azurite://localhost:7:8/files?table=names")
     assert other.blob_endpoint == "http://localhost:7/devstoreaccount1"
     assert (other.container, other.table) == ("files", "names")
@@ -54,7 +55,7 @@ def test_azure_with_defaults_and_without() -> None:
 
 def test_a_sas_is_taken_out_of_the_url() -> None:
     location = azure("azure://myaccount/files?sv=2024-01-01&sig=s%2Bcret%3D&table=names")
-    assert location.sas == "sv=2024-01-01&sig=s%2Bcret%3D"
+    assert location.sas == Secret("sv=2024-01-01&sig=s%2Bcret%3D")
     assert "sig" not in location.blob_endpoint + location.table_endpoint
 
 
@@ -62,11 +63,16 @@ def test_a_connection_string_as_its_endpoints_say() -> None:
     text = f"DefaultEndpointsProtocol=https;AccountName=acc;AccountKey={KEY}==;EndpointSuffix=core.windows.net"
     location = azure(text, container="files", table="names")
     assert location.blob_endpoint == "https://acc.blob.core.windows.net"
-    assert (location.account, location.key, location.container) == ("acc", KEY + "==", "files")
+    assert (location.account, location.key, location.container) == ("acc", Secret(KEY + "=="), "files")
     own = azure(f"AccountName=a;AccountKey={KEY};BlobEndpoint=http://127.0.0.1:1/a/;TableEndpoint=http://127.0.0.1:2/a")
     assert (own.blob_endpoint, own.table_endpoint) == ("http://127.0.0.1:1/a", "http://127.0.0.1:2/a")
     shared = azure("AccountName=acc;SharedAccessSignature=?sv=1&sig=abc")
-    assert (shared.key, shared.sas) == (None, "sv=1&sig=abc")
+    assert (shared.key, shared.sas) == (None, Secret("sv=1&sig=abc"))
+
+
+def test_a_connection_string_needs_no_secret_where_a_credential_is_beside_it() -> None:
+    location = azure("AccountName=acc;EndpointSuffix=core.windows.net", keyless=True)
+    assert (location.key, location.sas) == (None, None)
 
 
 def test_secrets_are_in_no_repr() -> None:

@@ -2,7 +2,8 @@
 
 What stands after `$` in the `console` blocks is typed into one shell, from the first to the last, and what follows is
 what it prints; `…` stands for anything within a line. The `python` blocks are one program, and `# → text` says what a
-line prints. The `bash` block holds our own scripts: one runs this test, and `test_demo` runs the other.
+line prints. The `bash` block holds our own scripts: one runs this test, and `test_demo` runs the other. The `sh` block
+needs an account at Azure, and is only read.
 """
 
 import contextlib
@@ -58,7 +59,7 @@ def is_like(line: str, shown: str) -> bool:
 
 
 def test_every_block_is_of_a_kind_that_is_run() -> None:
-    assert {language for language, _ in BLOCK.findall(README)} == {"bash", "console", "python"}
+    assert {language for language, _ in BLOCK.findall(README)} == {"bash", "console", "python", "sh"}
 
 
 def test_commands_print_what_the_console_blocks_show(tmp_path: Path) -> None:
@@ -85,6 +86,11 @@ def test_the_scripts_are_there_to_be_run() -> None:
     for script in re.findall(r"\./(scripts/[\w-]+)", README):
         assert os.access(ROOT / script, os.X_OK), script
         subprocess.run(["/usr/bin/env", "bash", "-n", ROOT / script], check=True)
+
+
+def test_what_is_to_be_pasted_can_be_read() -> None:
+    for block in blocks("sh"):
+        subprocess.run(["/usr/bin/env", "bash", "-n"], input=block, encoding="utf-8", check=True)
 
 
 def test_links_lead_somewhere() -> None:

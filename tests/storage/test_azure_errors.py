@@ -125,6 +125,7 @@ async def test_everything_else_leaves_a_write_unknown(op: str, riddle: str) -> N
     async with serving(RIDDLES[riddle]) as server, connected(server.url) as store:
         raised = await error_of(WRITES[op](store))
         assert type(raised) is OutcomeUnknownError
+        assert raised.kind.endswith(".throttled") is (riddle in {"503", "429"})
         assert len(server.requests) == 1
 
 

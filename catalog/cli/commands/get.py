@@ -1,15 +1,23 @@
 """`blobcat get`."""
 
+import os
 import sys
-from typing import Annotated
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..columns import size
-from ..download import Download, target_of
+from ..columns import GAP, count, size
+from ..errors import FINDINGS, OK, UsageError
 from ..options import PathArgument, VersionOption
+from ..output import Line
+from ..progress import DownloadText, progress
 from ..records import record_of
 from ..session import Session
+
+if TYPE_CHECKING:
+    from ... import DownloadReport, Existing, Volume
 
 
 async def get(
@@ -22,32 +30,57 @@ async def get(
         ),
     ] = None,
     version: VersionOption = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace the local file if there is one.")] = False,
-) -> None:
-    """Read a file, verified, into a local file or to standard output.
+    recursive: Annotated[
+        bool, typer.Option("--recursive", "-r", help="All files below PATH, into the folder LOCAL.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", "--force", help="Replace local files that are there.")
+    ] = False,
+    skip: Annotated[bool, typer.Option("--skip", help="With -r: leave local files that are there alone.")] = False,
+    newer: Annotated[bool, typer.Option("--newer", help="With -r: replace local files that are older.")] = False,
+) -> int:
+    """Read a file, verified, into a local file or to standard output; or a tree of files into a folder.
 
         blobcat get 2026/report.csv
         blobcat get 2026/report.csv - --version 1 | head
+        blobcat get -r 2026/ reports --newer
 
-    The local file appears when all of it is there and is what was written; until then, and after any error, it is not
+    A local file appears when all of it is there and is what was written; until then, and after any error, it is not
     touched. Standard output gets what is read as it comes: if it turns out to be damaged, the exit code says so.
 
+    With -r one bad file stops no other: the failed ones are named on stderr, and the exit code is 1. Nothing is written
+    outside the folder; a path that is no file's on every system is a failure. Nothing is deleted.
+
     --json: the version that was read, with all fields as put shows them, and target: the local file. With - it is
-    content alone that is written.
+    content alone that is written. With -r one report (written, skipped, bytes_written, failed, target), where failed
+    lists path, source (the local file) and error.
     """
+    existing = _existing(overwrite=overwrite, skip=skip, newer=newer)
+    if recursive and (version is not None or local == "-"):
+        raise UsageError("--recursive takes neither --version nor -", "blobcat get -r PREFIX FOLDER")
+    if not recursive and existing in ("skip", "newer"):
+        raise UsageError(f"--{existing} goes with --recursive", "blobcat get -r PREFIX FOLDER")
     async with session.volume() as volume:
+        if recursive:
+            return await _tree(session, volume, path, local, existing)
         if local == "-":
-            async with volume.open(path, version=version) as reader:
-                async for chunk in reader:
-                    sys.stdout.buffer.write(chunk)
-            sys.stdout.buffer.flush()
-            return
-        target = target_of(path, local)
-        with Download(target, replace=force) as download:
-            async with volume.open(path, version=version) as reader:
-                async for chunk in reader:
-                    download.write(chunk)
-        file = reader.file
+            await _printed(volume, path, version)
+        else:
+            await _file(session, volume, path, _target_of(path, local), version=version, overwrite=overwrite)
+    return OK
+
+
+async def _printed(volume: "Volume", path: str, version: int | None) -> None:
+    async with volume.open(path, version=version) as reader:
+        async for chunk in reader:
+            sys.stdout.buffer.write(chunk)
+    sys.stdout.buffer.flush()
+
+
+async def _file(
+    session: Session, volume: "Volume", path: str, target: Path, *, version: int | None, overwrite: bool
+) -> None:
+    file = await volume.download(path, target, version=version, overwrite=overwrite)
     session.output.show(
         record_of(file) | {"target": str(target)},
         lambda: [
@@ -57,3 +90,54 @@ async def get(
             ("  verified", "dim"),
         ],
     )
+
+
+async def _tree(session: Session, volume: "Volume", prefix: str, local: str | None, existing: "Existing") -> int:
+    from ...errors import NotFoundError
+
+    began = monotonic()
+    folder = Path(local) if local is not None else _named(prefix.rstrip("/") or volume.name)
+    with progress(session.output, "get") as update:
+        report = await volume.download_tree(prefix, folder, existing=existing, progress=DownloadText(update))
+    if not (report.written or report.skipped or report.failed) and prefix:
+        raise NotFoundError(f"there is nothing below {prefix!r} in volume {volume.name!r}", op="stat", key=prefix)
+    for failure in report.failed:
+        session.output.note(("failed  ", "red"), (failure.path, "bold"), f"{GAP}{failure.error}")
+    session.output.show(record_of(report) | {"target": str(folder)}, lambda: _line(report, folder, monotonic() - began))
+    return OK if report.ok else FINDINGS
+
+
+def _line(report: "DownloadReport", folder: Path, seconds: float) -> Line:
+    total = report.written + report.skipped + len(report.failed)
+    rate = f", {size(report.bytes_written / max(seconds, 0.001))}/s" if report.written else ""
+    return [
+        (f"{report.written:,} written", "bold green" if report.written else "dim"),
+        f" ({size(report.bytes_written)})" if report.written else "",
+        f"{GAP}{report.skipped:,} skipped{GAP}",
+        (f"{len(report.failed):,} failed", "bold red" if report.failed else "dim"),
+        (f"{GAP}{count(total, 'file')} into {folder} in {seconds:.1f} s{rate}", "dim"),
+    ]
+
+
+def _existing(*, overwrite: bool, skip: bool, newer: bool) -> "Existing":
+    chosen: list[Existing] = []
+    chosen += ["overwrite"] if overwrite else []
+    chosen += ["skip"] if skip else []
+    chosen += ["newer"] if newer else []
+    if len(chosen) > 1:
+        raise UsageError(f"--{chosen[0]} and --{chosen[1]} exclude each other")
+    return chosen[0] if chosen else "fail"
+
+
+def _target_of(path: str, local: str | None) -> Path:
+    """Where a file of the catalog goes: what was said, or in a folder, by default this one, its own name."""
+    if local is not None and not (local.endswith(("/", os.sep)) or Path(local).is_dir()):
+        return Path(local)
+    return Path(local or "") / _named(path)
+
+
+def _named(path: str) -> Path:
+    """The last part of a path, as a local name. Raises: InvalidError for one that is no file's on every system."""
+    from ...placement import check_name
+
+    return Path(check_name(path.rpartition("/")[2]))

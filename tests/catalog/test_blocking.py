@@ -1,0 +1,199 @@
+"""The synchronous door: the same catalog, for those who wait."""
+
+import asyncio
+import gc
+import os
+import signal
+import subprocess
+import sys
+import threading
+import traceback
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from catalog import ConflictError, Create, F, InvalidError, Item, NotFoundError, OutcomeUnknownError, blocking
+from catalog.portal import Portal
+from catalog.standins import Blocking
+from scripts.blocking_stubs import stubs
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def volume() -> Iterator[blocking.Volume]:
+    with blocking.connect("memory:") as cat:
+        yield cat.create_volume("raw", shards=2)
+
+
+def test_the_signatures_are_those_of_the_async_classes() -> None:
+    """If this fails: scripts/blocking-stubs."""
+    text = (ROOT / "catalog" / "blocking.pyi").read_text("utf-8")
+    assert text == stubs()
+    for line in text.splitlines():
+        if line.startswith("class "):
+            assert hasattr(blocking, line.removeprefix("class ").rstrip(":"))
+
+
+def test_calls_wait_and_values_are_values(volume: blocking.Volume) -> None:
+    assert volume.put("a", b"one").version == 1
+    assert volume.read("a") == b"one"
+    assert volume.name == "raw"
+    assert volume.put("b", iter([b"1", b"2"])).size == 2
+    assert repr(volume) == "<blocking <Volume 'raw', 2 shards, blobs under 'raw/'>>"
+    assert "put" in dir(volume)
+
+
+def test_iterators_are_iterators(volume: blocking.Volume) -> None:
+    outcomes = list(volume.put_many(Item(f"k/{number}", bytes(number)) for number in range(5)))
+    assert [outcome.ok for outcome in outcomes] == [True] * 5
+    assert [entry.path for entry in volume.list()] == ["k/"]
+    assert [file.size for file in volume.query(F.size > 2)] == [3, 4]
+    with pytest.raises(NotFoundError):
+        next(volume.history("no"))
+
+
+def test_what_is_left_early_is_closed(volume: blocking.Volume) -> None:
+    volume.put("a", b"1")
+    volume.put("b", b"1")
+    for _ in volume.list():
+        break
+    gc.collect()
+    listing = volume.list()
+    next(listing)
+    listing.close()  # type: ignore[attr-defined]
+    assert list(listing) == []
+
+
+def test_context_managers_are_context_managers(volume: blocking.Volume) -> None:
+    volume.put("a", b"12345")
+    with volume.open("a") as reader:
+        assert reader.read(2) == b"12"
+        assert b"".join(reader) == b"345"
+        assert reader.verified
+    with pytest.raises(NotFoundError), volume.open("no"):
+        pass
+
+
+def test_errors_keep_their_traceback(volume: blocking.Volume) -> None:
+    volume.put("a", b"1")
+    with pytest.raises(ConflictError) as caught:
+        volume.put("a", b"2", mode=Create())
+    assert (caught.value.expected, caught.value.found) == ("no file", "version 1")
+    files = {Path(frame.filename).name for frame in traceback.extract_tb(caught.tb)}
+    assert files >= {"test_blocking.py", "writer.py"}
+
+
+def test_threads_share_one(volume: blocking.Volume) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        files = list(threads.map(lambda number: volume.put(f"{number}", b"x"), range(64)))
+    assert {file.version for file in files} == {1}
+    assert len(list(volume.list())) == 64
+
+
+def test_it_works_where_a_loop_is_running(volume: blocking.Volume) -> None:
+    async def main() -> int:
+        return volume.put("a", b"1").version
+
+    assert asyncio.run(main()) == 1
+
+
+def test_after_the_end_there_is_an_error_and_no_thread() -> None:
+    with blocking.connect("memory:") as cat:
+        volume = cat.create_volume("raw", shards=1)
+        volume.put("a", b"1")
+        left = volume.list()
+        next(left)
+    with pytest.raises(InvalidError) as caught:
+        volume.read("a")
+    assert caught.value.kind == "invalid.closed"
+    assert not [thread for thread in threading.enumerate() if thread.name == "blobcat-blocking"]
+
+
+def test_a_url_that_cannot_work_is_refused_and_leaves_no_thread() -> None:
+    with pytest.raises(InvalidError), blocking.connect("nonsense:"):
+        pass
+    assert not [thread for thread in threading.enumerate() if thread.name == "blobcat-blocking"]
+
+
+def test_a_callback_may_not_call_back() -> None:
+    caught: list[Exception] = []
+    with blocking.connect("memory:") as cat:
+        volume = cat.create_volume("raw", shards=1)
+        volume.put("a", b"1")
+
+        def progress(_checked: int, _read: int) -> None:
+            try:
+                volume.read("a")
+            except InvalidError as exc:
+                caught.append(exc)
+
+        assert volume.verify(progress=progress).ok
+    assert {exc.kind for exc in caught if isinstance(exc, InvalidError)} == {"invalid.callback"}
+
+
+class Hanging:
+    """Something of the loop that never answers, and knows how it ended."""
+
+    def __init__(self) -> None:
+        self.begun = threading.Event()
+        self.ended: list[str] = []
+
+    async def hang(self) -> None:
+        self.begun.set()
+        try:
+            await asyncio.get_running_loop().create_future()
+        except asyncio.CancelledError:
+            self.ended.append("cancelled")
+            raise
+
+
+def test_an_interrupt_cancels_the_call_and_nothing_else() -> None:
+    hanging, portal = Hanging(), Portal()
+    portal.start()
+    proxy = Blocking(hanging, portal)
+
+    def interrupt() -> None:
+        hanging.begun.wait()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+    with pytest.raises(KeyboardInterrupt):
+        proxy.hang()
+    assert hanging.ended == ["cancelled"]
+    assert portal.run(lambda: asyncio.sleep(0, "still there")) == "still there"
+    portal.end()
+
+
+def test_closing_ends_the_calls_of_other_threads() -> None:
+    hanging, portal = Hanging(), Portal()
+    portal.start()
+    with ThreadPoolExecutor(1) as threads:
+        call = threads.submit(Blocking(hanging, portal).hang)
+        hanging.begun.wait()
+        portal.end()
+        with pytest.raises(OutcomeUnknownError, match="closed while"):
+            call.result()
+    assert hanging.ended == ["cancelled"]
+
+
+def test_a_fork_is_refused_and_does_not_hang() -> None:
+    """In a process of its own: this one has other threads, and must not fork."""
+    program = """
+import os
+from catalog import InvalidError, blocking
+with blocking.connect("memory:") as cat:
+    volume = cat.create_volume("raw", shards=1)
+    if (child := os.fork()) == 0:
+        try:
+            volume.put("a", b"1")
+        except InvalidError as exc:
+            os._exit(7 if exc.kind == "invalid.forked" else 1)
+        os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    print(volume.put("a", b"1").version)
+"""
+    ran = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=60)
+    assert ran.stdout.strip() == "1"

@@ -1,0 +1,104 @@
+"""Spans: of public calls, where the application traces; and nothing at all where it does not."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from azurite.launch import Azurite
+from catalog import ConflictError, Create, F, Volume, connect
+from catalog.tracing import traced
+
+
+@pytest.fixture
+def spans(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
+    """What is exported, by a provider that is the application's for one test."""
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(trace, "get_tracer_provider", lambda: provider)
+    yield exporter
+    provider.shutdown()
+
+
+async def test_a_public_call_is_a_span_and_what_it_calls_is_inside(spans: InMemorySpanExporter) -> None:
+    async with connect("memory:") as cat:
+        volume = await cat.create_volume("raw", shards=1)
+        await volume.put("a", b"1", metadata={"owner": "private"})
+        await volume.read("a")
+    created, put, stat, read = spans.get_finished_spans()
+    assert [each.name for each in (created, put, stat, read)] == [
+        "blobcat.create_volume", "blobcat.put", "blobcat.stat", "blobcat.read"
+    ]  # fmt: skip
+    assert dict(put.attributes or {}) == {"blobcat.path": "a", "blobcat.volume": "raw"}
+    assert stat.parent is not None
+    assert read.context is not None
+    assert stat.parent.span_id == read.context.span_id
+
+
+async def test_an_error_is_told_by_its_kind(spans: InMemorySpanExporter) -> None:
+    async with connect("memory:") as cat:
+        volume = await cat.create_volume("raw", shards=1)
+        await volume.put("a", b"1")
+        with pytest.raises(ConflictError):
+            await volume.put("a", b"2", mode=Create())
+    failed = spans.get_finished_spans()[-1]
+    assert failed.status.status_code is trace.StatusCode.ERROR
+    assert (failed.attributes or {})["error.type"] == "conflict.exists"
+
+
+async def test_an_iteration_is_one_span_and_none_of_it_is_current_outside(spans: InMemorySpanExporter) -> None:
+    async with connect("memory:") as cat:
+        volume = await cat.create_volume("raw", shards=2)
+        for name in "abc":
+            await volume.put(name, b"12")
+        spans.clear()
+        async for _ in volume.query(F.size > 1):
+            assert not trace.get_current_span().is_recording()
+        async for _ in volume.list():
+            break
+        async with volume.open("a") as reader:
+            assert await reader.read() == b"12"
+    names = [each.name for each in spans.get_finished_spans()]
+    assert sorted(names) == ["blobcat.list", "blobcat.open", "blobcat.query", "blobcat.stat"]
+
+
+async def test_requests_are_azure_cores_spans_inside_ours(spans: InMemorySpanExporter, azurite: Azurite) -> None:
+    from azure.core.settings import settings
+
+    settings.tracing_enabled = True
+    try:
+        async with connect(f"{azurite.url}/traced?table=traced") as cat:
+            volume = await cat.create_volume("raw", shards=1)
+            spans.clear()
+            await volume.put("a", b"1")
+    finally:
+        settings.tracing_enabled = None
+    put = spans.get_finished_spans()[-1]
+    assert put.name == "blobcat.put"
+    assert put.context is not None
+    inside = [
+        each for each in spans.get_finished_spans() if each.context and each.context.trace_id == put.context.trace_id
+    ]
+    assert {each.name for each in inside} >= {"PUT", "POST"}
+    assert "sig=" not in str([each.to_json() for each in inside])
+
+
+def test_without_a_provider_a_class_is_what_it_is() -> None:
+    assert traced(Volume) is Volume
+
+
+def test_nobody_imports_opentelemetry_for_who_does_not_trace() -> None:
+    program = (
+        "import asyncio, sys, catalog\n"
+        "async def main():\n"
+        "    async with catalog.connect('memory:') as cat: await cat.create_volume('raw')\n"
+        "asyncio.run(main()); print([name for name in sys.modules if name.startswith('opentelemetry')])"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert ran.stdout.strip() == "[]"
