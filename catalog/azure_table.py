@@ -43,6 +43,7 @@ from .rows import (
 )
 from .table import (
     ANY_ETAG,
+    PAGE_ROWS,
     Delete,
     Insert,
     Merge,
@@ -56,7 +57,6 @@ from .times import microseconds
 
 COMPARISONS_MAX: Final = 15 - 3  # the service's limit, less the key and its two bounds
 URL_CHARACTERS_MAX: Final = 7_000  # of the 8 KiB that are safe; the rest is for the host, a SAS and a continuation
-PAGE_ROWS: Final = 1_000  # the service's limit
 
 _TABLE_NAME: Final = re.compile(r"[a-z][a-z0-9]{2,62}")
 _INDEX: Final = re.compile(r"(\d{1,3}):")

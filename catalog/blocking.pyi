@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from os import PathLike
-from typing import Any
+from typing import Any, Literal
 
 from storage import Capabilities
 
@@ -12,10 +12,11 @@ from .azure_clients import AzureClients
 from .destination import Existing
 from .doctor import DoctorReport
 from .download import DownloadListener, DownloadReport
-from .entities import FileVersion, Folder, Metadata, VolumeInfo
+from .entities import FileVersion, Folder, VolumeInfo
 from .events import OnEvent
 from .filters import Condition
 from .ingest import IngestReport, Progress
+from .metadata import Metadata
 from .modes import Mode
 from .recovery import RecoveryReport
 from .settings import Settings
@@ -27,7 +28,13 @@ from .volume import Item, Outcome
 
 class Catalog:
     def create_volume(
-        self, name: str, *, layout: str = ..., shards: int = ..., root: str | None = ..., exist_ok: bool = ...
+        self,
+        name: str,
+        *,
+        layout: Literal["immutable"] = ...,
+        shards: int = ...,
+        root: str | None = ...,
+        exist_ok: bool = ...,
     ) -> Volume: ...
     def volume(self, name: str | None = ...) -> Volume: ...
     def volumes(self) -> Iterator[VolumeInfo]: ...

@@ -204,6 +204,15 @@ def parse_head(volume: str, entity: Entity) -> Head:
     return Head(parse_file(volume, entity), entity.etag, claim)
 
 
+def parse_summary(head: Entity) -> tuple[str, int, int]:
+    """Path, size and time of writing, also where few columns were read. Raises: InvalidError, IntegrityError."""
+    values = cast("dict[str, Any]", _known(head))
+    try:
+        return values["path"], values["size"], values["created"]
+    except KeyError as exc:
+        raise _damaged(head) from exc
+
+
 def head_values(file: FileVersion, claim: Claim | None = None) -> dict[str, Value]:
     """A head as columns."""
     values = file_values(file)

@@ -6,7 +6,7 @@ invisible. A listing is not a snapshot across shards (N1); every path that was t
 
 import asyncio
 import heapq
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 
 from .entities import VolumeInfo
@@ -18,9 +18,10 @@ from .rows import (
     Entity,
 )
 from .settings import Settings
-from .table import (
-    Table,
-)
+from .table import PAGE_ROWS, Table
+
+Hop = Callable[[Entity], str | None]
+"""Told the last row of a full page: the row key to go on from, where what lies between need not be read."""
 
 
 class Lister:
@@ -41,23 +42,28 @@ class Lister:
         *,
         where: Condition | None = None,
         select: Sequence[str] | None = None,
+        hop: Hop | None = None,
     ) -> AsyncGenerator[Sequence[Entity], None]:
         """The pages of one partition. The time limit begins anew with each page.
 
         Raises: UnavailableError, NotFoundError (no table), AccessDeniedError.
         """
         first = rows.first
-        deadline = self._deadline()
+        deadline = self.deadline()
         while True:
             query = self.table.query(partition_key, RowRange(first, rows.stop), where=where, select=select)
             try:
                 async with aclosing(query):
                     while (page := await deadline.read(lambda query=query: anext(query, None))) is not None:  # type: ignore[misc]
-                        deadline = self._deadline()
+                        deadline = self.deadline()
                         if page:
                             first = page[-1].row + " "  # U+0020 sorts below all that keys are made of
                             yield page
-                return
+                            if hop and len(page) >= PAGE_ROWS and (further := hop(page[-1])):
+                                first = further
+                                break
+                    else:
+                        return
             except UnavailableError as exc:
                 await deadline.pause(exc)
                 if deadline.passed:
@@ -70,10 +76,11 @@ class Lister:
         *,
         where: Condition | None = None,
         select: Sequence[str] | None = None,
+        hop: Hop | None = None,
     ) -> AsyncGenerator[Entity, None]:
         """A range of rows of all shards of a volume, in order of row key."""
         keys = [partition(volume.epoch, shard) for shard in range(volume.shards)]
-        cursors = [_Cursor(self.pages(key, rows, where=where, select=select)) for key in keys]
+        cursors = [_Cursor(self.pages(key, rows, where=where, select=select, hop=hop)) for key in keys]
         try:
             await asyncio.gather(*(cursor.start() for cursor in cursors))
             heap = [(cursor.row, index) for index, cursor in enumerate(cursors) if cursor.row]
@@ -89,7 +96,8 @@ class Lister:
         finally:
             await asyncio.gather(*(cursor.close() for cursor in cursors))
 
-    def _deadline(self) -> Deadline:
+    def deadline(self) -> Deadline:
+        """The time limit of a request that begins now."""
         return Deadline(self._clock, self._settings)
 
 

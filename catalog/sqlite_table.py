@@ -45,6 +45,7 @@ from .sqlite_rows import (
     tick,
 )
 from .table import (
+    PAGE_ROWS,
     Delete,
     Operation,
     Written,
@@ -67,7 +68,7 @@ class SqliteTable:
         *,
         sync: Sync = "normal",
         busy_timeout_s: float = 30.0,
-        page_rows: int = 1000,
+        page_rows: int = PAGE_ROWS,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
         """No I/O. `sync`: "normal" survives a killed process, "full" also a power cut. `clock` gives nanoseconds."""

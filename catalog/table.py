@@ -20,7 +20,7 @@ Limits are checked here, before the wire; an over-limit batch is refused, never 
 import json
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from .errors import ConflictError, InvalidError, TooLargeError
 from .filters import Condition
@@ -29,6 +29,9 @@ from .rows import Entity, Values, check_key, check_values, units
 
 ANY_ETAG = "*"
 """The etag of an operation that asks only that the row exists."""
+
+PAGE_ROWS: Final = 1_000
+"""The rows of a full page: the service's limit. A page with fewer is most probably the last."""
 
 # Azure Tables, "Performing entity group transactions".
 OPERATIONS_MAX = 100

@@ -9,6 +9,7 @@ from os import PathLike
 
 from storage import ContentStore, Span
 
+from .browse import LIVE, Browser
 from .changes import Change, taking
 from .destination import Existing
 from .download import DownloadListener, DownloadReport, Downloads, check_existing, check_file_target, check_target
@@ -23,7 +24,7 @@ from .entities import (
 )
 from .errors import CatalogError, InvalidError, NotFoundError
 from .exchange import partition_of
-from .filters import Comparison, Condition
+from .filters import Condition
 from .flow import concurrently
 from .ingest import Ingest, IngestReport, Progress
 from .keys import VERSION_MAX, check_key_length, head_row, heads, version_row, versions
@@ -39,10 +40,9 @@ from .settings import Settings, check_timeout
 from .signing import expiry, signed_url
 from .sources import Content, check_content
 from .times import microseconds
+from .usage import FolderUsage
 from .verify import VerifyReport, verify
 from .writer import Writer
-
-LIVE = Comparison("kind", "!=", "delete")
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,30 +370,35 @@ class Volume:
             listener=progress,
         )
 
-    async def list(
+    def list(
         self, prefix: str = "", *, recursive: bool = False, deleted: bool = False
     ) -> AsyncIterator[FileVersion | Folder]:
         """What is under a prefix, in order of path: files and folders, or with `recursive` all files.
 
-        With `deleted`, the tombstones of deleted files as well. Not a snapshot: see N1 in the guarantees.
+        A folder costs no more than a page of each shard, however much is in it. With `deleted`, the tombstones of
+        deleted files as well. Not a snapshot: see N1 in the guarantees.
         Raises: InvalidError, NotFoundError (no catalog), AccessDeniedError, UnavailableError.
         """
-        prefix = check_prefix(prefix)
-        folder = ""
-        where = None if deleted else LIVE
-        async with aclosing(self._tools.lister.shards(self.info, heads(prefix), where=where)) as rows:
-            async for row in rows:
-                path = str(row.values["path"])
-                if folder and path.startswith(folder):
-                    continue
-                if (head := await self._settled(row)) is None or (where is not None and not where.holds(head.values)):
-                    continue
-                below = path.find("/", len(prefix))
-                if recursive or below < 0:
-                    yield parse_file(self.name, head)
-                else:
-                    folder = path[: below + 1]
-                    yield Folder(folder)
+        return self._browser.list(prefix, recursive=recursive, deleted=deleted)
+
+    def glob(self, pattern: str) -> AsyncIterator[FileVersion]:
+        """The files whose whole path a pattern stands for, in order of path: `2026/**/*.csv`.
+
+        `*` is any run of characters within a segment, `?` one character, `[a-z]` one of a set, `[!a-z]` one that is not
+        in it, `**` any number of whole segments; `[*]` is a star. Reads what begins with the pattern's literal part,
+        and hops over folders in which nothing can match. The answer is the same on every back end.
+        Raises: as `list`.
+        """
+        return self._browser.glob(pattern)
+
+    def folders(self, prefix: str = "", *, depth: int = 1) -> AsyncIterator[FolderUsage]:
+        """How much each folder under a prefix holds, at any depth: files, bytes, and when the newest was written.
+
+        Folders down to `depth` levels, in order of path, inner ones before what they are in; last of all the sum, under
+        the prefix itself. One pass over all heads under the prefix, in bounded memory. Not a snapshot (N1).
+        Raises: as `list`.
+        """
+        return self._browser.folders(prefix, depth)
 
     async def query(
         self, where: Condition, *, prefix: str = "", limit: int | None = None
@@ -456,6 +461,10 @@ class Volume:
         Raises: as `list`.
         """
         return await verify(self.info, check_prefix(prefix), self._tools.lister, self._tools.readers, progress)
+
+    @property
+    def _browser(self) -> Browser:
+        return Browser(self.info, self._tools.lister, self._settled)
 
     @property
     def _downloads(self) -> Downloads:

@@ -10,7 +10,10 @@ import typer
 from typer.core import TyperGroup
 
 from .commands import (
+    cat,
+    completion,
     doctor,
+    du,
     get,
     history,
     ingest,
@@ -24,9 +27,11 @@ from .commands import (
     sign,
     stat,
     transfer,
+    tree,
     verify,
     volumes,
 )
+from .completion import VARIABLE, get_ready
 from .errors import EXIT_CODES, INTERRUPTED, OK, usage_report
 from .help import Index, Page
 from .options import with_common_options
@@ -45,13 +50,22 @@ PANELS: Final[dict[str, dict[str, Body]]] = {  # a new command is a module in `c
     },
     "Files out": {
         "get": get.get,
+        "cat": cat.cat,
         "ls": ls.ls,
+        "tree": tree.tree,
+        "du": du.du,
         "stat": stat.stat,
         "history": history.history,
         "query": query.query,
         "sign": sign.sign,
     },
-    "Care": {"verify": verify.verify, "recover": recover.recover, "resolve": resolve.resolve, "doctor": doctor.doctor},
+    "Care": {
+        "verify": verify.verify,
+        "recover": recover.recover,
+        "resolve": resolve.resolve,
+        "doctor": doctor.doctor,
+        "completion": completion.completion,
+    },
 }
 
 
@@ -67,6 +81,8 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line, and return its exit code. Nothing but cancellation is raised."""
+    if VARIABLE in os.environ:
+        get_ready()
     try:
         code = program().main(list(arguments), "blobcat", standalone_mode=False)
         sys.stdout.flush()

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Self
 
 import typer
 
+from .completion import complete_path, complete_volume
+
 PANEL = "Common options"  # of each command's help; they may stand before the command's name as well
 
 
@@ -31,7 +33,14 @@ class Common:
     ] = None
     volume: Annotated[
         str | None,
-        common("--volume", "-v", metavar="NAME", envvar="BLOBCAT_VOLUME", help="The volume, else the default one."),
+        common(
+            "--volume",
+            "-v",
+            metavar="NAME",
+            envvar="BLOBCAT_VOLUME",
+            help="The volume, else the default one.",
+            autocompletion=complete_volume,
+        ),
     ] = None
     container: Annotated[
         str | None,
@@ -78,9 +87,20 @@ def with_common_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 # What several commands have in common.
 
-PathArgument = Annotated[str, typer.Argument(metavar="PATH", help="A file's path in the catalog, taken as it stands.")]
+PathArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="PATH", help="A file's path in the catalog, taken as it stands.", autocompletion=complete_path
+    ),
+]
 PrefixArgument = Annotated[
-    str, typer.Argument(metavar="PREFIX", help="The beginning of the paths, such as 2026/.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="PREFIX",
+        help="The beginning of the paths, such as 2026/.",
+        show_default=False,
+        autocompletion=complete_path,
+    ),
 ]
 VersionOption = Annotated[
     int | None, typer.Option("--version", metavar="N", help="This version, else the current one.", min=1)
@@ -100,6 +120,12 @@ MetaOption = Annotated[
     ),
 ]
 LongOption = Annotated[bool, typer.Option("--long", "-l", help="More columns: version, digest, metadata.")]
-SourceArgument = Annotated[str, typer.Argument(metavar="SOURCE", help="The file's path now.", show_default=False)]
-TargetArgument = Annotated[str, typer.Argument(metavar="TARGET", help="The path it gets.", show_default=False)]
+SourceArgument = Annotated[
+    str,
+    typer.Argument(metavar="SOURCE", help="The file's path now.", show_default=False, autocompletion=complete_path),
+]
+TargetArgument = Annotated[
+    str,
+    typer.Argument(metavar="TARGET", help="The path it gets.", show_default=False, autocompletion=complete_path),
+]
 ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite what is at the target.")]

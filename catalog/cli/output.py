@@ -47,6 +47,11 @@ class Output:
         """Whether a person watches."""
         return not self.json and sys.stderr.isatty()
 
+    @property
+    def asks(self) -> bool:
+        """Whether somebody is there to answer."""
+        return sys.stdin.isatty()
+
     @cached_property
     def errors(self) -> "Console":
         """The terminal that stderr is."""
@@ -97,6 +102,17 @@ class Output:
         self.note(("blobcat: ", "bold red"), message)
         if hint:
             self.note(("  → ", "dim"), (hint, "dim"))
+
+    async def confirmed(self, question: str, detail: str = "") -> bool:
+        """Whether whoever is there says yes; anything else, and the end of input, means no."""
+        import asyncio
+        from concurrent.futures import ThreadPoolExecutor
+
+        self.flush()
+        _write([(question, "bold"), (detail, "dim"), ("  [y/N]", "")], sys.stderr, lambda: self.errors)
+        thread = ThreadPoolExecutor(1)  # so that it can be interrupted
+        answer = await asyncio.get_running_loop().run_in_executor(thread, sys.stdin.readline)
+        return answer.strip().lower() in ("y", "yes")
 
     def raw_error(self, text: str) -> None:
         """Text on stderr as it is: a traceback that was asked for."""

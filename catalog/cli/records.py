@@ -3,13 +3,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
+
+FOLDERS: Final = ("Folder", "FolderUsage")
 
 
 def record_of(value: Any) -> Any:
     """What `json.dumps` takes. Times are ISO 8601 in UTC, errors are objects, a folder has the kind `folder`."""
     if is_dataclass(value):
-        kind = {"kind": "folder"} if type(value).__name__ == "Folder" else {}
+        kind = {"kind": "folder"} if type(value).__name__ in FOLDERS else {}
         return {field.name: record_of(getattr(value, field.name)) for field in fields(value)} | kind
     match value:
         case datetime():

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..columns import LONG_HEADING, SHORT_HEADING, count, file_row, folder_row, size
+from ..errors import UsageError
 from ..options import LongOption, PrefixArgument
 from ..output import Line
 from ..session import Session
@@ -19,19 +20,33 @@ async def ls(
     recursive: Annotated[bool, typer.Option("--recursive", "-r", help="All files, not folder by folder.")] = False,
     long: LongOption = False,
     deleted: Annotated[bool, typer.Option("--deleted", help="Deleted files as well.")] = False,
+    glob: Annotated[
+        str | None,
+        typer.Option("--glob", "-g", metavar="PATTERN", help="The files whose paths are like this, in quotes."),
+    ] = None,
 ) -> None:
     """List files and folders, in order of path.
 
     The prefix is taken as it stands: 2026/ lists a folder, 2026 all that begins so. Not on a terminal, and without
     --long, a line is a path and nothing else.
 
+        blobcat ls --glob '2026/**/*.csv'
+
+    In a glob * is any run of characters within a segment, ? one character, [a-z] one of a set, [!a-z] one not in it, **
+    any number of segments, and [*] a star.
+
     --json: one file per line, with all fields as put shows them; of a folder its path, and kind is folder.
     """
     from ... import Folder
 
+    if glob is not None and (prefix or recursive or deleted):
+        raise UsageError("--glob says it all: PREFIX, -r and --deleted do not go with it", "blobcat ls --glob 'a/**'")
     folders = files = gone = bytes_ = 0
     async with session.volume() as volume:
-        async for found in volume.list(prefix, recursive=recursive, deleted=deleted):
+        # nothing else may hold on to the walk: whoever stops reading ends it
+        async for found in (
+            volume.list(prefix, recursive=recursive, deleted=deleted) if glob is None else volume.glob(glob)
+        ):
             if not folders + files + gone:
                 session.output.heading(LONG_HEADING if long else SHORT_HEADING)
             if isinstance(found, Folder):

@@ -1,29 +1,50 @@
-"""`blobcat rm`."""
+"""`blobcat rm`: one file, or all that is in a folder."""
 
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..columns import GAP, count, size
+from ..completion import complete_path
+from ..errors import FINDINGS, OK, UsageError
 from ..modes import mode_of
-from ..options import IfMatchOption, IfVersionOption, PathArgument
+from ..options import IfMatchOption, IfVersionOption
 from ..output import Line
 from ..session import Session
 
 if TYPE_CHECKING:
-    from ... import FileVersion
+    from ... import CatalogError, FileVersion, Volume
 
 
 async def rm(
     session: Session,
-    path: PathArgument,
+    path: Annotated[
+        str, typer.Argument(metavar="PATH", help="A file, or with -r a folder.", autocompletion=complete_path)
+    ],
+    recursive: Annotated[
+        bool, typer.Option("--recursive", "-r", help="All that is in a folder, at any depth.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before deleting a folder.")] = False,
     if_version: IfVersionOption = None,
     if_match: IfMatchOption = None,
-    missing_ok: Annotated[bool, typer.Option("--missing-ok", help="It is fine if no such file is there.")] = False,
-) -> None:
-    """Delete a file; its older versions stay readable.
+    missing_ok: Annotated[bool, typer.Option("--missing-ok", help="It is fine if nothing is there.")] = False,
+) -> int:
+    """Delete a file, or with -r a folder; older versions stay readable.
 
-    --json: the version that the delete is, with all fields as put shows them; nothing where no file was there.
+        blobcat rm -r 2026/scratch
+
+    A folder is counted first, and you are asked. What is written meanwhile stays: a file goes only if it is as it was
+    counted. Each file that failed is named on stderr, and the exit code is 1.
+
+    --json: per file the version that the delete is, with all fields as put shows them; of one that failed, path and
+    error. Nothing where no file was there.
     """
+    if recursive:
+        if if_version is not None or if_match is not None:
+            raise UsageError("--if-version and --if-match are about one file, and -r about many")
+        return await _folder(session, path, yes=yes, missing_ok=missing_ok)
     mode = mode_of(if_version=if_version, if_match=if_match)
     async with session.volume() as volume:
         file = await volume.delete(path, mode=mode, missing_ok=missing_ok)
@@ -32,6 +53,70 @@ async def rm(
         session.output.closing(f"version {file.version - 1} and older stay readable: blobcat history")
     else:
         session.output.note((path, "bold"), "  is not there")
+    return OK
+
+
+async def _folder(session: Session, path: str, *, yes: bool, missing_ok: bool) -> int:
+    from ... import FileVersion
+
+    if not path:
+        raise UsageError("rm -r takes a folder, and this is none", "to empty a volume, delete its folders by name")
+    if not yes and not session.output.asks:
+        raise UsageError("rm -r asks before it deletes, and here is nobody to ask", "--yes, if you are sure")
+    folder = path if path.endswith("/") else path + "/"
+    async with session.volume() as volume:
+        files = [file async for file in volume.list(folder, recursive=True) if isinstance(file, FileVersion)]
+        if not files:
+            return _nothing(session, folder, missing_ok=missing_ok)
+        held = f"{count(len(files), 'file')}, {size(sum(file.size for file in files))}"
+        if not yes and not await session.output.confirmed(f"delete {folder}", f"{GAP}{held}"):
+            session.output.note("nothing was deleted")
+            return FINDINGS
+        failed = await _deleted(session, volume, files)
+    session.output.closing(f"{len(files) - failed:,} deleted · {failed:,} failed · older versions stay readable")
+    return FINDINGS if failed else OK
+
+
+def _nothing(session: Session, folder: str, *, missing_ok: bool) -> int:
+    from ... import NotFoundError
+
+    if not missing_ok:
+        raise NotFoundError(f"there is nothing in folder {folder!r}", op="delete", key=folder.rstrip("/"))
+    session.output.note((folder, "bold"), "  is not there")
+    return OK
+
+
+async def _deleted(session: Session, volume: "Volume", files: "list[FileVersion]") -> int:
+    """Delete them, many at a time, each if it is as it was found; how many failed."""
+    from ... import CatalogError, IfMatch
+    from ...flow import concurrently
+    from ...settings import Settings
+
+    async def each() -> AsyncIterator["FileVersion"]:
+        for file in files:
+            yield file
+
+    async def delete(file: "FileVersion") -> "tuple[str, FileVersion | CatalogError | None]":
+        try:
+            return file.path, await volume.delete(file.path, mode=IfMatch(file.etag), missing_ok=True)
+        except CatalogError as exc:
+            return file.path, exc
+
+    failed = 0
+    async with aclosing(concurrently(each(), delete, limit=Settings().concurrency_max)) as outcomes:
+        async for path, outcome in outcomes:
+            if isinstance(outcome, CatalogError):
+                failed += 1
+                _show_failure(session, path, outcome)
+            elif outcome:  # else someone was faster
+                session.output.show(outcome, lambda outcome=outcome: _line(outcome))  # type: ignore[misc]
+    return failed
+
+
+def _show_failure(session: Session, path: str, error: "CatalogError") -> None:
+    if session.output.json:
+        session.output.show({"path": path, "error": error}, list)
+    session.output.note(("failed  ", "red"), (path, "bold"), f"{GAP}{error}")
 
 
 def _line(file: "FileVersion") -> Line:

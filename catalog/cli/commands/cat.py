@@ -1,0 +1,36 @@
+"""`blobcat cat`."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from ..completion import complete_path
+from ..options import VersionOption
+from ..session import Session
+
+
+async def cat(
+    session: Session,
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PATH…", help="Files of the catalog, one after the other.", autocompletion=complete_path
+        ),
+    ],
+    version: VersionOption = None,
+) -> None:
+    """Write the content of files to standard output, verified.
+
+        blobcat cat 2026/a.csv 2026/b.csv | wc -l
+
+    What is read goes out as it comes; a file that turns out to be damaged ends it, and the exit code says so.
+
+    --json: content is written as it is; only an error is JSON.
+    """
+    async with session.volume() as volume:
+        for path in paths:
+            async with volume.open(path, version=version) as reader:
+                async for chunk in reader:
+                    sys.stdout.buffer.write(chunk)
+    sys.stdout.buffer.flush()

@@ -1,0 +1,49 @@
+"""`blobcat du`."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..columns import GAP, SIZE_WIDTH, TIME_WIDTH, size, time
+from ..options import PrefixArgument
+from ..output import Line
+from ..session import Session
+
+if TYPE_CHECKING:
+    from ... import FolderUsage
+
+FILES_WIDTH = 9
+
+
+async def du(
+    session: Session,
+    prefix: PrefixArgument = "",
+    depth: Annotated[
+        int,
+        typer.Option("--depth", "-d", metavar="N", help="Folders down to so many levels; 0 for the sum alone.", min=0),
+    ] = 1,
+) -> None:
+    """Show how much each folder holds: bytes, files, and when the newest was written.
+
+    A folder counts what is in it at any depth, as it is now; older versions take room as well. Inner folders come
+    before what they are in, and the sum of all last.
+
+    --json: one folder per line (path, files, bytes, newest, and kind is folder); the last one is the sum, its path the
+    prefix.
+    """
+    session.output.heading(
+        f"{'SIZE':>{SIZE_WIDTH}}{GAP}{'FILES':>{FILES_WIDTH}}{GAP}{'NEWEST':{TIME_WIDTH}}{GAP}FOLDER"
+    )
+    async with session.volume() as volume:
+        async for usage in volume.folders(prefix, depth=depth):
+            session.output.show(usage, lambda usage=usage: _row(usage, total=usage.path == prefix))  # type: ignore[misc]
+
+
+def _row(usage: "FolderUsage", *, total: bool) -> Line:
+    newest = time(usage.newest) if usage.newest else "-"
+    return [
+        (f"{size(usage.bytes):>{SIZE_WIDTH}}{GAP}", "green"),
+        f"{usage.files:>{FILES_WIDTH},}{GAP}",
+        (f"{newest:{TIME_WIDTH}}{GAP}", "dim"),
+        (usage.path or "in all", "bold" if total else "bold blue"),
+    ]

@@ -1,0 +1,58 @@
+"""`blobcat tree`."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..branches import Branch
+from ..columns import GAP, count, size
+from ..options import PrefixArgument
+from ..output import Line
+from ..session import Session
+
+if TYPE_CHECKING:
+    from ... import FileVersion
+
+
+async def tree(
+    session: Session,
+    prefix: PrefixArgument = "",
+    level: Annotated[
+        int | None,
+        typer.Option("--level", "-L", metavar="N", help="So many levels; below, folders are summed up.", min=1),
+    ] = None,
+) -> None:
+    """Draw files and folders as a tree, each folder with what it holds.
+
+        blobcat tree 2026/ -L 2
+
+    --json: one entry per line, from top to bottom: of a folder path, files, bytes, newest, and kind is folder; of a
+    file all fields, as put shows them.
+    """
+    from ... import FileVersion
+
+    folder = prefix[: prefix.rfind("/") + 1]  # a prefix may end inside a name
+    root = Branch(folder)
+    async with session.volume() as volume:
+        async for file in volume.list(prefix, recursive=True):
+            assert isinstance(file, FileVersion)  # noqa: S101 — a recursive list has no folders
+            root.add(file, level)
+    if not session.output.json:
+        session.output.line((folder or (session.options.volume or "."), "bold blue"))
+    for guide, twig in root.walk():
+        session.output.show(_record(twig), lambda guide=guide, twig=twig: _row(guide, twig))  # type: ignore[misc]
+    session.output.closing(f"{count(root.files, 'file')}, {size(root.bytes)}" if root.files else "nothing here")
+
+
+def _record(twig: "Branch | FileVersion") -> object:
+    if not isinstance(twig, Branch):
+        return twig
+    return {"path": twig.path, "files": twig.files, "bytes": twig.bytes, "newest": twig.newest, "kind": "folder"}
+
+
+def _row(guide: str, twig: "Branch | FileVersion") -> Line:
+    name = twig.path.rstrip("/").rpartition("/")[2]
+    if isinstance(twig, Branch):
+        held = f"{GAP}{count(twig.files, 'file')}, {size(twig.bytes)}"
+        return [(guide, "dim"), (f"{name}/", "bold blue"), (held, "dim")]
+    return [(guide, "dim"), name, (f"{GAP}{size(twig.size)}", "green")]
