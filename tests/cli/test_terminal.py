@@ -17,6 +17,10 @@ from catalog.cli.output import clean
 from tests.cli.driver import Blobcat
 
 COMMANDS = [
+    "cat",
+    "completion",
+    "du",
+    "tree",
     "init",
     "volumes",
     "ingest",
