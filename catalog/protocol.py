@@ -29,48 +29,27 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from .changes import conflict, is_unchanged, taking
+from .changes import conflict, is_unchanged
 from .entities import FileVersion, Head, IntentRow
-from .errors import CatalogError, IntegrityError, NotFoundError, UnavailableError
+from .errors import IntegrityError, NotFoundError, UnavailableError
 from .messages import (
-    AbortIntent,
     Absent,
     Answer,
-    ClaimSource,
-    Commit,
-    CommitMove,
     Committed,
-    DeleteContent,
     Done,
     Doubt,
-    DropIntent,
     Expired,
     Failed,
-    FindVersion,
     Foreign,
     Found,
-    InsertIntent,
     NotApplied,
-    PutContent,
-    ReadHead,
-    ReadIntent,
-    ReadRequest,
-    ReadSource,
     Refused,
-    Request,
-    Result,
-    SettleClaim,
     StartOver,
-    StatContent,
     Stored,
-    Undecided,
 )
-from .modes import Create
-from .moves import tombstone
-from .op import Op, Phase, claim_of, fence_of, intent_of, on, referring, source_intent_of, version_at, version_of
-
-Next = tuple[Op, Request | Result]
-
+from .moving import on_claim, on_claimed, on_finish, on_from, on_help, on_release
+from .op import Op, Phase, on, referring, version_at
+from .steps import Next, abort, blocked, committed, fail, gave_up, look, over, to, unexpected
 
 # --- Entry points ----------------------------------------------------------------------------------------------------
 
@@ -85,80 +64,33 @@ class Known:
 def begin(op: Op, known: Known | None = None) -> Next:
     """Begin a change."""
     if op.change.request_id is not None:
-        return _to(op, Phase.REQUEST)
+        return to(op, Phase.REQUEST)
     return _first(op) if known is None else _on_base(op, known.head)
 
 
 def _first(op: Op) -> Next:
-    return _to(op, Phase.FROM) if op.change.origin else _look(op)
-
-
-def _look(op: Op) -> Next:
-    if isinstance(op.change.mode, Create):  # a look first would cost a request, and decide nothing
-        return _to(op, Phase.INTENT)
-    return _to(op, Phase.HEAD)
+    return to(op, Phase.FROM) if op.change.origin else look(op)
 
 
 def recover(op: Op, row: IntentRow) -> Next:
     """Settle somebody's intent: abort it, unless its op was committed."""
-    return _to(replace(_with(op, row), ending=True), Phase.ABORT if row.intent.state == "open" else Phase.LOOK)
+    return to(replace(_with(op, row), ending=True), Phase.ABORT if row.intent.state == "open" else Phase.LOOK)
 
 
 def resolve(op: Op) -> Next:
     """Settle an op whose writer has given up on it."""
-    return _to(replace(op, ending=True), Phase.SETTLE)
+    return to(replace(op, ending=True), Phase.SETTLE)
 
 
 def step(op: Op, answer: Answer) -> Next:
     """What to do after an answer."""
     match answer:
         case Expired(error):
-            return _gave_up(op, error)
+            return gave_up(op, error)
         case Failed(UnavailableError()):
-            return _to(op, op.phase)  # proven for this request, so the same request again
+            return to(op, op.phase)  # proven for this request, so the same request again
         case _:
             return _HANDLERS[op.phase](op, answer)
-
-
-def _to(op: Op, phase: Phase) -> Next:
-    return replace(op, phase=phase), _request(op, phase)
-
-
-def _request(op: Op, phase: Phase) -> Request:  # noqa: C901, PLR0911, PLR0912 — one line per phase
-    match phase:
-        case Phase.REQUEST | Phase.ASK | Phase.LAST:
-            return ReadRequest(op.change.request_id or "")
-        case Phase.SOURCE:
-            assert op.change.source  # noqa: S101 — the phase is entered with it
-            return ReadSource(op.change.source)
-        case Phase.HEAD | Phase.REBASE:
-            return ReadHead(op.change.path)
-        case Phase.FROM | Phase.CLAIMED:
-            return ReadHead(op.origin)
-        case Phase.CLAIM:
-            return ClaimSource(_source(op), source_intent_of(op))
-        case Phase.FINISH | Phase.RELEASE:
-            return SettleClaim(op.origin, claim_of(op), op.found)
-        case Phase.HELP:
-            return _help(op)
-        case Phase.INTENT:
-            return InsertIntent(intent_of(op))
-        case Phase.READ_BACK | Phase.SETTLE:
-            return ReadIntent(op.change.path, op.id)
-        case Phase.CONTENT:
-            return PutContent()
-        case Phase.STAT | Phase.CLEAN:
-            return StatContent()
-        case Phase.COMMIT:
-            return _commit(op)
-        case Phase.LOOK:
-            return FindVersion(op.change.path, op.id, op.floor)
-        case Phase.ABORT:
-            return AbortIntent(fence_of(op))
-        case Phase.DELETE:
-            return DeleteContent(op.blob_etag)
-        case Phase.DROP:
-            return DropIntent(fence_of(op))
 
 
 # --- The way forward -------------------------------------------------------------------------------------------------
@@ -172,7 +104,7 @@ def _on_request(op: Op, answer: Answer) -> Next:
             return _first(op)
         case Failed(error):
             return op, NotApplied(error)
-    raise _unexpected(op, answer)
+    raise unexpected(op, answer)
 
 
 def _on_head(op: Op, answer: Answer) -> Next:
@@ -183,18 +115,18 @@ def _on_head(op: Op, answer: Answer) -> Next:
             return _on_base(op, None)
         case Failed(error):
             return op, NotApplied(error)
-    raise _unexpected(op, answer)
+    raise unexpected(op, answer)
 
 
 def _on_base(op: Op, head: Head | None) -> Next:
     """The head is known, and nothing is written yet."""
     if head and head.claim:
-        return _blocked(op, head, Phase.HEAD)
+        return blocked(op, head, Phase.HEAD)
     if error := conflict(op.change, head):
-        return _fail(op, error)
+        return fail(op, error)
     if head and is_unchanged(op.change, op.facts, head):
         return op, Committed(head.file)
-    return _to(replace(on(op, head), floor=version_at(head)), Phase.INTENT)
+    return to(replace(on(op, head), floor=version_at(head)), Phase.INTENT)
 
 
 def _on_intent(op: Op, answer: Answer) -> Next:
@@ -202,10 +134,10 @@ def _on_intent(op: Op, answer: Answer) -> Next:
         case Found(IntentRow() as row):  # applied, and the answer told etag and time
             return _on_fenced(op, row)
         case Done() | Refused() | Doubt():  # refused: the gate is gone, or this is the answer to a second copy
-            return _to(op, Phase.READ_BACK)
+            return to(op, Phase.READ_BACK)
         case Failed(error):
             return op, NotApplied(error)
-    raise _unexpected(op, answer)
+    raise unexpected(op, answer)
 
 
 def _on_read_back(op: Op, answer: Answer) -> Next:
@@ -216,71 +148,71 @@ def _on_read_back(op: Op, answer: Answer) -> Next:
             return op, StartOver()
         case Failed(error):
             return op, NotApplied(error)
-    raise _unexpected(op, answer)
+    raise unexpected(op, answer)
 
 
 def _on_fenced(op: Op, row: IntentRow) -> Next:
     op = replace(op, intent=row)
     match op.change.kind:
         case "put":
-            return _to(op, Phase.CONTENT)
+            return to(op, Phase.CONTENT)
         case "copy" | "restore":
-            return _to(op, Phase.SOURCE)
+            return to(op, Phase.SOURCE)
         case "move" if op.apart:
-            return _to(op, Phase.CLAIM)
+            return to(op, Phase.CLAIM)
         case _:
-            return _to(op, Phase.COMMIT)
+            return to(op, Phase.COMMIT)
 
 
 def _on_source(op: Op, answer: Answer) -> Next:
     """The intent names the blob by now, so whoever would purge it sees that; and it must be live still."""
     match answer:
         case Found(FileVersion() as file) if file.kind != "delete":
-            return _to(referring(op, file), Phase.COMMIT)
+            return to(referring(op, file), Phase.COMMIT)
         case Found() | Absent():
             message = f"there is no content to {op.change.kind} to {op.change.path!r} any more"
-            return _abort(op, NotFoundError(message, op=op.change.kind, key=op.change.path))
+            return abort(op, NotFoundError(message, op=op.change.kind, key=op.change.path))
         case Failed(error):
-            return _abort(op, error)
-    raise _unexpected(op, answer)
+            return abort(op, error)
+    raise unexpected(op, answer)
 
 
 def _on_content(op: Op, answer: Answer) -> Next:
     match answer:
         case Stored(etag, facts):
-            return _to(replace(op, blob_etag=etag, facts=facts), Phase.COMMIT)
+            return to(replace(op, blob_etag=etag, facts=facts), Phase.COMMIT)
         case Refused() | Doubt():
-            return _to(op, Phase.STAT)
+            return to(op, Phase.STAT)
         case Failed(error):
-            return _abort(op, error)
-    raise _unexpected(op, answer)
+            return abort(op, error)
+    raise unexpected(op, answer)
 
 
 def _on_stat(op: Op, answer: Answer) -> Next:
     match answer:
         case Stored(etag, facts):
-            return _to(replace(op, blob_etag=etag, facts=facts), Phase.COMMIT)
+            return to(replace(op, blob_etag=etag, facts=facts), Phase.COMMIT)
         case Absent():
-            return _to(op, Phase.CONTENT)
+            return to(op, Phase.CONTENT)
         case Foreign():
             message = f"blob {op.blob} is there already, and not this write's"
-            return _abort(op, IntegrityError(message, op=op.change.kind, key=op.change.path, kind="integrity.foreign"))
+            return abort(op, IntegrityError(message, op=op.change.kind, key=op.change.path, kind="integrity.foreign"))
         case Failed(error):
-            return _abort(op, error)
-    raise _unexpected(op, answer)
+            return abort(op, error)
+    raise unexpected(op, answer)
 
 
 def _on_commit(op: Op, answer: Answer) -> Next:
     match answer:
         case Found(FileVersion() as file):
-            return _committed(op, file)
+            return committed(op, file)
         case Refused() | Doubt():
-            return _to(replace(op, doubt=True), Phase.SETTLE)
+            return to(replace(op, doubt=True), Phase.SETTLE)
         case Failed(error) if op.doubt:
-            return _to(replace(op, ending=True, error=error), Phase.SETTLE)
+            return to(replace(op, ending=True, error=error), Phase.SETTLE)
         case Failed(error):
-            return _abort(op, error)
-    raise _unexpected(op, answer)
+            return abort(op, error)
+    raise unexpected(op, answer)
 
 
 # --- Settling: intent first, then the version row --------------------------------------------------------------------
@@ -290,13 +222,13 @@ def _on_settle(op: Op, answer: Answer) -> Next:
     match answer:
         case Found(IntentRow(intent=intent) as row):
             if intent.state == "open" and op.intent and row.etag == op.intent.etag:  # not applied so far
-                return _to(op, _after_refusal(op))
-            return _to(_with(op, row), Phase.LOOK)
+                return to(op, _after_refusal(op))
+            return to(_with(op, row), Phase.LOOK)
         case Absent():
-            return _to(replace(op, intent=None), Phase.LOOK)
+            return to(replace(op, intent=None), Phase.LOOK)
         case Failed(error):
-            return _gave_up(op, error)
-    raise _unexpected(op, answer)
+            return gave_up(op, error)
+    raise unexpected(op, answer)
 
 
 def _after_refusal(op: Op) -> Phase:
@@ -309,12 +241,12 @@ def _on_ask(op: Op, answer: Answer) -> Next:
     """The commit was refused: perhaps because another try of the same request was faster."""
     match answer:
         case Found(FileVersion() as file):
-            return _abort(replace(op, found=file))
+            return abort(replace(op, found=file))
         case Absent():
-            return _to(op, Phase.REBASE)
+            return to(op, Phase.REBASE)
         case Failed(error):
-            return _gave_up(op, error)
-    raise _unexpected(op, answer)
+            return gave_up(op, error)
+    raise unexpected(op, answer)
 
 
 def _with(op: Op, row: IntentRow) -> Op:
@@ -328,193 +260,82 @@ def _with(op: Op, row: IntentRow) -> Op:
 def _on_rebase(op: Op, answer: Answer) -> Next:
     match answer:
         case Found(Head(file=file)) if file.etag == op.id:
-            return _committed(op, file)
+            return committed(op, file)
         case Found(Head() as head):
             return _rebased(op, head)
         case Absent():
             return _rebased(op, None)
         case Failed(error):
-            return _gave_up(op, error)
-    raise _unexpected(op, answer)
+            return gave_up(op, error)
+    raise unexpected(op, answer)
 
 
 def _rebased(op: Op, head: Head | None) -> Next:
     """The same commit on the head as it is now; its row may have moved (S9), and its version, if the mode allows."""
     if head and head.claim:
-        return _blocked(op, head, Phase.REBASE)
+        return blocked(op, head, Phase.REBASE)
     if version_at(head) != version_at(op.base) and (error := conflict(op.change, head)):
-        return _abort(op, error)
+        return abort(op, error)
     if head and is_unchanged(op.change, op.facts, head):  # someone else was faster with the very same
-        return _abort(replace(op, found=head.file))
+        return abort(replace(op, found=head.file))
     op = on(op, head)
-    return _to(op, Phase.FROM) if op.change.kind == "move" and not op.apart else _to(op, Phase.COMMIT)
+    return to(op, Phase.FROM) if op.change.kind == "move" and not op.apart else to(op, Phase.COMMIT)
 
 
 def _on_look(op: Op, answer: Answer) -> Next:  # noqa: PLR0911 — one line per end
     match answer:
         case Found(FileVersion() as file) if op.intent:
-            return _to(replace(op, found=file), Phase.DROP)
+            return to(replace(op, found=file), Phase.DROP)
         case Found(FileVersion() as file):
-            return _committed(op, file)
+            return committed(op, file)
         case Absent() if op.intent and op.intent.intent.state == "open":
-            return _to(replace(op, ending=True), Phase.ABORT)
+            return to(replace(op, ending=True), Phase.ABORT)
         case Absent() if op.intent and op.change.kind == "put" and op.blob:
-            return _to(replace(op, doubt=False), Phase.CLEAN)
+            return to(replace(op, doubt=False), Phase.CLEAN)
         case Absent() if op.apart:
-            return _to(replace(op, doubt=False), Phase.RELEASE)
+            return to(replace(op, doubt=False), Phase.RELEASE)
         case Absent():
-            return _over(replace(op, doubt=False))
+            return over(replace(op, doubt=False))
         case Failed(error):
-            return _gave_up(op, error)
-    raise _unexpected(op, answer)
-
-
-# --- Moving: see `moves` for what a claim is -------------------------------------------------------------------------
-
-
-def _on_from(op: Op, answer: Answer) -> Next:
-    """The head of the source: before anything is written, or once more after a refusal inside one shard."""
-    match answer:
-        case Found(Head(claim=claim) as head) if claim:
-            return _blocked(op, head, Phase.FROM)
-        case Found(Head() as head) if head.live and (not op.intent or version_at(head) == version_at(op.source)):
-            op = replace(referring(op, head.file), source=head, change=taking(op.change, head.file))
-            return _to(op, Phase.COMMIT) if op.intent else _look(op)
-        case Found(Head() as head) if head.live:
-            return _abort(op)  # it is another version by now: start over with that
-        case Found() | Absent():
-            kind = op.change.kind
-            error = NotFoundError(f"there is no file {op.origin!r} to {kind}", op=kind, key=op.origin)
-            return _abort(op, error) if op.intent else _fail(op, error)
-        case Failed(error):
-            return _gave_up(op, error)
-    raise _unexpected(op, answer)
-
-
-def _on_claim(op: Op, answer: Answer) -> Next:
-    match answer:
-        case Found(Head() as head):
-            return _to(replace(op, source=head), Phase.COMMIT)
-        case Refused() | Doubt():
-            return _to(op, Phase.CLAIMED)
-        case Failed(error):
-            return _abort(op, error)
-    raise _unexpected(op, answer)
-
-
-def _on_claimed(op: Op, answer: Answer) -> Next:
-    """Whether the claim was applied. If not, it may be yet; then, with this op aborted, it will be released."""
-    match answer:
-        case Found(Head(claim=claim) as head) if claim == claim_of(op):
-            return _to(replace(op, source=head), Phase.COMMIT)
-        case Found() | Absent():
-            return _abort(op)
-        case Failed(error):
-            return _abort(op, error)
-    raise _unexpected(op, answer)
-
-
-def _blocked(op: Op, head: Head, resume: Phase) -> Next:
-    return _to(replace(op, blocked=head, resume=resume), Phase.HELP)
-
-
-def _help(op: Op) -> Request:
-    assert op.blocked  # noqa: S101 — the phase is entered with it
-    assert op.blocked.claim  # noqa: S101
-    return SettleClaim(op.blocked.file.path, op.blocked.claim)
-
-
-def _on_help(op: Op, answer: Answer) -> Next:
-    match answer:
-        case Done():
-            return _to(replace(op, blocked=None), op.resume)
-        case Failed(error):
-            return _gave_up(op, error)
-    raise _unexpected(op, answer)
-
-
-def _committed(op: Op, file: FileVersion) -> Next:
-    """Decided. What is left of a move between shards is its source's tombstone, which anyone can write."""
-    if op.apart:
-        return _to(replace(op, found=file), Phase.FINISH)
-    return op, Committed(file)
-
-
-def _on_finish(op: Op, _: Answer) -> Next:
-    assert op.found  # noqa: S101 — the phase is entered with it
-    return op, Committed(op.found)
-
-
-def _on_release(op: Op, _: Answer) -> Next:
-    return _over(op)
-
-
-def _commit(op: Op) -> Request:
-    fence, file = fence_of(op), version_of(op)
-    if op.change.kind == "move" and not op.apart:
-        source = _source(op)
-        return CommitMove(fence.etag, op.base, file, source, tombstone(source, file))
-    return Commit(fence.etag, op.base, file)
-
-
-def _source(op: Op) -> Head:
-    assert op.source  # noqa: S101 — all phases that ask for it are entered with it
-    return op.source
+            return gave_up(op, error)
+    raise unexpected(op, answer)
 
 
 # --- Aborting --------------------------------------------------------------------------------------------------------
 
 
-def _abort(op: Op, error: CatalogError | None = None) -> Next:
-    """From here on there is no way back to a commit. Without an error, the change starts over with a fresh op."""
-    return _to(replace(op, ending=True, error=error), Phase.ABORT)
-
-
 def _on_abort(op: Op, answer: Answer) -> Next:
     match answer:
         case Found(IntentRow() as row):
-            return _to(replace(op, intent=row), Phase.LOOK)
+            return to(replace(op, intent=row), Phase.LOOK)
         case Done() | Refused() | Doubt():
-            return _to(op, Phase.SETTLE)
+            return to(op, Phase.SETTLE)
         case Failed(error):
-            return _gave_up(op, error)
-    raise _unexpected(op, answer)
+            return gave_up(op, error)
+    raise unexpected(op, answer)
 
 
 def _on_clean(op: Op, answer: Answer) -> Next:
     match answer:
         case Stored(etag):
-            return _to(replace(op, blob_etag=etag), Phase.DELETE)
+            return to(replace(op, blob_etag=etag), Phase.DELETE)
         case Absent() | Foreign() | Failed():
-            return _over(op)
-    raise _unexpected(op, answer)
+            return over(op)
+    raise unexpected(op, answer)
 
 
 def _on_delete(op: Op, answer: Answer) -> Next:
     match answer:
         case Done() | Absent() | Failed():
-            return _over(op)
+            return over(op)
         case Refused() | Doubt():
-            return _to(op, Phase.CLEAN)
-    raise _unexpected(op, answer)
+            return to(op, Phase.CLEAN)
+    raise unexpected(op, answer)
 
 
 def _on_drop(op: Op, _: Answer) -> Next:
     assert op.found  # noqa: S101 — the phase is entered with it
-    return _committed(op, op.found)
-
-
-def _over(op: Op) -> Next:
-    if op.found:
-        return op, Committed(op.found)
-    return _fail(op, op.error) if op.error else (op, StartOver())
-
-
-def _fail(op: Op, error: CatalogError) -> Next:
-    """What stands in the way may be another try of the same request: then that is the answer."""
-    if op.change.request_id is None:
-        return op, NotApplied(error)
-    return _to(replace(op, error=error), Phase.LAST)
+    return committed(op, op.found)
 
 
 def _on_last(op: Op, answer: Answer) -> Next:
@@ -525,14 +346,7 @@ def _on_last(op: Op, answer: Answer) -> Next:
             return op, NotApplied(op.error)
         case Failed(error):
             return op, NotApplied(op.error or error)
-    raise _unexpected(op, answer)
-
-
-def _gave_up(op: Op, error: CatalogError) -> Next:
-    """No more requests. Without W3 ever sent unproven, the op is not applied and never will be: only we send its W3."""
-    if op.found and (op.found.etag == op.id or not op.doubt):
-        return op, Committed(op.found)
-    return op, Undecided(error) if op.doubt else NotApplied(op.error or error)
+    raise unexpected(op, answer)
 
 
 _HANDLERS: Final[dict[Phase, Callable[[Op, Answer], Next]]] = {
@@ -553,14 +367,10 @@ _HANDLERS: Final[dict[Phase, Callable[[Op, Answer], Next]]] = {
     Phase.CLEAN: _on_clean,
     Phase.DELETE: _on_delete,
     Phase.DROP: _on_drop,
-    Phase.FROM: _on_from,
-    Phase.CLAIM: _on_claim,
-    Phase.CLAIMED: _on_claimed,
-    Phase.FINISH: _on_finish,
-    Phase.RELEASE: _on_release,
-    Phase.HELP: _on_help,
+    Phase.FROM: on_from,
+    Phase.CLAIM: on_claim,
+    Phase.CLAIMED: on_claimed,
+    Phase.FINISH: on_finish,
+    Phase.RELEASE: on_release,
+    Phase.HELP: on_help,
 }
-
-
-def _unexpected(op: Op, answer: Answer) -> AssertionError:
-    return AssertionError(f"{answer!r} answers no request of {op.phase}")

@@ -36,17 +36,11 @@ from .modes import Overwrite
 from .moves import Settled, Unsettled, settle, settling_step
 from .op import Op, Phase, referring
 from .paths import RESERVED
-from .protocol import (
-    Known,
-    Next,
-    begin,
-    recover,
-    resolve,
-    step,
-)
+from .protocol import Known, begin, recover, resolve, step
 from .retry import Clock, Deadline
 from .settings import Settings
 from .sources import Content
+from .steps import Next
 from .table import (
     Table,
 )

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from catalog import moves, protocol
+from catalog import moves, protocol, steps
 from catalog.changes import Change
 from catalog.entities import Claim, FileVersion, Head, IntentRow
 from catalog.errors import CatalogError, OutcomeUnknownError, UnavailableError
@@ -43,7 +43,8 @@ from catalog.messages import (
 from catalog.modes import Create, Mode, Overwrite
 from catalog.moves import Settled, SettlingNext, Unsettled, settle, settling_step
 from catalog.op import Op, Phase
-from catalog.protocol import Next, begin, recover, step
+from catalog.protocol import begin, recover, step
+from catalog.steps import Next
 from tests.harness.search import explore
 
 MOVE = "M"
@@ -335,7 +336,7 @@ def test_the_search_finds_a_release_that_does_not_abort(monkeypatch: pytest.Monk
 
 def commit_without_a_claim(op: Op, answer: Answer) -> Next:
     """Takes a refused claim for one that was applied."""
-    return replace(op, phase=Phase.COMMIT), protocol._request(op, Phase.COMMIT)
+    return replace(op, phase=Phase.COMMIT), steps.request_of(op, Phase.COMMIT)
 
 
 def test_the_search_finds_a_commit_without_a_claim(monkeypatch: pytest.MonkeyPatch) -> None:

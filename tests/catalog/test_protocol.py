@@ -51,12 +51,8 @@ from catalog.op import (
     Op,
     Phase,
 )
-from catalog.protocol import (
-    Next,
-    begin,
-    recover,
-    step,
-)
+from catalog.protocol import begin, recover, step
+from catalog.steps import Next
 from tests.harness.search import explore
 
 LOST = Doubt(OutcomeUnknownError("lost"))
