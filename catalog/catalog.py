@@ -21,6 +21,7 @@ from .events import Listener, OnEvent, RecoveredEvent
 from .listing import Lister
 from .locations import parse_sealed_location
 from .observed import ObservedTable
+from .readable import Tools
 from .reader import Readers
 from .recovery import Recovery, RecoveryReport, check_patience
 from .registry import Volumes
@@ -34,7 +35,7 @@ from .token import Token
 from .tracing import traced
 from .unwrap import LocalPaths, unwrapped
 from .uploads import Uploads
-from .volume import Tools, Volume
+from .volume import Volume
 from .writer import Writer
 
 if TYPE_CHECKING:

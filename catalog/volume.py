@@ -1,48 +1,27 @@
 """Volume: the files of one named space. The API that people use; every verb is a few lines over one of its parts."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
-from concurrent.futures import Executor
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from os import PathLike
 
-from storage import ContentStore, Span
-
-from .browse import LIVE, Browser
 from .changes import Change, taking
-from .destination import Existing
-from .download import DownloadListener, DownloadReport, Downloads, check_existing, check_file_target, check_target
 from .entities import (
     FileVersion,
-    Folder,
     Kind,
-    VolumeInfo,
     check_request_id,
-    parse_file,
-    parse_head,
 )
 from .errors import CatalogError, InvalidError, NotFoundError
-from .exchange import partition_of
-from .filters import Condition
 from .flow import concurrently
 from .ingest import Ingest, IngestReport, Progress
-from .keys import VERSION_MAX, check_key_length, head_row, heads, version_row, versions
-from .listing import Lister
 from .media import check_content_type, content_type_of
 from .metadata import Metadata, check_metadata
 from .modes import Create, Mode, Overwrite, check_mode
-from .paths import check_path, check_prefix
-from .reader import Reader, Readers, check_span
-from .rows import Entity
-from .seek import READ_AHEAD_BYTES, SeekableReader, check_read_ahead, seekable
-from .settings import Settings, check_timeout
-from .signing import expiry, signed_url
+from .readable import ReadableVolume
+from .settings import check_timeout
 from .sources import Content, check_content
 from .times import microseconds
-from .usage import FolderUsage
-from .verify import VerifyReport, verify
-from .writer import Writer
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,34 +49,8 @@ class Outcome:
         return self.error is None
 
 
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What the volumes of a catalog share."""
-
-    writer: Writer
-    readers: Readers
-    lister: Lister
-    threads: Executor
-    settings: Settings
-    store: ContentStore
-
-
-class Volume:
+class Volume(ReadableVolume):
     """The files of one named space. Made by `Catalog.volume` and `Catalog.create_volume`."""
-
-    def __init__(self, info: VolumeInfo, tools: Tools) -> None:
-        self.info = info
-        self._tools = tools
-
-    def __repr__(self) -> str:
-        return f"<Volume {self.info.name!r}, {self.info.shards} shards, blobs under {self.info.root!r}>"
-
-    @property
-    def name(self) -> str:
-        """The volume's name."""
-        return self.info.name
-
-    # --- Writing -----------------------------------------------------------------------------------------------------
 
     async def put(
         self,
@@ -268,228 +221,6 @@ class Volume:
                 return None
             raise
 
-    # --- Reading -----------------------------------------------------------------------------------------------------
-
-    async def stat(self, path: str, *, version: int | None = None) -> FileVersion:
-        """Describe a file, or one of its versions (also one that is a delete). One request.
-
-        Raises: NotFoundError, AccessDeniedError, UnavailableError.
-        """
-        path = self._path(path)
-        row = head_row(path) if version is None else version_row(path, _check_version(version))
-        entity = await self._settled(await self._get(path, row))
-        if entity is None:
-            what = f"file {path!r}" if version is None else f"version {version} of {path!r}"
-            raise NotFoundError(f"there is no {what} in volume {self.name!r}", op="stat", key=path)
-        file = parse_file(self.name, entity)
-        if version is None and file.kind == "delete":
-            message = f"file {path!r} was deleted (version {file.version}); its older versions can still be read"
-            raise NotFoundError(message, op="stat", key=path, kind="not-found.deleted")
-        return file
-
-    async def read(self, path: str, *, version: int | None = None) -> bytes:
-        """The whole content of a file, verified against its digest.
-
-        Raises: NotFoundError, IntegrityError (not what was written), AccessDeniedError, UnavailableError.
-        """
-        async with self._tools.readers.open(await self.stat(path, version=version), Span()) as reader:
-            return await reader.read()
-
-    @asynccontextmanager
-    async def open(
-        self, path: str, *, version: int | None = None, start: int = 0, length: int | None = None
-    ) -> AsyncIterator[Reader]:
-        """Read a file as a stream of chunks, in bounded memory.
-
-        The whole content is verified: where it is not what was written, an error comes in place of the last chunk. A
-        range (`start`, `length`, in bytes) is pinned to the blob that the catalog means, and not verified.
-        Raises: as `read`; a broken connection is picked up where it broke.
-        """
-        span = check_span(start, length)
-        file = await self.stat(path, version=version)
-        async with self._tools.readers.open(file, span) as reader:
-            yield reader
-
-    @asynccontextmanager
-    async def open_seekable(
-        self, path: str, *, version: int | None = None, read_ahead_bytes: int = READ_AHEAD_BYTES
-    ) -> AsyncIterator[SeekableReader]:
-        """Read a file anywhere, as a binary file is read: `read`, `seek`, `tell`. Memory is bounded by the read-ahead.
-
-        All of it comes from the one blob that the catalog means. Who reads on is read ahead for, in several requests at
-        a time; after a jump only what is read is fetched. What is read in order from the beginning to the end is
-        verified, as with `open`; other reads are not (`SeekableReader.verified`).
-        Raises: as `read`; a broken connection is picked up where it broke.
-        """
-        check_read_ahead(read_ahead_bytes)
-        file = await self.stat(path, version=version)
-        async with seekable(self._tools.readers, file, read_ahead_bytes) as reader:
-            yield reader
-
-    async def download(
-        self, path: str, target: PathLike[str] | str, *, version: int | None = None, overwrite: bool = False
-    ) -> FileVersion:
-        """Write a file to the local disk; under its name it is whole and verified, or not there at all.
-
-        `target` is the local file itself; its folder must be there. Its time becomes the version's `modified`. With
-        `overwrite` it replaces a file; a link is replaced, too, and not followed. After an error, or cancelled, what
-        was there is as it was.
-        Raises: ConflictError (something is there, and no `overwrite`), InvalidError, NotFoundError (no such file, or no
-        such folder), IntegrityError, AccessDeniedError and UnavailableError (of the services, or of the disk).
-        """
-        local = check_file_target(target)
-        file = await self.stat(path, version=version)
-        return await self._downloads.file(file, local, overwrite=overwrite)
-
-    async def download_tree(
-        self,
-        prefix: str,
-        folder: PathLike[str] | str,
-        *,
-        existing: Existing = "fail",
-        progress: DownloadListener | None = None,
-    ) -> DownloadReport:
-        """Write every file below a prefix to a local folder, under its path without the prefix. Each as by `download`.
-
-        `existing` says what becomes of a local file that is there: "fail" (it stays, and is a failure), "overwrite",
-        "skip" (it stays), or "newer" (replaced where the catalog's `modified`, else `created`, is later than its time).
-        Nothing is written outside the folder, whatever the paths say and whatever links stand in it. A path that is no
-        file's on every system, or the same as another's where case is ignored, is a failure. One bad file stops no
-        other: see `failed` of the report. Nothing is deleted. Started again, it carries on.
-
-        Raises: InvalidError, AccessDeniedError (no folder can be made there); as `list`.
-        """
-        check_existing(existing)
-        prefix = check_prefix(prefix if not prefix or prefix.endswith("/") else prefix + "/")
-        return await self._downloads.tree(
-            self.list(prefix, recursive=True),
-            prefix,
-            check_target(folder),
-            existing=existing,
-            limit=self._tools.settings.transfers_max,
-            listener=progress,
-        )
-
-    def list(
-        self, prefix: str = "", *, recursive: bool = False, deleted: bool = False
-    ) -> AsyncIterator[FileVersion | Folder]:
-        """What is under a prefix, in order of path: files and folders, or with `recursive` all files.
-
-        A folder costs no more than a page of each shard, however much is in it. With `deleted`, the tombstones of
-        deleted files as well. Not a snapshot: see N1 in the guarantees.
-        Raises: InvalidError, NotFoundError (no catalog), AccessDeniedError, UnavailableError.
-        """
-        return self._browser.list(prefix, recursive=recursive, deleted=deleted)
-
-    def glob(self, pattern: str) -> AsyncIterator[FileVersion]:
-        """The files whose whole path a pattern stands for, in order of path: `2026/**/*.csv`.
-
-        `*` is any run of characters within a segment, `?` one character, `[a-z]` one of a set, `[!a-z]` one that is not
-        in it, `**` any number of whole segments; `[*]` is a star. Reads what begins with the pattern's literal part,
-        and hops over folders in which nothing can match. The answer is the same on every back end.
-        Raises: as `list`.
-        """
-        return self._browser.glob(pattern)
-
-    def folders(self, prefix: str = "", *, depth: int = 1) -> AsyncIterator[FolderUsage]:
-        """How much each folder under a prefix holds, at any depth: files, bytes, and when the newest was written.
-
-        Folders down to `depth` levels, in order of path, inner ones before what they are in; last of all the sum, under
-        the prefix itself. One pass over all heads under the prefix, in bounded memory. Not a snapshot (N1).
-        Raises: as `list`.
-        """
-        return self._browser.folders(prefix, depth)
-
-    async def query(
-        self, where: Condition, *, prefix: str = "", limit: int | None = None
-    ) -> AsyncIterator[FileVersion]:
-        """The files for which a condition holds, in order of path: `(F.size > 1000) & (F.meta["owner"] == "ops")`.
-
-        A comparison holds only where the file has the field, with a value of the literal's type; `~` is the plain
-        complement. What the service can decide it decides; the answer is the same on every back end.
-        Raises: as `list`.
-        """
-        prefix = check_prefix(prefix)
-        if not isinstance(where, Condition):
-            raise InvalidError(f"where is a condition, such as F.size > 1000, not {where!r}", op="query")
-        if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 0):
-            raise InvalidError(f"limit is a whole number from 0 up, not {limit!r}", op="query")
-        left = limit
-        both = LIVE & where
-        async with aclosing(self._tools.lister.shards(self.info, heads(prefix), where=both)) as rows:
-            if left == 0:
-                return
-            async for row in rows:
-                if (head := await self._settled(row)) is not None and both.holds(head.values):
-                    yield parse_file(self.name, head)
-                    left = None if left is None else left - 1
-                    if left == 0:
-                        return
-
-    async def history(self, path: str) -> AsyncIterator[FileVersion]:
-        """All versions of a file, newest first; deletes too. Raises: NotFoundError where there never was one."""
-        path = self._path(path)
-        found = False
-        pages = self._tools.lister.pages(partition_of(self.info, path), versions(path))
-        async with aclosing(pages):
-            async for page in pages:
-                for row in page:
-                    found = True
-                    yield parse_file(self.name, row)
-        if not found:
-            raise NotFoundError(f"there never was a file {path!r} in volume {self.name!r}", op="history", key=path)
-
-    async def sign(self, path: str, *, expires_in: timedelta | float, version: int | None = None) -> str:
-        """A url by which anyone reads one version's content, without a credential, for so long (seconds, from 1 up).
-
-        It reads that version, also when the file has changed since; it is https, and does nothing but read. Where the
-        catalog was opened with an identity it is signed by a user delegation key, for at most seven days, and the
-        identity needs the role Storage Blob Delegator as well; else by the account's key. Who has the url has the
-        content: hand it over as you would a password. Ask `Catalog.capabilities.signed_urls` first.
-        Raises: InvalidError (a time that cannot be, or a catalog that signs none: of kind "invalid.unsupported"),
-        NotFoundError, AccessDeniedError, UnavailableError.
-        """
-        expires = expiry(expires_in)
-        file = await self.stat(path, version=version)
-        deadline = self._tools.writer.deadline()
-        return await deadline.retried(lambda: signed_url(self._tools.store, file, expires))
-
-    async def verify(self, prefix: str = "", *, progress: Callable[[int, int], None] | None = None) -> VerifyReport:
-        """Read the content of every version under a prefix, and compare it with what was written.
-
-        `progress` hears of versions checked and bytes read. Damage is in the report, not raised.
-        Raises: as `list`.
-        """
-        return await verify(self.info, check_prefix(prefix), self._tools.lister, self._tools.readers, progress)
-
-    @property
-    def _browser(self) -> Browser:
-        return Browser(self.info, self._tools.lister, self._settled)
-
-    @property
-    def _downloads(self) -> Downloads:
-        return Downloads(self._tools.readers, self._tools.threads)
-
-    # --- Checks ------------------------------------------------------------------------------------------------------
-
-    def _path(self, path: str) -> str:
-        path = check_path(path)
-        check_key_length(path)
-        return path
-
-    async def _get(self, path: str, row: str) -> Entity | None:
-        deadline, table = self._tools.writer.deadline(), self._tools.lister.table
-        return await deadline.retried(lambda: table.get(partition_of(self.info, path), row))
-
-    async def _settled(self, row: Entity | None) -> Entity | None:
-        """A head that a reader met: where a move that takes it away was decided, as it is after that."""
-        if row is None or "moving" not in row.values:
-            return row
-        head = parse_head(self.name, row)
-        assert head.claim  # noqa: S101 — that is what `moving` says
-        await self._tools.writer.settle_claim(self.info, head.file.path, head.claim, gentle=True)
-        return await self._get(head.file.path, row.row)
-
     async def _change(self, change: Change) -> FileVersion:
         writer = self._tools.writer
         file = await writer.write(self.info, writer.fresh(self.info, change), deadline=writer.deadline())
@@ -547,9 +278,3 @@ def _unreadable(item: Item, error: Exception) -> InvalidError:
     unreadable = InvalidError(message, op="put", key=path, kind="invalid.source")
     unreadable.__cause__ = error
     return unreadable
-
-
-def _check_version(version: int) -> int:
-    if isinstance(version, bool) or not isinstance(version, int) or not 1 <= version <= VERSION_MAX:
-        raise InvalidError(f"a version is a whole number from 1 up, not {version!r}", op="version")
-    return version

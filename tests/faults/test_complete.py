@@ -20,7 +20,7 @@ def offered() -> dict[str, CodeType]:
     return {
         f"{kind.__name__}.{name}": inspect.unwrap(method).__code__
         for kind in (Catalog, Volume)
-        for name, method in vars(kind).items()
+        for name, method in inspect.getmembers(kind)
         if inspect.isfunction(method) and not name.startswith("_")
     }
 
