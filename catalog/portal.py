@@ -93,15 +93,23 @@ class Portal:
         done: Future[Any] = Future()
         cancel: list[Callable[[], object]] = []
         context = copy_context()
-        loop.call_soon_threadsafe(lambda: cancel.append(context.run(begin, done)))
+
+        def stop() -> None:
+            """Runs behind the beginning, if that was asked for at all before the interruption."""
+            for each in cancel:
+                each()
+            if not cancel:
+                done.cancel()
+
         try:
+            loop.call_soon_threadsafe(lambda: cancel.append(context.run(begin, done)))
             return done.result()
         except asyncio.CancelledError as exc:
             message = "the catalog was closed while the call was under way"
             raise OutcomeUnknownError(message, op="blocking", kind="outcome-unknown.closed") from exc
         except BaseException:
             if not done.done():  # it is the caller who was interrupted, not the work
-                loop.call_soon_threadsafe(lambda: [each() for each in cancel])
+                loop.call_soon_threadsafe(stop)
                 wait([done])
             raise
 

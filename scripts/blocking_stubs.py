@@ -32,11 +32,13 @@ def stubs() -> str:
         for node in tree.body
         if isinstance(node, ast.ClassDef)
     }
-    found, waiting, used = {}, ["Catalog"], set()
+    found, waiting, used = {}, ["Catalog"], set[str]()
     while waiting:
         name = waiting.pop()
-        module, node = classes[name]
-        used.add(module)
+        bases = [base.id for base in classes[name][1].bases if isinstance(base, ast.Name)]
+        parents = [classes[base] for base in bases if base in classes]
+        node = _merged(classes[name][1], [parent for _, parent in parents])
+        used |= {classes[name][0], *(module for module, _ in parents)}
         found[name] = _class(node)
         named = set(re.findall(r"\w+", " ".join(_returns(node))))
         waiting += [each for each in sorted(named & set(classes)) if each not in found and _is_alive(classes[each][1])]
@@ -44,6 +46,11 @@ def stubs() -> str:
     body = "\n\n".join([*(found[name] for name in sorted(found)), _method(opens)])
     imports = _imports([(module, modules[module]) for module in sorted(used)], body, set(found))
     return _formatted(f"{HEAD}{imports}\n\n{body}\n")
+
+
+def _merged(node: ast.ClassDef, parents: list[ast.ClassDef]) -> ast.ClassDef:
+    """The class with all that it has of its parents."""
+    return ast.ClassDef(node.name, [], [], [each for one in (*parents, node) for each in one.body], [])
 
 
 def _is_alive(node: ast.ClassDef) -> bool:

@@ -18,6 +18,9 @@ class Part:
         self._closed = closed
         self._fails = fails
 
+    async def create(self) -> None:
+        """Every port has it; nobody makes anything here."""
+
     async def close(self) -> None:
         self._closed.append(self._name)
         if self._fails:
