@@ -152,6 +152,7 @@ class Strand:
         self._portal = portal
         self._queue: asyncio.Queue[tuple[Work, Future[Any]] | None] = asyncio.Queue()
         self._current: Future[Any] | None = None
+        self._ended = False
         self.task: asyncio.Task[Any] | None = None
 
     def __repr__(self) -> str:
@@ -167,7 +168,11 @@ class Strand:
 
     def end(self) -> None:
         """See Runs."""
-        self._portal.soon(lambda: self._queue.put_nowait(None))
+        self._portal.soon(self._end)
+
+    def _end(self) -> None:
+        self._ended = True
+        self._queue.put_nowait(None)
 
     def last(self, work: Work) -> None:
         """Do it and end, and let nobody wait where nobody can."""
@@ -179,7 +184,11 @@ class Strand:
         self.end()
 
     def _given(self, work: Work, done: "Future[Any]") -> Callable[[], object]:
-        self._queue.put_nowait((work, done))
+        if self._ended:  # nobody would ever do it
+            message = "this was closed with its `with` block, or its iteration: open it anew"
+            done.set_exception(InvalidError(message, op="blocking", kind="invalid.closed"))
+        else:
+            self._queue.put_nowait((work, done))
 
         def cancel() -> None:
             if self._current is done and self.task is not None:

@@ -49,7 +49,7 @@ from .messages import (
 )
 from .moving import on_claim, on_claimed, on_finish, on_from, on_help, on_release
 from .op import Op, Phase, on, referring, version_at
-from .steps import Next, abort, blocked, committed, fail, gave_up, look, over, to, unexpected
+from .steps import Next, abort, answered, blocked, committed, fail, gave_up, look, over, to, unexpected
 
 # --- Entry points ----------------------------------------------------------------------------------------------------
 
@@ -99,7 +99,8 @@ def step(op: Op, answer: Answer) -> Next:
 def _on_request(op: Op, answer: Answer) -> Next:
     match answer:
         case Found(FileVersion() as file):
-            return op, Committed(file)
+            error = answered(op, file)
+            return op, NotApplied(error) if error else Committed(file)
         case Absent():
             return _first(op)
         case Failed(error):
@@ -241,7 +242,8 @@ def _on_ask(op: Op, answer: Answer) -> Next:
     """The commit was refused: perhaps because another try of the same request was faster."""
     match answer:
         case Found(FileVersion() as file):
-            return abort(replace(op, found=file))
+            error = answered(op, file)
+            return abort(op, error) if error else abort(replace(op, found=file))
         case Absent():
             return to(op, Phase.REBASE)
         case Failed(error):
@@ -341,7 +343,8 @@ def _on_drop(op: Op, _: Answer) -> Next:
 def _on_last(op: Op, answer: Answer) -> Next:
     match answer:
         case Found(FileVersion() as file):
-            return op, Committed(file)
+            error = answered(op, file)
+            return op, NotApplied(error) if error else Committed(file)
         case Absent() if op.error:
             return op, NotApplied(op.error)
         case Failed(error):

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from .entities import FileVersion, Head
-from .errors import CatalogError
+from .errors import CatalogError, ConflictError
 from .messages import (
     AbortIntent,
     Answer,
@@ -133,6 +133,18 @@ def fail(op: Op, error: CatalogError) -> Next:
     if op.change.request_id is None:
         return op, NotApplied(error)
     return to(replace(op, error=error), Phase.LAST)
+
+
+def answered(op: Op, file: FileVersion) -> CatalogError | None:
+    """Why the version that a request of this id made is no answer to this one; None where it is."""
+    if file.kind == op.change.kind:
+        return None
+    kind, path = op.change.kind, op.change.path
+    message = (
+        f"{kind} {path!r}: its request id belongs to another change, the {file.kind} that made version {file.version}"
+    )
+    found = f"{file.kind} of version {file.version}"
+    return ConflictError(message, expected=kind, found=found, op=kind, key=path, kind="conflict.request")
 
 
 def gave_up(op: Op, error: CatalogError) -> Next:

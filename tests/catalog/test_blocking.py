@@ -197,3 +197,15 @@ with blocking.connect("memory:") as cat:
 """
     ran = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=60)
     assert ran.stdout.strip() == "1"
+
+
+def test_what_was_closed_says_so_instead_of_waiting_for_ever(volume: blocking.Volume) -> None:
+    volume.put("a", b"one")
+    with volume.open("a") as reader:
+        assert reader.read() == b"one"
+    with pytest.raises(InvalidError, match="closed"):
+        reader.read()
+    with volume.open_seekable("a") as seekable:
+        assert seekable.read(1) == b"o"
+    with pytest.raises(InvalidError, match="closed"):
+        seekable.read(1)

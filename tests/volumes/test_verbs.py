@@ -252,3 +252,12 @@ async def test_a_request_is_remembered_by_the_catalog_not_by_the_process(url: st
 async def test_a_request_id_is_printable(volume: Volume, request_id: str) -> None:
     with pytest.raises(InvalidError, match="a request id is"):
         await volume.put("a", b"x", request_id=request_id)
+
+
+async def test_a_request_id_of_another_verb_is_a_conflict_and_changes_nothing(volume: Volume) -> None:
+    written = await volume.put("a", b"1", request_id="r")
+    for change in (volume.delete("a", request_id="r"), volume.set_metadata("a", {"k": 1}, request_id="r")):
+        with pytest.raises(ConflictError, match="belongs to another change") as caught:
+            await change
+        assert caught.value.kind == "conflict.request"
+    assert await volume.stat("a") == written
