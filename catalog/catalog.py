@@ -5,7 +5,7 @@ import os
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ulid import ULID
@@ -25,6 +25,7 @@ from .readable import Tools
 from .reader import Readers
 from .recovery import Recovery, RecoveryReport, check_patience
 from .registry import Volumes
+from .removal import Removal
 from .retry import Clock, Deadline, SystemClock, ToldClock
 from .settings import Settings
 from .table import (
@@ -74,7 +75,7 @@ class Catalog:
             table, content = ObservedTable(table, self._listener), ObservedContent(content, self._listener)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="blobcat")
         lister = Lister(table, settings, clock)
-        self._volumes = Volumes(lister, self._deadline, new_id)
+        self._volumes = Volumes(lister, self._deadline, new_id, finish=self._finished)
         self._writer = Writer(
             table=table,
             content=content,
@@ -83,9 +84,10 @@ class Catalog:
             clock=clock,
             new_id=new_id,
             name=check_writer(writer) if writer is not None else f"{_user()}@{socket.gethostname()}:{os.getpid()}",
-            reload=self._volumes.reload,
+            reload=self._reloaded,
         )
         self._recovery = Recovery(self._writer, lister)
+        self._removal = Removal(self._volumes, self._recovery, lister, self._deadline)
         self._readers = readers = Readers(content, self._threads, settings, clock)
         self._tools = Tools(self._writer, readers, lister, self._threads, settings, self._content)
         self._create_table, self._create_container = table.create, content.create
@@ -129,6 +131,18 @@ class Catalog:
         """Choose the volume that `volume()` opens. Raises: NotFoundError, UnavailableError, OutcomeUnknownError."""
         await self._volumes.set_default(name)
 
+    async def delete_volume(self, name: str) -> None:
+        """Delete an empty volume. Its name can be used again; what it held can not be brought back.
+
+        Refused while it has a file. One that is written at this moment stays, and the volume with it; or its writer is
+        told NotFoundError. Versions of deleted files are no files: their rows and blobs stay where they are, out of
+        reach. Stopped half-way, it is brought to its end by whoever writes to the volume, makes one of that name,
+        deletes it again, or recovers.
+        Raises: NotFoundError, ConflictError (it has files), AccessDeniedError, UnavailableError. OutcomeUnknownError:
+        it may be gone, or go; `volumes()` tells, or the same call again.
+        """
+        await self._removal.delete(name, self._deadline())
+
     async def recover(self, *, patience_s: float | None = None) -> RecoveryReport:
         """Settle the writes that were left half-done, in all volumes. Deletes nothing that it cannot prove dead.
 
@@ -138,10 +152,7 @@ class Catalog:
         Raises: NotFoundError (no catalog here), UnavailableError, AccessDeniedError.
         """
         check_patience(patience_s)
-        async with aclosing(self.volumes()) as volumes:
-            items = [
-                item async for volume in volumes for item in await self._recovery.run(volume, patience_s=patience_s)
-            ]
+        items = [item async for item in self._removal.recover(patience_s)]
         for item in items:
             self._listener(
                 RecoveredEvent(op=item.kind, key=item.path, id=item.op, volume=item.volume, action=item.action)
@@ -155,11 +166,7 @@ class Catalog:
         Raises: InvalidError (no token), NotFoundError (its volume is gone), OutcomeUnknownError (try again).
         """
         parsed = Token.parse(token)
-        volume = await self._volumes.get(parsed.volume)
-        if volume.epoch != parsed.epoch:
-            message = f"the token belongs to another volume {parsed.volume!r}, which was deleted"
-            raise InvalidError(message, op="resolve", key=parsed.volume, kind="invalid.token")
-        return await self._writer.resolve(volume, parsed)
+        return await self._writer.resolve(await self._volumes.of_epoch(parsed.volume, parsed.epoch), parsed)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -193,6 +200,18 @@ class Catalog:
             closing.push_async_callback(Backend(self._table, self._content, self._credential).close)
             closing.push_async_callback(self._writer.close)
             closing.push_async_callback(self._readers.close)
+
+    async def _reloaded(self, info: VolumeInfo, deadline: Deadline) -> VolumeInfo:
+        """A volume as it is by now, open for writes. Raises: NotFoundError, UnavailableError."""
+        now = await deadline.retried(lambda: self._volumes.reload(info))
+        if now.state == "open":
+            return now
+        await self._finished(now, deadline)
+        return await deadline.retried(lambda: self._volumes.reload(info))
+
+    async def _finished(self, info: VolumeInfo, deadline: Deadline) -> None:
+        """Bring the deletion of a volume to its end that somebody began."""
+        await self._removal.help_along(info, deadline)
 
     def _deadline(self) -> Deadline:
         return Deadline(self._clock, self._settings)

@@ -14,10 +14,11 @@ from typing import Any, Literal, cast
 from .errors import IntegrityError, InvalidError
 from .metadata import Metadata, metadata_values, parse_metadata
 from .rows import Entity, Value, Values
-from .times import from_microseconds, microseconds
+from .times import EPOCH, from_microseconds, microseconds
 
 SCHEMA = 1
 
+VolumeState = Literal["open", "closing", "opening"]
 Kind = Literal["put", "delete", "metadata", "move", "copy", "restore", "adopt"]
 
 
@@ -80,6 +81,16 @@ class VolumeInfo:
     """Of its settings."""
     created: datetime
     default: bool
+    state: VolumeState = "open"
+    """`closing`: somebody deletes it; it will be gone, or stay if it has a file. `opening`: it stays."""
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeRow:
+    """A volume as it was read: with the etag under which its row may be replaced."""
+
+    info: VolumeInfo
+    etag: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,6 +347,8 @@ def volume_values(info: VolumeInfo) -> dict[str, Value]:
         "shards": info.shards,
         "root": info.root,
         "generation": info.generation,
+        **({} if info.state == "open" else {"state": info.state}),
+        **({} if info.created == EPOCH else {"created": microseconds(info.created)}),
     }
 
 
@@ -344,8 +357,10 @@ def parse_volume(entity: Entity, default: str | None) -> VolumeInfo:
     values = cast("dict[str, Any]", _known(entity))
     try:
         names = ("name", "epoch", "layout", "shards", "root", "generation")
-        created = from_microseconds(entity.timestamp)
-        return VolumeInfo(**{n: values[n] for n in names}, created=created, default=values["name"] == default)
+        created = from_microseconds(values.get("created", entity.timestamp))
+        state = values.get("state", "open")
+        found = {name: values[name] for name in names}
+        return VolumeInfo(**found, created=created, default=values["name"] == default, state=state)
     except KeyError as exc:
         raise _damaged(entity) from exc
 

@@ -34,7 +34,7 @@ from .entities import (
 )
 from .errors import CatalogError, ConflictError, NotFoundError, OutcomeUnknownError
 from .filters import Comparison
-from .keys import gate_row, head_row, intent_row, partition, request_row, shard_of, version_row, versions
+from .keys import gate_row, head_row, intent_row, partition, request_row, shard_of, shut_gate_row, version_row, versions
 from .messages import (
     AbortIntent,
     Absent,
@@ -78,6 +78,11 @@ OP: Final = "op"  # the metadata of a blob that says whose it is
 def partition_of(volume: VolumeInfo, path: str) -> str:
     """Where the rows of a path are."""
     return partition(volume.epoch, shard_of(path, volume.shards))
+
+
+def gate_of(volume: VolumeInfo) -> str:
+    """The gate that stands in each shard of a volume."""
+    return (shut_gate_row if volume.state == "closing" else gate_row)(volume.generation)
 
 
 @dataclass(slots=True)

@@ -1,7 +1,7 @@
 """Bounded concurrency over an async iterator: many at a time, none lost, none left running."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -46,6 +46,12 @@ async def concurrently(
         for task in running:
             task.cancel()
         await asyncio.gather(feeder, *running, return_exceptions=True)
+
+
+async def each(items: Iterable[T]) -> AsyncGenerator[T, None]:
+    """Items, one after the other, for those who want an async iterator."""
+    for item in items:
+        yield item
 
 
 async def _done(work: Callable[[T], Awaitable[R]], item: T) -> R:

@@ -39,6 +39,7 @@ _DIGITS = 0xD800 - _DIGIT  # the digits end where the surrogates begin
 _HIGH_CHARACTERS = re.compile("[\uffe5-\U0010ffff]")
 
 _END = " "
+_SHUT = "-shut"
 _ABOVE = "\ufffd\ufffd"
 
 
@@ -115,7 +116,9 @@ def check_shards(shards: int) -> int:
 # --- Rows ------------------------------------------------------------------------------------------------------------
 
 INTENTS: Final = RowRange("i", "j")
+GATES: Final = RowRange("g", "h")
 VOLUMES: Final = RowRange("v", "w")  # in the registry
+DELETED: Final = RowRange("d", "e")  # in the registry
 CATALOG: Final = "c"  # in the registry
 
 
@@ -142,6 +145,21 @@ def request_row(path: str, request_id: str) -> str:
 def gate_row(generation: int) -> str:
     """The row that lets writers of one generation of settings into a shard."""
     return f"g{generation}"
+
+
+def shut_gate_row(generation: int) -> str:
+    """The row that stands for a shard's gate while its volume is being deleted, and after: nobody writes by it."""
+    return f"g{generation}{_SHUT}"
+
+
+def gate_generation(row: str) -> int:
+    """The generation of a gate's row, shut or not."""
+    return int(row[1:].removesuffix(_SHUT))
+
+
+def deleted_row(epoch: str) -> str:
+    """The record of a volume that is gone, in the registry."""
+    return "d" + epoch
 
 
 def volume_row(name: str) -> str:

@@ -6,7 +6,7 @@ A request is sent once. An answer says what that one sending proved, and nothing
 from dataclasses import dataclass
 
 from .changes import Facts
-from .entities import Claim, FileVersion, Head, Intent, IntentRow
+from .entities import Claim, FileVersion, Head, Intent, IntentRow, VolumeRow
 from .errors import CatalogError
 
 # --- Requests --------------------------------------------------------------------------------------------------------
@@ -214,7 +214,7 @@ class Stored:
 class Found:
     """A row was read."""
 
-    row: Head | IntentRow | FileVersion
+    row: Head | IntentRow | FileVersion | VolumeRow
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ clock: for liveness alone, as two who abort each other's work would never finish
 and a writer that is still alive starts over with a fresh op.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
 from math import isfinite
@@ -18,9 +18,9 @@ from typing import Final, Literal
 from .commit import Unit
 from .entities import SCHEMA, IntentRow, VolumeInfo, parse_intent
 from .errors import CatalogError, InvalidError
-from .exchange import partition_of
+from .exchange import gate_of, partition_of
 from .flow import concurrently
-from .keys import INTENTS, gate_row, intent_row, partition
+from .keys import INTENTS, intent_row, partition
 from .listing import Lister
 from .messages import (
     Committed,
@@ -97,16 +97,23 @@ class Recovery:
         Raises: UnavailableError, AccessDeniedError where the rows cannot be read; an op's own trouble is in its item.
         """
         check_patience(patience_s)
+        return await self._run(volume, range(volume.shards), patience_s)
+
+    async def shard(self, volume: VolumeInfo, shard: int, *, patience_s: float | None) -> list[Recovered]:
+        """The same in one shard."""
+        return await self._run(volume, [shard], patience_s)
+
+    async def _run(self, volume: VolumeInfo, shards: Iterable[int], patience_s: float | None) -> list[Recovered]:
         async with (
-            aclosing(self._due(volume, patience_s)) as found,
+            aclosing(self._due(volume, shards, patience_s)) as found,
             aclosing(concurrently(found, lambda due: self._settle(volume, *due), limit=ROWS_AT_A_TIME)) as settled,
         ):
             return [item async for item in settled]
 
     async def _due(
-        self, volume: VolumeInfo, patience_s: float | None
+        self, volume: VolumeInfo, shards: Iterable[int], patience_s: float | None
     ) -> AsyncGenerator[tuple[IntentRow, int, float | None], None]:
-        for shard in range(volume.shards):
+        for shard in shards:
             key, now = partition(volume.epoch, shard), 0
             async with aclosing(self._lister.pages(key, INTENTS)) as pages:
                 async for page in pages:
@@ -119,7 +126,7 @@ class Recovery:
 
         A gate that is gone went with its generation of the settings: then the gate of the volume as it is now.
         """
-        gate = gate_row(volume.generation)
+        gate = gate_of(volume)
         unit = Unit((Merge(gate, {"schema": SCHEMA}),))
         deadline = self._writer.deadline()
         try:

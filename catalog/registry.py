@@ -1,29 +1,35 @@
 """The volumes of a catalog: their rows, and how they come to be.
 
-All of them are in one partition, beside the catalog's own row. Every change rewrites that row If-Match in the same
-transaction, so changes happen one after the other, and names and roots are checked against what is really there.
+All of them are in one partition, beside the catalog's own row. Whatever makes or ends a name rewrites that row If-Match
+in the same transaction, so such changes happen one after the other, and names and roots are checked against what is
+really there.
 
 A volume's gates are made before its row. They stand in partitions of a fresh epoch, so whoever stops in between leaves
-a few rows that nothing will ever read; and a gate whose insertion was not answered is never trusted: a late copy of it
-could bring a gate back after the settings have changed. The volume starts over with another epoch.
+a few rows that nothing will ever read. The first gate that is inserted, of generation 0, lets nobody in; that of
+generation 1 takes its place, by its etag. So a late copy of either transaction brings no gate back that counts.
 """
 
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
+from dataclasses import replace
 from typing import TypeVar
 
 from .entities import (
     SCHEMA,
     Registry,
     VolumeInfo,
+    VolumeRow,
+    VolumeState,
     parse_registry,
     parse_volume,
     registry_values,
     volume_values,
 )
 from .errors import ConflictError, InvalidError, NotFoundError, OutcomeUnknownError, UnavailableError
-from .keys import CATALOG, REGISTRY, VOLUMES, check_shards, gate_row, partition, volume_row
+from .filters import Comparison
+from .flow import concurrently, each
+from .keys import CATALOG, DELETED, REGISTRY, VOLUMES, check_shards, deleted_row, gate_row, partition, volume_row
 from .listing import Lister
 from .paths import check_path
 from .retry import Deadline
@@ -31,7 +37,9 @@ from .rows import (
     Entity,
 )
 from .table import (
+    Delete,
     Insert,
+    Merge,
     Operation,
     RefusedError,
     Replace,
@@ -39,6 +47,8 @@ from .table import (
 from .times import EPOCH
 
 ROOT_CHARACTERS_MAX = 200
+GATES_AT_A_TIME = 16
+_UNSWEPT = Comparison("swept", "==", literal=False)
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 
 T = TypeVar("T")
@@ -64,11 +74,19 @@ def check_root(root: str) -> str:
 class Volumes:
     """The registry of one catalog."""
 
-    def __init__(self, lister: Lister, deadline: Callable[[], Deadline], new_id: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        lister: Lister,
+        deadline: Callable[[], Deadline],
+        new_id: Callable[[], str],
+        finish: Callable[[VolumeInfo, Deadline], Awaitable[object]],
+    ) -> None:
         self._table = lister.table
         self._lister = lister
         self._deadline = deadline
         self._new_id = new_id
+        self._finish = finish
+        """Brings the deletion of a volume to its end that somebody began."""
 
     def __repr__(self) -> str:
         return f"<Volumes of {self._table!r}>"
@@ -80,7 +98,8 @@ class Volumes:
         registry = await self._registry()
         name = registry.default if name is None else name
         if name is None:
-            raise NotFoundError("this catalog has no volume yet", op="volume", kind="not-found.volume")
+            message = "this catalog has no default volume: make one, or name one"
+            raise NotFoundError(message, op="volume", kind="not-found.volume")
         row = await self._deadline().retried(lambda: self._table.get(REGISTRY, volume_row(name)))
         if row is None:
             raise NotFoundError(f"there is no volume {name!r}", op="volume", key=name, kind="not-found.volume")
@@ -101,6 +120,54 @@ class Volumes:
             message = f"volume {info.name!r} was deleted and made again: open it anew"
             raise NotFoundError(message, op="volume", key=info.name, kind="not-found.volume")
         return now
+
+    async def row(self, info: VolumeInfo, deadline: Deadline) -> VolumeRow | None:
+        """A volume's row as it is now, read once; None where it is gone, or another volume has its name."""
+        row = await deadline.read(lambda: self._table.get(REGISTRY, volume_row(info.name)))
+        if row is None or (now := parse_volume(row, None)).epoch != info.epoch:
+            return None
+        return VolumeRow(now, row.etag)
+
+    async def turn(self, row: VolumeRow, state: VolumeState, generation: int, deadline: Deadline) -> None:
+        """Replace a volume's row, once. Raises: RefusedError where it is another one by now, and as `submit`."""
+        values = volume_values(replace(row.info, state=state, generation=generation))
+        change = Replace(volume_row(row.info.name), values, row.etag)
+        await deadline.write(lambda: self._table.submit(REGISTRY, [change]))
+
+    async def remove(self, row: VolumeRow, deadline: Deadline) -> None:
+        """Put the record of a deleted volume in the place of its row, once. Raises: as `turn`."""
+        registry = parse_registry(await deadline.read(lambda: self._table.get(REGISTRY, CATALOG)))
+        default = None if registry.default == row.info.name else registry.default
+        changes: list[Operation] = [
+            Delete(volume_row(row.info.name), row.etag),
+            Insert(deleted_row(row.info.epoch), volume_values(row.info) | {"swept": False}),
+            _registry_row(registry, Registry(default)),
+        ]
+        await deadline.write(lambda: self._table.submit(REGISTRY, changes))
+
+    async def of_epoch(self, name: str, epoch: str) -> VolumeInfo:
+        """A volume by its epoch, also one that was deleted. Raises: NotFoundError."""
+        rows = volume_row(check_volume_name(name)), deleted_row(epoch)
+        for key in rows:
+            row = await self._deadline().retried(lambda key=key: self._table.get(REGISTRY, key))  # type: ignore[misc]
+            if row is not None and (info := parse_volume(row, None)).epoch == epoch:
+                return info
+        message = f"there is no volume {name!r} of this epoch: the token belongs to another catalog"
+        raise NotFoundError(message, op="resolve", key=name, kind="not-found.volume")
+
+    async def unswept(self) -> AsyncGenerator[VolumeRow, None]:
+        """Deleted volumes of which something late may still have to be removed."""
+        async with aclosing(self._lister.pages(REGISTRY, DELETED, where=_UNSWEPT)) as pages:
+            async for page in pages:
+                for row in page:
+                    if _UNSWEPT.holds(row.values):
+                        yield VolumeRow(parse_volume(row, None), row.etag)
+
+    async def swept(self, row: VolumeRow) -> None:
+        """Note that nothing is left to remove of a deleted volume."""
+        change = Merge(deleted_row(row.info.epoch), {"swept": True}, row.etag)
+        with suppress(RefusedError):  # others were faster
+            await self._deadline().retried(lambda: self._table.submit(REGISTRY, [change]))
 
     async def create(self, name: str, *, layout: str, shards: int, root: str | None, exist_ok: bool) -> VolumeInfo:
         """Make a volume. The first one becomes the default.
@@ -150,6 +217,9 @@ class Volumes:
             other = parse_volume(row, registry.default)
             if other.epoch in ours:
                 return other
+            if other.name == name and other.state != "open":
+                await self._finish(other, deadline)
+                raise RefusedError(f"volume {name!r} was being deleted", index=None)  # look again
             if other.name == name:
                 wanted, found = (layout, shards, root), (other.layout, other.shards, other.root)
                 if exist_ok and wanted == found:
@@ -167,22 +237,32 @@ class Volumes:
         return None
 
     async def _make(self, info: VolumeInfo, registry: Registry, deadline: Deadline) -> None:
-        for shard in range(info.shards):
-            key, gate = partition(info.epoch, shard), Insert(gate_row(info.generation), {"schema": SCHEMA})
-            try:
-                await deadline.write(lambda key=key, gate=gate: self._table.submit(key, [gate]))  # type: ignore[misc]
-            except OutcomeUnknownError as exc:  # whatever became of it: nothing will ever read a gate of this epoch
-                raise UnavailableError(exc.message, op="create_volume", key=info.name) from exc
+        keys = (partition(info.epoch, shard) for shard in range(info.shards))
+        try:
+            async for _ in concurrently(each(keys), lambda key: self._open(key, info, deadline), limit=GATES_AT_A_TIME):
+                pass
+        except OutcomeUnknownError as exc:  # whatever became of it: nothing will ever read a gate of this epoch
+            raise UnavailableError(exc.message, op="create_volume", key=info.name) from exc
         row = Insert(volume_row(info.name), volume_values(info))
         changed = Registry(registry.default or info.name)
         await deadline.write(lambda: self._table.submit(REGISTRY, [row, _registry_row(registry, changed)]))
 
+    async def _open(self, key: str, info: VolumeInfo, deadline: Deadline) -> None:
+        """Make the gate of a shard."""
+        values = {"schema": SCHEMA}
+        first = (await deadline.write(lambda: self._table.submit(key, [Insert(gate_row(0), values)])))[0]
+        if first.etag is None:
+            raise UnavailableError("no answer tells the gate's etag", op="create_volume", key=info.name)
+        chained: list[Operation] = [Delete(gate_row(0), first.etag), Insert(gate_row(info.generation), values)]
+        await deadline.write(lambda: self._table.submit(key, chained))
+
     async def set_default(self, name: str) -> None:
         """Make a volume the default one. Raises: NotFoundError, UnavailableError, OutcomeUnknownError."""
-        await self.get(check_volume_name(name))
+        check_volume_name(name)
 
         async def attempt(deadline: Deadline) -> str | None:
             registry = await self._registry(deadline)
+            await self.get(name)  # after the registry: who removes it meanwhile rewrites that
             if registry.default != name:
                 change = _registry_row(registry, Registry(name))
                 await deadline.write(lambda: self._table.submit(REGISTRY, [change]))

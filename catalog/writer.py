@@ -70,7 +70,7 @@ class Writer:
         clock: Clock,
         new_id: Callable[[], str],
         name: str,
-        reload: Callable[[VolumeInfo], Awaitable[VolumeInfo]],
+        reload: Callable[[VolumeInfo, Deadline], Awaitable[VolumeInfo]],
     ) -> None:
         self.name = name
         self.uploads = uploads
@@ -204,8 +204,8 @@ class Writer:
         raise AssertionError(op)
 
     async def current(self, volume: VolumeInfo, deadline: Deadline) -> VolumeInfo:
-        """The volume with the settings that are in force by now."""
-        return await deadline.retried(lambda: self._reload(volume))
+        """The volume with the settings that are in force by now. Raises: NotFoundError, UnavailableError."""
+        return await self._reload(volume, deadline)
 
     def _exchange(
         self, volume: VolumeInfo, deadline: Deadline, payload: Payload | None = None, seat: Seat | None = None

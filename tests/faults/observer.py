@@ -164,8 +164,8 @@ async def look(table: Table, content: ContentStore) -> State:
 
 
 async def _partitions(table: Table) -> Any:
-    async for page in table.query("~", RowRange("v", "w")):
-        for entity in page:
+    async for page in table.query("~", RowRange("d", "w")):
+        for entity in page:  # volumes, and the records of those that were deleted
             for shard in range(int(entity.values["shards"])):
                 yield f"{entity.values['epoch']}~{shard:02x}"
 

@@ -194,6 +194,26 @@ async def _create_volume(catalog: Catalog) -> Sequence[Told]:
     return []
 
 
+async def _volumes(catalog: Catalog) -> Sequence[Told]:
+    try:
+        names = [info.name async for info in catalog.volumes()]
+    except CatalogError as error:
+        return [error]
+    assert names == ["v", "w"]
+    return []
+
+
+def _delete_volume(name: str) -> Callable[[Catalog], Coroutine[Any, Any, Sequence[Told]]]:
+    async def delete(catalog: Catalog) -> Sequence[Told]:
+        try:
+            await catalog.delete_volume(name)
+        except CatalogError as error:
+            return [error]
+        return []
+
+    return delete
+
+
 async def _set_default(catalog: Catalog) -> Sequence[Told]:
     try:
         await catalog.set_default_volume("w")
@@ -234,6 +254,15 @@ SCENARIOS = (
     Scenario("put_many", _put_many, given={"b": [b"old"]}, then={"a": [b"a"], "b": [b"old", b"b"], "c": [b"c"]}),
     Scenario("recover", _recover, given={"a": [b"old"]}, then={"a": [b"old"]}, half_done={"x": 2, "y": 3, "a": 3}),
     Scenario("create_volume", _create_volume, volumes=("v", "w")),
+    Scenario("volumes", _volumes, beside=["w"], volumes=("v", "w")),
+    Scenario("delete_volume", _delete_volume("w"), beside=["w"]),
+    Scenario(
+        "delete_volume-refused",
+        _delete_volume("v"),
+        given={"a": [b"old"]},
+        then={"a": [b"old"]},
+        errors=[ConflictError],
+    ),
     Scenario("set_default_volume", _set_default, beside=["w"], volumes=("v", "w"), default="w"),
     Scenario(
         "copy",

@@ -6,12 +6,15 @@ from catalog import CatalogError
 from tests.faults.observer import check, check_settled
 from tests.faults.ports import Fault
 from tests.faults.scenarios import SCENARIOS, Scenario, contents, digests
-from tests.faults.test_every_fault import check_said, for_every_request
+from tests.faults.test_every_fault import check_said, for_every_request, volumes
 from tests.faults.world import World, outlived
 
-READS = ("read", "list-and-history", "stat", "query", "verify", "open-range", "move-nothing")
+READS = ("read", "list-and-history", "stat", "query", "verify", "open-range", "move-nothing", "volumes")
 WRITES = [each for each in SCENARIOS if each.name not in READS]
-NAMES = ("create", "overwrite", "delete", "staged", "recover", "copy", "move", "move-apart", "request")
+NAMES = (
+    "create", "overwrite", "delete", "staged", "recover", "copy", "move", "move-apart", "request",
+    "create_volume", "delete_volume", "delete_volume-refused",
+)  # fmt: skip
 BASIC = [each for each in SCENARIOS if each.name in NAMES]
 
 
@@ -28,6 +31,7 @@ async def test_a_late_request_is_harmless(scenario: Scenario, delay: int, fault:
             assert [type(item) for item in said if isinstance(item, CatalogError)] == list(scenario.errors), wire
             after = await world.look()
             assert contents(after) == digests(scenario.then), wire
+            assert volumes(after)[0] == sorted(scenario.volumes), wire
             check_said(before, after, said)
             await world.client().recover(patience_s=0)
             check_settled(await world.look())

@@ -1,0 +1,182 @@
+"""Deletes volumes: drives `deletion` step by step against the registry and the shards. It decides nothing.
+
+Whoever is stopped by a deletion that nobody finishes, helps it along: a writer whose gate is gone, `create_volume` of
+the same name, recovery.
+"""
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+
+from .browse import LIVE
+from .deletion import (
+    Advance,
+    DeletionNext,
+    DeletionRequest,
+    DeletionResult,
+    Gone,
+    Kept,
+    Met,
+    ReadVolume,
+    Remove,
+    Settle,
+    Survey,
+    Turn,
+    Unfinished,
+    delete,
+    deletion_step,
+    help_along,
+)
+from .entities import SCHEMA, VolumeInfo, parse_file
+from .errors import CatalogError, ConflictError, IntegrityError, OutcomeUnknownError, UnavailableError
+from .keys import GATES, gate_generation, gate_row, heads, partition, shut_gate_row
+from .listing import Lister
+from .messages import Absent, Answer, Done, Doubt, Expired, Failed, Found, Refused
+from .recovery import Action, Recovered, Recovery, RecoveryReport
+from .registry import Volumes
+from .retry import Deadline
+from .rows import Entity
+from .table import Delete, Insert, Operation, RefusedError
+
+
+class Removal:
+    """Deletes the volumes of one catalog."""
+
+    def __init__(self, volumes: Volumes, recovery: Recovery, lister: Lister, deadline: Callable[[], Deadline]) -> None:
+        self._volumes = volumes
+        self._recovery = recovery
+        self._lister = lister
+        self._deadline = deadline
+
+    def __repr__(self) -> str:
+        return f"<Removal by {self._recovery!r}>"
+
+    async def delete(self, name: str, deadline: Deadline) -> None:
+        """Delete a volume.
+
+        Raises: NotFoundError, ConflictError (it has a file, and stays), AccessDeniedError, UnavailableError (it was
+        not begun), OutcomeUnknownError (it was: whoever comes next brings it to its end).
+        """
+        info = await self._volumes.get(name)
+        match await self._drive(info, delete(), deadline):
+            case Kept(path):
+                message = f"volume {name!r} has files, {path!r} for one: only an empty volume can be deleted"
+                raise ConflictError(message, found=path, op="delete_volume", key=name, kind="conflict.not-empty")
+            case Unfinished(error, begun=True):
+                message = f"volume {name!r} may or may not be deleted ({error}): do it again, or recover"
+                raise OutcomeUnknownError(message, op="delete_volume", key=name) from error
+            case Unfinished(error):
+                raise error
+
+    async def help_along(self, info: VolumeInfo, deadline: Deadline) -> bool:
+        """Bring a deletion to its end that somebody began; whether the volume is gone.
+
+        Raises: AccessDeniedError, UnavailableError.
+        """
+        match await self._drive(info, help_along(), deadline):
+            case Unfinished(error):
+                message = f"volume {info.name!r} is being deleted, and that could not be brought to its end ({error})"
+                raise UnavailableError(message, op="recover", key=info.name, kind="unavailable.closing") from error
+            case result:
+                return isinstance(result, Gone)
+
+    async def recover(self, patience_s: float | None) -> AsyncGenerator[Recovered, None]:
+        """Recover all volumes; end deletions that somebody began; remove what came late in volumes that are gone."""
+        async with aclosing(self._volumes.all()) as volumes:
+            async for info in volumes:
+                if info.state != "open":
+                    gone = await self.help_along(info, self._deadline())
+                    action: Action = "committed" if gone else "aborted"
+                    yield Recovered(info.name, "", info.epoch, "delete_volume", "", action)
+                    if gone:
+                        continue
+                for item in await self._recovery.run(info, patience_s=patience_s):
+                    yield item
+        async with aclosing(self._volumes.unswept()) as rows:
+            async for row in rows:
+                items = await self._recovery.run(row.info, patience_s=patience_s)
+                for item in items:
+                    yield item
+                if not items:
+                    await self._volumes.swept(row)
+
+    async def _drive(self, info: VolumeInfo, first: DeletionNext, deadline: Deadline) -> DeletionResult:
+        at, request = first
+        last: CatalogError | None = None
+        while not isinstance(request, DeletionResult):
+            if deadline.passed:
+                at, request = deletion_step(at, Expired(deadline.expired(last)))
+                continue
+            answer = await self._send(info, request, deadline)
+            if isinstance(answer, Doubt | Failed):
+                last = answer.error
+                if isinstance(last, UnavailableError | OutcomeUnknownError):
+                    await deadline.pause(last)
+            elif isinstance(answer, Refused):
+                await deadline.pause()
+            at, request = deletion_step(at, answer)
+        return request
+
+    async def _send(  # noqa: PLR0911 — one case each
+        self, info: VolumeInfo, request: DeletionRequest, deadline: Deadline
+    ) -> Answer | Met:
+        """Send a request once, and say what its answer proves."""
+        try:
+            match request:
+                case ReadVolume():
+                    row = await self._volumes.row(info, deadline)
+                    return Absent() if row is None else Found(row)
+                case Turn(row, state, generation):
+                    await self._volumes.turn(row, state, generation, deadline)
+                case Remove(row):
+                    await self._volumes.remove(row, deadline)
+                case Advance(shard):
+                    return await self._advance(partition(info.epoch, shard), request, deadline)
+                case Settle(row, shard):
+                    return await self._settle(row.info, shard, deadline)
+                case Survey(shard):
+                    return await self._survey(info, shard)
+        except OutcomeUnknownError as exc:
+            return Doubt(exc)
+        except RefusedError:
+            return Refused()
+        except CatalogError as exc:
+            return Failed(exc)
+        return Done()
+
+    async def _advance(self, shard: str, to: Advance, deadline: Deadline) -> Answer:
+        rows = await deadline.read(lambda: self._rows(shard))
+        gates = {gate_generation(row.row): row.row for row in rows}
+        if not gates:
+            message = f"shard {shard} has no gate: rows of the table are lost"
+            return Failed(IntegrityError(message, op="delete_volume", key=shard, kind="integrity.gate"))
+        there = max(gates)
+        if there >= to.generation:
+            return Done() if there == to.generation else Refused()
+        gate = (shut_gate_row if to.shut else gate_row)(to.generation)
+        change: list[Operation] = [Delete(gates[there]), Insert(gate, {"schema": SCHEMA})]
+        await deadline.write(lambda: self._lister.table.submit(shard, change))
+        return Done()
+
+    async def _rows(self, shard: str) -> list[Entity]:
+        async with aclosing(self._lister.table.query(shard, GATES)) as pages:
+            return [row async for page in pages for row in page]
+
+    async def _settle(self, info: VolumeInfo, shard: int, deadline: Deadline) -> Answer:
+        """Recover until there is nothing to settle: what was settled may have been one half of a move."""
+        while not deadline.passed:
+            items = await self._recovery.shard(info, shard, patience_s=0)
+            errors = [item.error for item in items if item.error]
+            if errors:
+                return Failed(errors[0])
+            if RecoveryReport(tuple(items)).quiet:
+                return Done()
+        return Failed(deadline.expired(None))
+
+    async def _survey(self, info: VolumeInfo, shard: int) -> Answer | Met:
+        key = partition(info.epoch, shard)
+        async with aclosing(self._lister.pages(key, heads(""), where=LIVE)) as pages:
+            async for page in pages:
+                for row in page:
+                    if LIVE.holds(row.values):
+                        return Met(parse_file(info.name, row).path)
+        return Absent()

@@ -1,0 +1,122 @@
+"""Interleavings of a deletion of a volume with what others do to it. A failure names its choices: the replay key."""
+
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from random import Random
+
+import pytest
+
+from catalog import Catalog, ConflictError, FileVersion, NotFoundError, Volume
+from tests.faults.observer import State, check_settled
+from tests.faults.test_every_fault import volumes
+from tests.faults.world import World
+from tests.races.gate import Gate, Schedule, interleave
+
+Call = Callable[[Catalog], Awaitable[object]]
+
+
+async def delete(cat: Catalog) -> object:
+    return await cat.delete_volume("v")
+
+
+def on_volume(call: Callable[[Volume], Awaitable[object]]) -> Call:
+    async def act(cat: Catalog) -> object:
+        return await call(await cat.volume("v"))
+
+    return act
+
+
+PUT = on_volume(lambda volume: volume.put("a", b"new"))
+REMOVE = on_volume(lambda volume: volume.delete("a"))
+
+
+async def create(cat: Catalog) -> object:
+    return (await cat.create_volume("v", shards=1, exist_ok=True)).info
+
+
+async def recover(cat: Catalog) -> object:
+    return await cat.recover(patience_s=0)
+
+
+async def choose(cat: Catalog) -> object:
+    return await cat.set_default_volume("v")
+
+
+PASSES = frozenset({"table.next", "table.mark", "content.put", "content.stat", "content.delete", "content.create"})
+"""Requests that commute with all that others do, so that no order of them is worth a schedule."""
+
+PAIRS: dict[str, tuple[Call, Sequence[bytes]]] = {  # what the other does, and the file that there is before
+    "put": (PUT, ()),
+    "put-onto": (PUT, (b"old",)),
+    "delete": (REMOVE, (b"old",)),
+    "delete_volume": (delete, ()),
+    "create_volume": (create, ()),
+    "recover": (recover, ()),
+    "set_default_volume": (choose, ()),
+}
+DRAWN = 20_000 if "BLOBCAT_NIGHTLY" in os.environ else 250
+"""There are some ten thousand orders of each pair: so many of them are drawn, the same each time."""
+
+
+@dataclass(slots=True)
+class Drawn(Schedule):
+    """Choices by lot."""
+
+    lots: Random = field(default_factory=Random)
+
+    def choose(self, width: int) -> int:
+        """One of so many."""
+        self.choices.append(self.lots.randrange(width))
+        return self.choices[-1]
+
+
+@pytest.mark.parametrize("name", PAIRS)
+async def test_interleavings(name: str) -> None:
+    call, given = PAIRS[name]
+    for seed in range(DRAWN):
+        schedule = Drawn(lots=Random(seed))
+        try:
+            await run(schedule, call, given)
+        except BaseException as error:
+            error.add_note(f"replay: {name} {schedule.choices}")
+            raise
+
+
+async def run(schedule: Schedule, call: Call, given: Sequence[bytes]) -> None:
+    async with World() as world:
+        volume = await world.client().create_volume("v", shards=1)
+        for content in given:
+            await volume.put("a", content)
+
+        def actor(each: Call) -> Callable[[Gate], Awaitable[object]]:
+            async def act(gate: Gate) -> object:
+                gate.passes, gate.shut = PASSES, True
+                return await each(world.client(gate))
+
+            return act
+
+        deleted, said = await interleave(schedule, [actor(delete), actor(call)])
+        judge(await world.look(), deleted, said, call)
+        await world.client().recover(patience_s=0)
+        after = await world.look()
+        check_settled(after)
+        judge(after, deleted, said, call)
+
+
+def judge(state: State, deleted: object, said: object, call: Call) -> None:
+    """S1, S2, S8: what was told is what is there; and no file is in a volume that is gone."""
+    there, default = volumes(state)
+    live = [values for values in state.of("h") if values["kind"] != "delete"]
+    assert deleted is None or isinstance(deleted, ConflictError | NotFoundError), deleted
+    assert not isinstance(said, Exception) or isinstance(said, ConflictError | NotFoundError), said
+    if call is not create:
+        assert bool(there) == (deleted is not None and not isinstance(deleted, NotFoundError)), (there, deleted)
+    assert default in (*there, None)
+    if call is PUT:
+        assert isinstance(said, FileVersion) == bool(live and there), said
+        assert isinstance(said, NotFoundError) == (not there)
+    if call is REMOVE:
+        assert isinstance(said, FileVersion | NotFoundError), said
+    if call is delete:
+        assert sorted([deleted is None, said is None]) in ([False, True], [True, True])

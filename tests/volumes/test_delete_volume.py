@@ -1,0 +1,199 @@
+"""`delete_volume`, on every back end: what it refuses, what it leaves, and who brings it to its end."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from catalog import Catalog, ConflictError, FileVersion, NotFoundError, Volume, connect
+from catalog.deletion import Advance
+from catalog.entities import VolumeState
+from catalog.retry import Deadline
+from catalog.token import Token
+
+
+async def names(cat: Catalog) -> list[str]:
+    return [info.name async for info in cat.volumes()]
+
+
+async def stopped(cat: Catalog, name: str, state: VolumeState = "closing") -> None:
+    """Leave a volume as somebody does who stops right after D1, or after D6."""
+    volumes = cat._volumes
+    for turn in ("closing", "opening")[: 1 if state == "closing" else 2]:
+        deadline = cat._deadline()
+        row = await volumes.row(await volumes.get(name), deadline)
+        assert row
+        if turn == "opening":
+            await shut(cat, name, deadline)
+        await volumes.turn(row, turn, row.info.generation + 1, deadline)  # type: ignore[arg-type]
+
+
+async def shut(cat: Catalog, name: str, deadline: Deadline) -> None:
+    """D2, in every shard."""
+    info = await cat._volumes.get(name)
+    for shard in range(info.shards):
+        await cat._removal._advance(f"{info.epoch}~{shard:02x}", Advance(shard, info.generation, shut=True), deadline)
+
+
+async def test_an_empty_volume_is_deleted_and_its_name_is_free(cat: Catalog, volume: Volume) -> None:
+    await cat.create_volume("beside", shards=1)
+    await cat.delete_volume("raw")
+    assert await names(cat) == ["beside"]
+    with pytest.raises(NotFoundError, match="there is no volume 'raw'"):
+        await cat.volume("raw")
+    again = await cat.create_volume("raw", shards=1)
+    assert again.info.epoch != volume.info.epoch
+    assert (await again.put("a", b"new")).version == 1
+
+
+async def test_a_volume_with_a_file_stays_and_works(cat: Catalog, volume: Volume) -> None:
+    await volume.put("a", b"1")
+    with pytest.raises(ConflictError, match="volume 'raw' has files, 'a' for one") as caught:
+        await cat.delete_volume("raw")
+    assert (caught.value.found, caught.value.kind) == ("a", "conflict.not-empty")
+    assert (await volume.put("b", b"2")).version == 1
+    assert (await cat.volume("raw")).info == volume.info
+
+
+async def test_deleted_files_do_not_keep_it(cat: Catalog, volume: Volume) -> None:
+    await volume.put("a", b"1")
+    await volume.move("a", "b")
+    await volume.delete("b")
+    await cat.delete_volume("raw")
+    assert await names(cat) == []
+
+
+async def test_what_is_not_there_cannot_be_deleted(cat: Catalog, volume: Volume) -> None:
+    with pytest.raises(NotFoundError, match="there is no volume 'other'"):
+        await cat.delete_volume("other")
+    await cat.delete_volume("raw")
+    with pytest.raises(NotFoundError):
+        await cat.delete_volume("raw")
+
+
+async def test_the_default_volume_leaves_no_default(cat: Catalog, volume: Volume) -> None:
+    await cat.create_volume("beside", shards=1)
+    await cat.delete_volume("raw")
+    with pytest.raises(NotFoundError, match="no default volume"):
+        await cat.volume()
+    await cat.set_default_volume("beside")
+    assert (await cat.volume()).name == "beside"
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda volume: volume.put("a", b"1"),
+        lambda volume: volume.copy("gone", "b"),
+        lambda volume: volume.restore("gone", version=1),
+    ],
+    ids=["put", "copy", "restore"],
+)
+async def test_who_has_it_open_still_writes_nothing(
+    cat: Catalog, url: str, write: Callable[[Volume], Awaitable[FileVersion]]
+) -> None:
+    """Also in another client, which was never told; and also where the name has a volume again."""
+    volume = await cat.create_volume("raw", shards=1)
+    await volume.put("gone", b"1")
+    await volume.delete("gone")
+    await cat.delete_volume("raw")
+    with pytest.raises(NotFoundError):
+        await write(volume)
+    again = await cat.create_volume("raw", shards=1)
+    with pytest.raises(NotFoundError):
+        await write(volume)
+    assert [file async for file in again.list()] == []
+
+
+@pytest.mark.parametrize("state", ["closing", "opening"])
+async def test_a_writer_is_not_stopped_by_a_deletion_that_somebody_left(
+    cat: Catalog, volume: Volume, state: VolumeState
+) -> None:
+    """A file keeps the volume: whoever is stopped at its gates ends the deletion, and goes on."""
+    await volume.put("a", b"1")
+    await stopped(cat, "raw", state)
+    if state == "closing":
+        await shut(cat, "raw", cat._deadline())
+    assert (await volume.put("a", b"2")).version == 2
+    info = (await cat.volume("raw")).info
+    assert (info.state, info.generation) == ("open", 3)
+    assert (await (await cat.volume("raw")).put("b", b"new")).version == 1
+
+
+async def test_a_writer_finds_a_volume_that_is_gone(cat: Catalog, volume: Volume) -> None:
+    await stopped(cat, "raw")
+    await shut(cat, "raw", cat._deadline())
+    with pytest.raises(NotFoundError):
+        await volume.put("a", b"1")
+    assert await names(cat) == []
+
+
+async def test_recovery_ends_what_somebody_left(cat: Catalog, volume: Volume) -> None:
+    kept = await cat.create_volume("kept", shards=2)
+    await kept.put("a", b"1")
+    for name in ("raw", "kept"):
+        await stopped(cat, name)
+    assert {info.state async for info in cat.volumes()} == {"closing"}
+    report = await cat.recover()
+    assert [(item.volume, item.kind, item.action) for item in report.items] == [
+        ("kept", "delete_volume", "aborted"),
+        ("raw", "delete_volume", "committed"),
+    ]
+    assert [(info.name, info.state) async for info in cat.volumes()] == [("kept", "open")]
+    assert (await cat.recover()).quiet
+
+
+async def test_the_name_is_free_for_who_finds_it_half_deleted(cat: Catalog, volume: Volume) -> None:
+    await stopped(cat, "raw")
+    made = await cat.create_volume("raw", shards=4, exist_ok=True)
+    assert made.info.epoch != volume.info.epoch
+    assert (await made.put("a", b"1")).version == 1
+
+
+async def test_deleting_again_ends_it(cat: Catalog, volume: Volume) -> None:
+    await stopped(cat, "raw")
+    await cat.delete_volume("raw")
+    assert await names(cat) == []
+
+
+async def test_a_volume_that_is_being_deleted_can_be_read(cat: Catalog, volume: Volume) -> None:
+    await volume.put("a", b"1")
+    await stopped(cat, "raw")
+    assert await (await cat.volume("raw")).read("a") == b"1"
+
+
+async def test_an_open_write_is_settled_first(cat: Catalog, volume: Volume) -> None:
+    """A put that was left half-done: it never becomes a file, and its token says so for ever (S3)."""
+    token = Token("raw", volume.info.epoch, "a", "01ARZ3NDEKTSV4RRFFQ69G5FAV", 0, "put")
+    made = await volume.put("b", b"1")
+    there = Token("raw", volume.info.epoch, "b", made.etag, 0, "put")
+    await volume.delete("b")
+    before = await cat.resolve(str(there))
+    assert before is not None
+    await cat.delete_volume("raw")
+    await cat.create_volume("raw", shards=1)
+    assert await cat.resolve(str(token)) is None
+    assert await cat.resolve(str(there)) == before
+
+
+async def test_a_token_of_another_catalog_is_refused(cat: Catalog, volume: Volume) -> None:
+    token = Token("raw", "01ARZ3NDEKTSV4RRFFQ69G5FAV", "a", "01ARZ3NDEKTSV4RRFFQ69G5FAV", 0, "put")
+    with pytest.raises(NotFoundError, match="of this epoch"):
+        await cat.resolve(str(token))
+
+
+async def test_many_delete_it_while_many_write(url: str) -> None:
+    """Whatever happens first: no acknowledged file is in a volume that is gone."""
+    async with connect(url) as cat, connect(url) as other:
+        clients = (cat, other) if not url.startswith("memory") else (cat, cat)
+        volume = await cat.create_volume("raw", shards=2)
+        calls = [client.delete_volume("raw") for client in clients]
+        puts = [volume.put(f"{number}", b"x") for number in range(8)]
+        ends = await asyncio.gather(*calls, *puts, return_exceptions=True)
+        deleted, said = ends[: len(calls)], ends[len(calls) :]
+        written = [each for each in said if isinstance(each, FileVersion)]
+        assert all(isinstance(each, FileVersion | NotFoundError) for each in said), said
+        assert all(isinstance(each, ConflictError | NotFoundError | None) for each in deleted), deleted
+        assert bool(written) == ("raw" in await names(cat))
+        for file in written:
+            assert (await volume.stat(file.path)).etag == file.etag
