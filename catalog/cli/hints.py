@@ -30,9 +30,9 @@ def _about(error: "CatalogError") -> str:
 
 
 def _folder(error: "CatalogError") -> str:
-    if error.op not in ("stat", "history", "delete"):
+    if error.op not in ("stat", "history", "delete", "list", "download", "copy", "move"):
         return ""
-    folder = error.key.rpartition("/")[0]
+    folder = error.key.rstrip("/").rpartition("/")[0]
     listing = f"blobcat ls {shlex.quote(folder + '/')}" if folder and folder.isprintable() else "blobcat ls"
     return f"{listing} shows what is there"
 

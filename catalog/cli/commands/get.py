@@ -93,14 +93,10 @@ async def _file(
 
 
 async def _tree(session: Session, volume: "Volume", prefix: str, local: str | None, existing: "Existing") -> int:
-    from ...errors import NotFoundError
-
     began = monotonic()
     folder = Path(local) if local is not None else _named(prefix.rstrip("/") or volume.name)
     with progress(session.output, "get") as update:
         report = await volume.download_tree(prefix, folder, existing=existing, progress=DownloadText(update))
-    if not (report.written or report.skipped or report.failed) and prefix:
-        raise NotFoundError(f"there is nothing below {prefix!r} in volume {volume.name!r}", op="stat", key=prefix)
     for failure in report.failed:
         session.output.note(("failed  ", "red"), (failure.path, "bold"), f"{GAP}{failure.error}")
     session.output.show(record_of(report) | {"target": str(folder)}, lambda: _line(report, folder, monotonic() - began))

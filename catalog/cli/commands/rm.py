@@ -67,7 +67,7 @@ async def _folder(session: Session, path: str, *, yes: bool, missing_ok: bool) -
     async with session.volume() as volume:
         files = [file async for file in volume.list(folder, recursive=True) if isinstance(file, FileVersion)]
         if not files:
-            return _nothing(session, folder, missing_ok=missing_ok)
+            return _nothing(session, folder, volume.name, missing_ok=missing_ok)
         held = f"{count(len(files), 'file')}, {size(sum(file.size for file in files))}"
         if not yes and not await session.output.confirmed(f"delete {folder}", f"{GAP}{held}"):
             session.output.note("nothing was deleted")
@@ -77,11 +77,11 @@ async def _folder(session: Session, path: str, *, yes: bool, missing_ok: bool) -
     return FINDINGS if failed else OK
 
 
-def _nothing(session: Session, folder: str, *, missing_ok: bool) -> int:
-    from ... import NotFoundError
+def _nothing(session: Session, folder: str, volume: str, *, missing_ok: bool) -> int:
+    from ...paths import nothing_below
 
     if not missing_ok:
-        raise NotFoundError(f"there is nothing in folder {folder!r}", op="delete", key=folder.rstrip("/"))
+        raise nothing_below(folder, volume, op="delete")
     session.output.note((folder, "bold"), "  is not there")
     return OK
 

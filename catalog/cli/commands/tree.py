@@ -30,6 +30,7 @@ async def tree(
     file all fields, as put shows them.
     """
     from ... import FileVersion
+    from ...paths import nothing_below
 
     folder = prefix[: prefix.rfind("/") + 1]  # a prefix may end inside a name
     root = Branch(folder)
@@ -37,6 +38,8 @@ async def tree(
         async for file in volume.list(prefix, recursive=True):
             assert isinstance(file, FileVersion)  # noqa: S101 — a recursive list has no folders
             root.add(file, level)
+        if prefix and not root.files:
+            raise nothing_below(prefix, volume.name, op="list")
     if not session.output.json:
         session.output.line((folder or (session.options.volume or "."), "bold blue"))
     for guide, twig in root.walk():
