@@ -29,8 +29,8 @@ async def du(
     A folder counts what is in it at any depth, as it is now; older versions take room as well. Inner folders come
     before what they are in, and the sum of all last.
 
-    --json: one folder per line (path, files, bytes, newest, and kind is folder); the last one is the sum, its path the
-    prefix.
+    --json: a FolderUsage (path, files, bytes, newest, kind) per line; the last one is the sum, its path the prefix. See
+    docs/json.md.
     """
     from ...paths import nothing_below
 

@@ -51,9 +51,9 @@ async def get(
     With -r one bad file stops no other: the failed ones are named on stderr, and the exit code is 1. Nothing is written
     outside the folder; a path that is no file's on every system is a failure. Nothing is deleted.
 
-    --json: the version that was read, with all fields as put shows them, and target: the local file. With - it is
-    content alone that is written. With -r one report (written, skipped, bytes_written, failed, target), where failed
-    lists path, source (the local file) and error.
+    --json: one ReadFile: a FileVersion, and target, the local file. With - it is content alone that is written. With -r
+    one ReadTree (written, skipped, bytes_written, failed, target), where failed lists Failure (path, source, error).
+    See docs/json.md.
     """
     existing = _existing(overwrite=overwrite, skip=skip, newer=newer)
     if recursive and (version is not None or local == "-"):

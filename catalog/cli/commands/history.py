@@ -10,7 +10,7 @@ async def history(session: Session, path: PathArgument) -> None:
 
     Every version can still be read: blobcat get --version N PATH.
 
-    --json: one version per line, with all fields as put shows them.
+    --json: a FileVersion per line. See docs/json.md.
     """
     first = True
     async with session.volume() as volume:

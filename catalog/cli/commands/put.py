@@ -39,8 +39,9 @@ async def put(
     What is there already, with the same content and metadata, makes no new version. --meta replaces all metadata that
     the file had.
 
-    --json: the version that is current now, with all fields: volume, path, version, kind, etag, size, digest, md5,
-    content_type, metadata, created, modified, writer, request_id, chain, blob, blob_etag, blob_version, source.
+    --json: one FileVersion (volume, path, version, kind, etag, size, digest, md5, content_type, metadata, created,
+    modified, writer, request_id, chain, blob, blob_etag, blob_version, source): the version that is current now. See
+    docs/json.md.
     """
     mode = mode_of(create=create, if_version=if_version, if_match=if_match, force=force)
     metadata = parsed_metadata(meta)

@@ -38,8 +38,8 @@ async def rm(
     A folder is counted first, and you are asked. What is written meanwhile stays: a file goes only if it is as it was
     counted. Each file that failed is named on stderr, and the exit code is 1.
 
-    --json: per file the version that the delete is, with all fields as put shows them; of one that failed, path and
-    error. Nothing where no file was there.
+    --json: a FileVersion per line, the delete; of a file that failed, a FailedDelete (path, error). Nothing where no
+    file was there. See docs/json.md.
     """
     if recursive:
         if if_version is not None or if_match is not None:

@@ -25,7 +25,7 @@ async def sign(
     Who has the url has the content: hand it over as you would a password.
     It takes an account's key, or an identity with the role Storage Blob Delegator.
 
-    --json: one object (path, expires_in_s, url).
+    --json: one SignedUrl (path, expires_in_s, url). See docs/json.md.
     """
     span = _span(expires_in)
     async with session.volume() as volume:

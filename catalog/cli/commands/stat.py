@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 async def stat(session: Session, path: PathArgument, version: VersionOption = None) -> None:
     """Show all that is known of a file, or of one of its versions.
 
-    --json: all fields, as put shows them.
+    --json: one FileVersion. See docs/json.md.
     """
     async with session.volume() as volume:
         file = await volume.stat(path, version=version)

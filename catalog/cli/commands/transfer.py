@@ -23,7 +23,7 @@ async def cp(
 ) -> None:
     """Copy a file to another path; no bytes move, and nothing is overwritten unasked.
 
-    --json: the version that was made, with all fields as put shows them; source says what it was made of.
+    --json: one FileVersion, the version that was made; its source says what it was made of. See docs/json.md.
     """
     async with session.volume() as volume:
         file = await volume.copy(source, target, mode=_onto(force=force, if_version=if_version, if_match=if_match))
@@ -40,7 +40,7 @@ async def mv(
 ) -> None:
     """Give a file another path; history stays with each path, and nothing is overwritten unasked.
 
-    --json: the version that was made, with all fields as put shows them; source says what it was made of.
+    --json: one FileVersion, the version that was made; its source says what it was made of. See docs/json.md.
     """
     async with session.volume() as volume:
         file = await volume.move(source, target, mode=_onto(force=force, if_version=if_version, if_match=if_match))
@@ -56,7 +56,7 @@ async def restore(
 ) -> None:
     """Make an older version of a file the current one again, as a new version; of a deleted file, too.
 
-    --json: the version that was made, with all fields as put shows them; source says what it was made of.
+    --json: one FileVersion, the version that was made; its source says what it was made of. See docs/json.md.
     """
     mode = mode_of(if_version=if_version, if_match=if_match)
     async with session.volume() as volume:

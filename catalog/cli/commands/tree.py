@@ -26,8 +26,8 @@ async def tree(
 
         blobcat tree 2026/ -L 2
 
-    --json: one entry per line, from top to bottom: of a folder path, files, bytes, newest, and kind is folder; of a
-    file all fields, as put shows them.
+    --json: a FileVersion or a FolderUsage (path, files, bytes, newest, kind) per line, from top to bottom. See
+    docs/json.md.
     """
     from ... import FileVersion
     from ...paths import nothing_below
