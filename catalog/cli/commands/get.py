@@ -1,6 +1,7 @@
 """`blobcat get`."""
 
 import os
+import shlex
 import sys
 from pathlib import Path
 from time import monotonic
@@ -10,6 +11,7 @@ import typer
 
 from ..columns import GAP, count, size
 from ..errors import FINDINGS, OK, UsageError
+from ..folders import check_file
 from ..options import PathArgument, VersionOption
 from ..output import Line
 from ..progress import DownloadText, progress
@@ -60,6 +62,8 @@ async def get(
         raise UsageError("--recursive takes neither --version nor -", "blobcat get -r PREFIX FOLDER")
     if not recursive and existing in ("skip", "newer"):
         raise UsageError(f"--{existing} goes with --recursive", "blobcat get -r PREFIX FOLDER")
+    if not recursive:
+        check_file(path, f"blobcat get -r {shlex.quote(path)} FOLDER")
     async with session.volume() as volume:
         if recursive:
             return await _tree(session, volume, path, local, existing)

@@ -1,6 +1,9 @@
 """`blobcat history`."""
 
+import shlex
+
 from ..columns import HISTORY_HEADING, history_row
+from ..folders import check_file
 from ..options import PathArgument
 from ..session import Session
 
@@ -12,6 +15,7 @@ async def history(session: Session, path: PathArgument) -> None:
 
     --json: a FileVersion per line. See docs/json.md.
     """
+    check_file(path, f"blobcat ls --deleted -r {shlex.quote(path)} shows the files that are and were in it")
     first = True
     async with session.volume() as volume:
         async for file in volume.history(path):

@@ -1,5 +1,6 @@
 """`blobcat rm`: one file, or all that is in a folder."""
 
+import shlex
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Annotated
@@ -9,6 +10,7 @@ import typer
 from ..columns import GAP, count, size
 from ..completion import complete_path
 from ..errors import FINDINGS, OK, UsageError
+from ..folders import check_file
 from ..modes import mode_of
 from ..options import IfMatchOption, IfVersionOption
 from ..output import Line
@@ -45,6 +47,7 @@ async def rm(
         if if_version is not None or if_match is not None:
             raise UsageError("--if-version and --if-match are about one file, and -r about many")
         return await _folder(session, path, yes=yes, missing_ok=missing_ok)
+    check_file(path, f"blobcat rm -r {shlex.quote(path)}")
     mode = mode_of(if_version=if_version, if_match=if_match)
     async with session.volume() as volume:
         file = await volume.delete(path, mode=mode, missing_ok=missing_ok)

@@ -1,9 +1,11 @@
 """`blobcat cp`, `mv` and `restore`: what is there already, under another path or once more. No bytes move."""
 
+import shlex
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..folders import check_file, check_transfer
 from ..modes import mode_of
 from ..options import ForceOption, IfMatchOption, IfVersionOption, PathArgument, SourceArgument, TargetArgument
 from ..output import Line
@@ -25,6 +27,7 @@ async def cp(
 
     --json: one FileVersion, the version that was made; its source says what it was made of. See docs/json.md.
     """
+    check_transfer("cp", source, target)
     async with session.volume() as volume:
         file = await volume.copy(source, target, mode=_onto(force=force, if_version=if_version, if_match=if_match))
     session.output.show(file, lambda: _line(source, file))
@@ -42,6 +45,7 @@ async def mv(
 
     --json: one FileVersion, the version that was made; its source says what it was made of. See docs/json.md.
     """
+    check_transfer("mv", source, target)
     async with session.volume() as volume:
         file = await volume.move(source, target, mode=_onto(force=force, if_version=if_version, if_match=if_match))
     session.output.show(file, lambda: _line(source, file))
@@ -58,6 +62,7 @@ async def restore(
 
     --json: one FileVersion, the version that was made; its source says what it was made of. See docs/json.md.
     """
+    check_file(path, f"blobcat ls --deleted -r {shlex.quote(path)} shows the files that were in it")
     mode = mode_of(if_version=if_version, if_match=if_match)
     async with session.volume() as volume:
         file = await volume.restore(path, version=version, mode=mode)
