@@ -7,7 +7,7 @@ crash, with `existing="newer"` or `"skip"`, it carries on.
 """
 
 import os
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack, aclosing, suppress
 from dataclasses import dataclass, field
@@ -21,6 +21,7 @@ from .destination import Existing, LocalFolder, Part, explaining
 from .entities import FileVersion, Folder
 from .errors import CatalogError, InvalidError
 from .flow import concurrently
+from .paths import nothing_below
 from .placement import Places, parts_of
 from .reader import Readers
 from .threads import to_the_end
@@ -106,15 +107,16 @@ class Downloads:
 
     async def tree(
         self,
-        files: AsyncIterable[FileVersion | Folder],
+        files: AsyncIterator[FileVersion | Folder],
         prefix: str,
         folder: Path,
         *,
+        volume: str,
         existing: Existing,
         limit: int,
         listener: DownloadListener | None,
     ) -> DownloadReport:
-        """Every file of a listing, below a folder that is made where there is none."""
+        """Every file of a listing, below a folder that is made where there is none, and something to be put into it."""
         with ExitStack() as held:
 
             def opened() -> LocalFolder:
@@ -122,16 +124,20 @@ class Downloads:
                 held.callback(root.close)
                 return root
 
-            with explaining(prefix, folder):
-                root = await to_the_end(self._threads, opened)
-            run = Tree(self, prefix, folder, root, existing=existing, tally=Tally(listener))
-            async with (
-                aclosing(run.placed(files)) as placed,
-                aclosing(concurrently(placed, run.bring, limit=limit)) as brought,
-            ):
-                async for _ in brought:
-                    run.tally.tell()
-            return run.tally.report()
+            async with aclosing(cast("AsyncGenerator[FileVersion | Folder, None]", files)) as listed:  # it is one
+                first = await anext(listed, None)
+                if first is None and prefix:
+                    raise nothing_below(prefix, volume, op="download")
+                with explaining(prefix, folder):
+                    root = await to_the_end(self._threads, opened)
+                run = Tree(self, prefix, folder, root, existing=existing, tally=Tally(listener))
+                async with (
+                    aclosing(run.placed(first, listed)) as placed,
+                    aclosing(concurrently(placed, run.bring, limit=limit)) as brought,
+                ):
+                    async for _ in brought:
+                        run.tally.tell()
+                return run.tally.report()
 
     async def written(
         self, file: FileVersion, part: Part, target: Path, heard: Callable[[int], None] = lambda _: None
@@ -177,23 +183,27 @@ class Tree:
         self._places = Places()
 
     async def placed(
-        self, files: AsyncIterable[FileVersion | Folder]
+        self, first: FileVersion | Folder | None, rest: AsyncIterator[FileVersion | Folder]
     ) -> AsyncGenerator[tuple[FileVersion, Sequence[str]], None]:
         """The files that have a place below the folder, with its parts; of two with one place, the first."""
-        async with aclosing(cast("AsyncGenerator[FileVersion | Folder, None]", files)):  # a generator, by another name
-            async for file in files:
-                if not isinstance(file, FileVersion):
-                    continue
-                self.tally.found += 1
-                try:
-                    parts = parts_of(file.path, self._prefix)
-                    self._places.take(file.path, parts)
-                except CatalogError as exc:
-                    self._fail(file, str(self._folder), exc)
-                    continue
+        file = first
+        while file is not None:
+            if isinstance(file, FileVersion) and (parts := self._place(file)) is not None:
                 yield file, parts
+            file = await anext(rest, None)
         self.tally.listed = True
         self.tally.tell()
+
+    def _place(self, file: FileVersion) -> Sequence[str] | None:
+        """Its place, or None where it has none, which is a failure of its own."""
+        self.tally.found += 1
+        try:
+            parts = parts_of(file.path, self._prefix)
+            self._places.take(file.path, parts)
+        except CatalogError as exc:
+            self._fail(file, str(self._folder), exc)
+            return None
+        return parts
 
     async def bring(self, placed: tuple[FileVersion, Sequence[str]]) -> None:
         """Bring one file to its place, and count what became of it."""

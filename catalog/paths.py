@@ -10,7 +10,7 @@ import unicodedata
 
 from storage.names import LONE_SURROGATE
 
-from .errors import InvalidError, TooLargeError
+from .errors import InvalidError, NotFoundError, TooLargeError
 
 RESERVED = ".versions"  # where immutable volumes keep their content
 SEGMENT_BYTES_MAX = 255  # what the file systems of Linux, macOS and Windows take
@@ -41,6 +41,11 @@ def check_prefix(prefix: str) -> str:
     for segment in whole:
         _check_segment(prefix, segment)
     return prefix
+
+
+def nothing_below(prefix: str, volume: str, *, op: str) -> NotFoundError:
+    """What is raised where a prefix was named, and no file's path begins with it. An empty volume is no error."""
+    return NotFoundError(f"there is nothing below {prefix!r} in volume {volume!r}", op=op, key=prefix)
 
 
 def _checked_text(path: str, what: str) -> str:

@@ -149,7 +149,8 @@ class ReadableVolume:
         file's on every system, or the same as another's where case is ignored, is a failure. One bad file stops no
         other: see `failed` of the report. Nothing is deleted. Started again, it carries on.
 
-        Raises: InvalidError, AccessDeniedError (no folder can be made there); as `list`.
+        Raises: NotFoundError (nothing is below the prefix, and no folder was made; an empty volume is no error),
+        InvalidError, AccessDeniedError (no folder can be made there); as `list`.
         """
         check_existing(existing)
         prefix = check_prefix(prefix if not prefix or prefix.endswith("/") else prefix + "/")
@@ -157,6 +158,7 @@ class ReadableVolume:
             self.list(prefix, recursive=True),
             prefix,
             check_target(folder),
+            volume=self.name,
             existing=existing,
             limit=self._tools.settings.transfers_max,
             listener=progress,

@@ -42,7 +42,6 @@ from .errors import (
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _CODE: Final = re.compile(r"[A-Za-z]{1,64}")
 _SECRET: Final = re.compile(r"sig=|sharedkey|signature|bearer |accountkey", re.IGNORECASE)
-
 _WITHHELD: Final = "withheld, for it tells a secret"
 
 _KEY_HINT: Final = "is it the right account key or SAS, unexpired, and is this machine's clock right?"
@@ -70,6 +69,10 @@ _BY_STATUS: Final = {
 }
 
 _THROTTLED: Final = frozenset({429, 503})  # the service says 503 ServerBusy; proxies in front of it, 429
+
+# AuthorizationFailure of a request that a key signed: at Azure the firewall's, but Azurite says it of a wrong key too.
+_KEY_TEXT: Final = "the account key is wrong, or the account's firewall does not let this machine in"
+_REFUSED_KEY: Final = _Meaning(AccessDeniedError, "access-denied.key", _KEY_TEXT)
 
 # By error code, within those statuses: the same knowledge of the write, a better word for it.
 _BY_CODE: Final = {
@@ -124,8 +127,10 @@ def translating(op: str, key: str, *, write: bool) -> Iterator[None]:
 
 def translated(exc: Exception, *, op: str, key: str, write: bool) -> CatalogError:
     """The error of ours that says what is known after `exc`. Not raised, and without a cause."""
-    meaning = _refusal(exc) or _never_sent(exc) or _unknown(exc, write=write)
-    where = " ".join(filter(None, (op, _printable(key))))
+    unsent = None if (refusal := _refusal(exc)) else _never_sent(exc)
+    meaning = refusal or unsent or _unknown(exc, write=write)
+    shown = "".join(character if character.isprintable() else "?" for character in key)
+    where = "" if unsent else " ".join(filter(None, (op, shown)))  # what was never sent is about the host
     return meaning.error(f"{where}: {meaning.text}" if where else meaning.text, op=op, key=key, kind=meaning.kind)
 
 
@@ -150,7 +155,15 @@ def _refusal(exc: Exception) -> _Meaning | None:
         too_large = code == "RequestBodyTooLarge"  # a batch's answer is a 202 with the refusal inside
         return _BY_CODE[code] if too_large and status is not None else None
     meaning = _BY_CODE.get(code) or _BY_STATUS[status]
+    if code == "AuthorizationFailure" and _signed_by_key(exc):
+        meaning = _REFUSED_KEY
     return _Meaning(meaning.error, meaning.kind, f"{meaning.text} ({' '.join(filter(None, (str(status), code)))})")
+
+
+def _signed_by_key(exc: BaseException) -> bool:
+    """Whether the request carried an account key's signature; a SAS is in its url, and a token is a bearer's."""
+    headers = getattr(getattr(getattr(exc, "response", None), "request", None), "headers", {})
+    return str(headers.get("Authorization", "")).startswith("SharedKey")
 
 
 def _never_sent(exc: Exception) -> _Meaning | None:
@@ -234,7 +247,3 @@ def _withhold(link: BaseException) -> None:
         if name == "response" or _SECRET.search(f"{value} {value!r}"):
             with suppress(AttributeError):
                 setattr(link, name, None if name == "response" else _WITHHELD)
-
-
-def _printable(key: str) -> str:
-    return "".join(character if character.isprintable() else "?" for character in key)

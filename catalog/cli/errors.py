@@ -75,7 +75,7 @@ def report(exc: BaseException, output: Output, *, debug: bool) -> int:
 def usage_report(exc: "typer.TyperException", output: Output) -> int:
     """Tell of a command line that cannot be read, and return the exit code."""
     context = getattr(exc, "ctx", None)
-    message = exc.format_message().rstrip(".") or "a command is missing"
+    message = " ".join(exc.format_message().split()).rstrip(".") or "a command is missing"
     record = {"kind": "usage", "message": message, "op": "", "key": ""}
     output.fault(message, _usage(context), record=record)
     return USAGE

@@ -30,9 +30,9 @@ def _about(error: "CatalogError") -> str:
 
 
 def _folder(error: "CatalogError") -> str:
-    if error.op not in ("stat", "history", "delete"):
+    if error.op not in ("stat", "history", "delete", "list", "download", "copy", "move"):
         return ""
-    folder = error.key.rpartition("/")[0]
+    folder = error.key.rstrip("/").rpartition("/")[0]
     listing = f"blobcat ls {shlex.quote(folder + '/')}" if folder and folder.isprintable() else "blobcat ls"
     return f"{listing} shows what is there"
 
@@ -70,6 +70,7 @@ _HINTS: Final[dict[str, str | Callable[["CatalogError"], str]]] = {
     "access-denied": _ROLES,
     "access-denied.disk": "choose a folder that you may write to, or see who owns it",
     "access-denied.account": "whoever owns the account can enable it again",
+    "access-denied.key": "put the right account key into BLOBCAT_CREDENTIAL, or let this machine through the firewall",
     "access-denied.network": "let this machine through the firewall; another SAS goes into BLOBCAT_CREDENTIAL",
     "access-denied.policy": "whoever set the policy can lift it",
     "access-denied.role": _ROLES,

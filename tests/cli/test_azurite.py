@@ -41,6 +41,8 @@ def test_a_wrong_key_is_one_line_and_not_shown(remote: Blobcat, monkeypatch: pyt
     monkeypatch.setenv("BLOBCAT_CREDENTIAL", WRONG_KEY)
     refused = remote("ls")
     assert refused.code == 5
-    assert "BLOBCAT_CREDENTIAL" in refused.err
-    assert len(refused.err.splitlines()) == 2
+    said, hint = refused.err.splitlines()
+    assert "the account key is wrong, or the account's firewall does not let this machine in" in said
+    assert hint.startswith("  → put the right account key into BLOBCAT_CREDENTIAL")
+    assert remote("put", "-", "a", "--json").error["kind"] == "access-denied.key"
     assert WRONG_KEY not in refused.err + remote("ls", "--debug").err

@@ -57,7 +57,6 @@ def test_tree_draws_folders_with_what_they_hold(filled: Blobcat) -> None:
     assert filled("tree", "-L", "1").lines == [".", "├── 2026/  3 files, 3.5 kB", "└── top.txt  2 B"]
     assert filled("tree", "2026/deep/").lines == ["2026/deep/", "├── b.csv  2.0 kB", "└── c.txt  10 B"]
     assert filled("tree", "2026/de", "-L", "1").lines == ["2026/", "└── deep/  2 files, 2.0 kB"]
-    assert filled("tree", "nothing/").lines == ["nothing/"]
 
 
 def test_tree_json_is_an_entry_per_line(filled: Blobcat) -> None:
@@ -78,7 +77,22 @@ def test_du_adds_up_folders_and_ends_with_the_sum(filled: Blobcat) -> None:
     assert found == [("2026/deep/", 2, 2010), ("2026/", 3, 3510), ("", 4, 3512)]
     (alone,) = filled("du", "2026/", "-d", "0", "--json").records
     assert (alone["path"], alone["files"], alone["kind"]) == ("2026/", 3, "folder")
-    assert filled("du", "nothing/", "--json").records[-1]["newest"] is None
+
+
+@pytest.mark.parametrize("command", ["du", "tree"])
+def test_a_prefix_with_nothing_below_is_not_found(filled: Blobcat, command: str) -> None:
+    missing = filled(command, "2026/nothing/")
+    assert (missing.code, missing.out) == (3, "")
+    assert missing.err.splitlines() == [
+        "blobcat: there is nothing below '2026/nothing/' in volume 'main'",
+        "  → blobcat ls 2026/ shows what is there",
+    ]
+    assert filled(command, "nothing", "--json").error["kind"] == "not-found"
+
+
+def test_an_empty_volume_is_no_error(blobcat: Blobcat) -> None:
+    assert blobcat("du", "--json").record == {"path": "", "files": 0, "bytes": 0, "newest": None, "kind": "folder"}
+    assert (blobcat("tree").code, blobcat("tree").lines) == (0, ["."])
 
 
 def test_cat_writes_files_one_after_the_other(filled: Blobcat) -> None:
@@ -161,7 +175,7 @@ def test_completion_prints_a_script(empty: Blobcat, shell: str) -> None:
 def test_completion_knows_three_shells(empty: Blobcat) -> None:
     refused = empty("completion", "tcsh")
     assert refused.code == 2
-    assert "bash" in refused.err
+    assert refused.err.splitlines()[0] == "blobcat: completion knows bash, zsh and fish, not tcsh"
 
 
 def offered(line: str) -> list[str]:

@@ -88,7 +88,11 @@ def test_what_does_not_go_together_is_refused(tree: Blobcat, options: list[str],
 def test_nothing_there_is_not_found(tree: Blobcat) -> None:
     missing = tree("get", "-r", "nothing", "to")
     assert missing.code == 3
-    assert missing.err.splitlines()[0] == "blobcat: there is nothing below 'nothing' in volume 'main'"
+    assert missing.err.splitlines() == [
+        "blobcat: there is nothing below 'nothing/' in volume 'main'",
+        "  → blobcat ls shows what is there",
+    ]
+    assert not Path("to").exists()
 
 
 def test_a_folder_that_is_a_file_is_one_clear_line(tree: Blobcat) -> None:

@@ -117,6 +117,27 @@ async def test_a_refusal_says_that_nothing_was_done(
         assert len(server.requests) == 1
 
 
+@pytest.mark.parametrize(
+    ("credential", "kind"),
+    [
+        (AzureNamedKeyCredential("account", KEY), "access-denied.key"),
+        (AzureSasCredential(SAS), "access-denied.network"),
+    ],
+    ids=["key", "SAS"],
+)
+async def test_an_authorization_failure_names_the_key_where_one_signed(
+    credential: AzureNamedKeyCredential | AzureSasCredential, kind: str
+) -> None:
+    async with (
+        serving(answer(403, "AuthorizationFailure")) as server,
+        connected(server.url, credential) as store,
+    ):
+        raised = await error_of(WRITES["put"](store))
+    assert (type(raised), raised.kind) == (AccessDeniedError, kind)
+    assert ("the account key is wrong" in str(raised)) is (kind == "access-denied.key")
+    assert "firewall" in str(raised)
+
+
 @pytest.mark.parametrize("riddle", RIDDLES)
 @pytest.mark.parametrize("op", WRITES)
 async def test_everything_else_leaves_a_write_unknown(op: str, riddle: str) -> None:
@@ -157,7 +178,7 @@ async def test_a_refused_connection_is_proof_that_nothing_was_sent(op: str) -> N
     async with connected(f"http://127.0.0.1:{port}/account") as store:
         raised = await error_of((WRITES | READS)[op](store))
     assert (type(raised), raised.kind) == (UnavailableError, "unavailable.azurite")
-    assert f"nothing answers at 127.0.0.1:{port}: is Azurite running?" in str(raised)
+    assert str(raised) == f"nothing answers at 127.0.0.1:{port}: is Azurite running?"
 
 
 async def test_so_is_a_host_without_an_address() -> None:

@@ -82,6 +82,15 @@ async def test_a_tree_is_written_below_its_prefix(volume: Volume, to: Path) -> N
     assert heard[-1] == DownloadProgress(3, 3, 0, 0, 15, listed=True)
 
 
+async def test_a_tree_of_nothing_is_not_found_and_makes_no_folder(volume: Volume, to: Path) -> None:
+    await volume.download_tree("", to / "empty")
+    await volume.put("tt", b"")
+    with pytest.raises(NotFoundError, match="there is nothing below 't/' in volume") as caught:
+        await volume.download_tree("t", to / "new")
+    assert (caught.value.op, caught.value.key) == ("download", "t/")
+    assert [path.name for path in to.iterdir()] == ["empty"]
+
+
 # Files, in memory: the back end does not matter any more.
 
 

@@ -1,11 +1,13 @@
 """`blobcat cat`."""
 
+import shlex
 import sys
 from typing import Annotated
 
 import typer
 
 from ..completion import complete_path
+from ..folders import check_file
 from ..options import VersionOption
 from ..session import Session
 
@@ -28,6 +30,8 @@ async def cat(
 
     --json: content is written as it is; only an error is JSON.
     """
+    for path in paths:
+        check_file(path, f"blobcat ls -r {shlex.quote(path)} shows the files in it")
     async with session.volume() as volume:
         for path in paths:
             async with volume.open(path, version=version) as reader:

@@ -18,7 +18,7 @@ async def doctor(session: Session) -> int:
     A few rows and blobs are written where no volume has any, and removed again.
     The exit code is 1 where something failed; warnings leave it at 0.
 
-    --json: one report (ok, items), where items lists name, status (ok, warn, fail), detail and hint.
+    --json: one DoctorReport (items, ok), where items lists DoctorItem (name, status, detail, hint). See docs/json.md.
     """
     async with session.catalog() as catalog:
         report = await catalog.doctor()

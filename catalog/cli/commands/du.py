@@ -1,6 +1,6 @@
 """`blobcat du`."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -12,7 +12,8 @@ from ..session import Session
 if TYPE_CHECKING:
     from ... import FolderUsage
 
-FILES_WIDTH = 9
+FILES_WIDTH: Final = 9
+HEADING: Final = f"{'SIZE':>{SIZE_WIDTH}}{GAP}{'FILES':>{FILES_WIDTH}}{GAP}{'NEWEST':{TIME_WIDTH}}{GAP}FOLDER"
 
 
 async def du(
@@ -28,14 +29,19 @@ async def du(
     A folder counts what is in it at any depth, as it is now; older versions take room as well. Inner folders come
     before what they are in, and the sum of all last.
 
-    --json: one folder per line (path, files, bytes, newest, and kind is folder); the last one is the sum, its path the
-    prefix.
+    --json: a FolderUsage (path, files, bytes, newest, kind) per line; the last one is the sum, its path the prefix. See
+    docs/json.md.
     """
-    session.output.heading(
-        f"{'SIZE':>{SIZE_WIDTH}}{GAP}{'FILES':>{FILES_WIDTH}}{GAP}{'NEWEST':{TIME_WIDTH}}{GAP}FOLDER"
-    )
+    from ...paths import nothing_below
+
+    first = True
     async with session.volume() as volume:
         async for usage in volume.folders(prefix, depth=depth):
+            if prefix and not usage.files:  # the sum, and all there is
+                raise nothing_below(prefix, volume.name, op="list")
+            if first:
+                session.output.heading(HEADING)
+            first = False
             session.output.show(usage, lambda usage=usage: _row(usage, total=usage.path == prefix))  # type: ignore[misc]
 
 

@@ -1,6 +1,7 @@
 """`blobcat get`."""
 
 import os
+import shlex
 import sys
 from pathlib import Path
 from time import monotonic
@@ -10,6 +11,7 @@ import typer
 
 from ..columns import GAP, count, size
 from ..errors import FINDINGS, OK, UsageError
+from ..folders import check_file
 from ..options import PathArgument, VersionOption
 from ..output import Line
 from ..progress import DownloadText, progress
@@ -51,15 +53,17 @@ async def get(
     With -r one bad file stops no other: the failed ones are named on stderr, and the exit code is 1. Nothing is written
     outside the folder; a path that is no file's on every system is a failure. Nothing is deleted.
 
-    --json: the version that was read, with all fields as put shows them, and target: the local file. With - it is
-    content alone that is written. With -r one report (written, skipped, bytes_written, failed, target), where failed
-    lists path, source (the local file) and error.
+    --json: one ReadFile: a FileVersion, and target, the local file. With - it is content alone that is written. With -r
+    one ReadTree (written, skipped, bytes_written, failed, target), where failed lists Failure (path, source, error).
+    See docs/json.md.
     """
     existing = _existing(overwrite=overwrite, skip=skip, newer=newer)
     if recursive and (version is not None or local == "-"):
         raise UsageError("--recursive takes neither --version nor -", "blobcat get -r PREFIX FOLDER")
     if not recursive and existing in ("skip", "newer"):
         raise UsageError(f"--{existing} goes with --recursive", "blobcat get -r PREFIX FOLDER")
+    if not recursive:
+        check_file(path, f"blobcat get -r {shlex.quote(path)} FOLDER")
     async with session.volume() as volume:
         if recursive:
             return await _tree(session, volume, path, local, existing)
@@ -93,14 +97,10 @@ async def _file(
 
 
 async def _tree(session: Session, volume: "Volume", prefix: str, local: str | None, existing: "Existing") -> int:
-    from ...errors import NotFoundError
-
     began = monotonic()
     folder = Path(local) if local is not None else _named(prefix.rstrip("/") or volume.name)
     with progress(session.output, "get") as update:
         report = await volume.download_tree(prefix, folder, existing=existing, progress=DownloadText(update))
-    if not (report.written or report.skipped or report.failed) and prefix:
-        raise NotFoundError(f"there is nothing below {prefix!r} in volume {volume.name!r}", op="stat", key=prefix)
     for failure in report.failed:
         session.output.note(("failed  ", "red"), (failure.path, "bold"), f"{GAP}{failure.error}")
     session.output.show(record_of(report) | {"target": str(folder)}, lambda: _line(report, folder, monotonic() - began))

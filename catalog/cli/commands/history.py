@@ -1,6 +1,9 @@
 """`blobcat history`."""
 
+import shlex
+
 from ..columns import HISTORY_HEADING, history_row
+from ..folders import check_file
 from ..options import PathArgument
 from ..session import Session
 
@@ -10,8 +13,9 @@ async def history(session: Session, path: PathArgument) -> None:
 
     Every version can still be read: blobcat get --version N PATH.
 
-    --json: one version per line, with all fields as put shows them.
+    --json: a FileVersion per line. See docs/json.md.
     """
+    check_file(path, f"blobcat ls --deleted -r {shlex.quote(path)} shows the files that are and were in it")
     first = True
     async with session.volume() as volume:
         async for file in volume.history(path):

@@ -43,7 +43,8 @@ async def ingest(
     One bad file stops no other: the failed ones are named on stderr, and the exit code is 1. Nothing is deleted.
     Interrupted, the same command goes on where it was. Files keep the metadata they have unless --meta is given.
 
-    --json: one report (written, unchanged, bytes_written, failed, links_skipped); failed lists path, source and error.
+    --json: one IngestReport (written, unchanged, bytes_written, failed, links_skipped), where failed lists Failure
+    (path, source, error). See docs/json.md.
     """
     metadata = parsed_metadata(meta)
     began = monotonic()

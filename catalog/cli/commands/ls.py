@@ -35,7 +35,7 @@ async def ls(
     In a glob * is any run of characters within a segment, ? one character, [a-z] one of a set, [!a-z] one not in it, **
     any number of segments, and [*] a star.
 
-    --json: one file per line, with all fields as put shows them; of a folder its path, and kind is folder.
+    --json: a FileVersion or a Folder (path, kind) per line. See docs/json.md.
     """
     from ... import Folder
 

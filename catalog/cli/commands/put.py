@@ -1,5 +1,6 @@
 """`blobcat put`."""
 
+import shlex
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -9,6 +10,7 @@ import typer
 
 from ..columns import in_short
 from ..errors import UsageError
+from ..folders import check_file
 from ..metadata import parsed_metadata
 from ..modes import mode_of
 from ..options import IfMatchOption, IfVersionOption, MetaOption, PathArgument
@@ -39,9 +41,12 @@ async def put(
     What is there already, with the same content and metadata, makes no new version. --meta replaces all metadata that
     the file had.
 
-    --json: the version that is current now, with all fields: volume, path, version, kind, etag, size, digest, md5,
-    content_type, metadata, created, modified, writer, request_id, chain, blob, blob_etag, blob_version, source.
+    --json: one FileVersion (volume, path, version, kind, etag, size, digest, md5, content_type, metadata, created,
+    modified, writer, request_id, chain, blob, blob_etag, blob_version, source): the version that is current now. See
+    docs/json.md.
     """
+    name = "NAME" if local == "-" else Path(local).name
+    check_file(path, f"blobcat put {shlex.quote(local)} {shlex.quote(path + name)}")
     mode = mode_of(create=create, if_version=if_version, if_match=if_match, force=force)
     metadata = parsed_metadata(meta)
     async with session.volume() as volume:

@@ -35,7 +35,7 @@ async def query(
     2026-11-20T10:00:00Z. A value of metadata is a number, true or false, or a time if it looks like one; quotes make it
     text: 'meta.code="007"'. A file without the key satisfies no condition on it, not even !=.
 
-    --json: one file per line, with all fields as put shows them.
+    --json: a FileVersion per line. See docs/json.md.
     """
     condition = parsed_where(where)
     files = bytes_ = 0

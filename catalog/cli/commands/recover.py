@@ -33,7 +33,8 @@ async def recover(
     Safe at any time and from anywhere. Without --patience a write is left alone while its writer may be alive, at least
     ten minutes. Half-done writes are never visible, with or without this.
 
-    --json: one report (items), where each item has volume, path, op, kind, writer, action and error.
+    --json: one RecoveryReport (items), where items lists Recovered (volume, path, op, kind, writer, action, error). See
+    docs/json.md.
     """
     async with session.catalog() as catalog:
         report = await catalog.recover(patience_s=patience)

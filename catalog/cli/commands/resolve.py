@@ -16,7 +16,7 @@ async def resolve(
 
     The answer is final. A write that was still undecided is undone by this.
 
-    --json: applied, and the file that it made, with all fields as put shows them, or null.
+    --json: one Resolution (applied, file); the file is null where it was not applied. See docs/json.md.
     """
     from ...errors import CatalogError, InvalidError
 

@@ -1,5 +1,6 @@
 """`blobcat rm`: one file, or all that is in a folder."""
 
+import shlex
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Annotated
@@ -9,6 +10,7 @@ import typer
 from ..columns import GAP, count, size
 from ..completion import complete_path
 from ..errors import FINDINGS, OK, UsageError
+from ..folders import check_file
 from ..modes import mode_of
 from ..options import IfMatchOption, IfVersionOption
 from ..output import Line
@@ -38,13 +40,14 @@ async def rm(
     A folder is counted first, and you are asked. What is written meanwhile stays: a file goes only if it is as it was
     counted. Each file that failed is named on stderr, and the exit code is 1.
 
-    --json: per file the version that the delete is, with all fields as put shows them; of one that failed, path and
-    error. Nothing where no file was there.
+    --json: a FileVersion per line, the delete; of a file that failed, a FailedDelete (path, error). Nothing where no
+    file was there. See docs/json.md.
     """
     if recursive:
         if if_version is not None or if_match is not None:
             raise UsageError("--if-version and --if-match are about one file, and -r about many")
         return await _folder(session, path, yes=yes, missing_ok=missing_ok)
+    check_file(path, f"blobcat rm -r {shlex.quote(path)}")
     mode = mode_of(if_version=if_version, if_match=if_match)
     async with session.volume() as volume:
         file = await volume.delete(path, mode=mode, missing_ok=missing_ok)
@@ -67,7 +70,7 @@ async def _folder(session: Session, path: str, *, yes: bool, missing_ok: bool) -
     async with session.volume() as volume:
         files = [file async for file in volume.list(folder, recursive=True) if isinstance(file, FileVersion)]
         if not files:
-            return _nothing(session, folder, missing_ok=missing_ok)
+            return _nothing(session, folder, volume.name, missing_ok=missing_ok)
         held = f"{count(len(files), 'file')}, {size(sum(file.size for file in files))}"
         if not yes and not await session.output.confirmed(f"delete {folder}", f"{GAP}{held}"):
             session.output.note("nothing was deleted")
@@ -77,11 +80,11 @@ async def _folder(session: Session, path: str, *, yes: bool, missing_ok: bool) -
     return FINDINGS if failed else OK
 
 
-def _nothing(session: Session, folder: str, *, missing_ok: bool) -> int:
-    from ... import NotFoundError
+def _nothing(session: Session, folder: str, volume: str, *, missing_ok: bool) -> int:
+    from ...paths import nothing_below
 
     if not missing_ok:
-        raise NotFoundError(f"there is nothing in folder {folder!r}", op="delete", key=folder.rstrip("/"))
+        raise nothing_below(folder, volume, op="delete")
     session.output.note((folder, "bold"), "  is not there")
     return OK
 

@@ -1,12 +1,14 @@
 """`blobcat sign`."""
 
 import re
+import shlex
 from datetime import timedelta
 from typing import Annotated, Final
 
 import typer
 
 from ..errors import UsageError
+from ..folders import check_file
 from ..options import PathArgument, VersionOption
 from ..session import Session
 
@@ -25,8 +27,9 @@ async def sign(
     Who has the url has the content: hand it over as you would a password.
     It takes an account's key, or an identity with the role Storage Blob Delegator.
 
-    --json: one object (path, expires_in_s, url).
+    --json: one SignedUrl (path, expires_in_s, url). See docs/json.md.
     """
+    check_file(path, f"blobcat ls -r {shlex.quote(path)} shows the files in it")
     span = _span(expires_in)
     async with session.volume() as volume:
         url = await volume.sign(path, expires_in=span, version=version)

@@ -1,8 +1,10 @@
 """`blobcat stat`."""
 
+import shlex
 from typing import TYPE_CHECKING
 
 from ..columns import size, time, value
+from ..folders import check_file
 from ..options import PathArgument, VersionOption
 from ..output import Line
 from ..records import record_of
@@ -15,8 +17,9 @@ if TYPE_CHECKING:
 async def stat(session: Session, path: PathArgument, version: VersionOption = None) -> None:
     """Show all that is known of a file, or of one of its versions.
 
-    --json: all fields, as put shows them.
+    --json: one FileVersion. See docs/json.md.
     """
+    check_file(path, f"blobcat ls {shlex.quote(path)} or blobcat du {shlex.quote(path)} shows what is in it")
     async with session.volume() as volume:
         file = await volume.stat(path, version=version)
     if session.output.json:

@@ -1,9 +1,11 @@
 """`blobcat cp`, `mv` and `restore`: what is there already, under another path or once more. No bytes move."""
 
+import shlex
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..folders import check_file, check_transfer
 from ..modes import mode_of
 from ..options import ForceOption, IfMatchOption, IfVersionOption, PathArgument, SourceArgument, TargetArgument
 from ..output import Line
@@ -23,8 +25,9 @@ async def cp(
 ) -> None:
     """Copy a file to another path; no bytes move, and nothing is overwritten unasked.
 
-    --json: the version that was made, with all fields as put shows them; source says what it was made of.
+    --json: one FileVersion, the version that was made; its source says what it was made of. See docs/json.md.
     """
+    check_transfer("cp", source, target)
     async with session.volume() as volume:
         file = await volume.copy(source, target, mode=_onto(force=force, if_version=if_version, if_match=if_match))
     session.output.show(file, lambda: _line(source, file))
@@ -40,8 +43,9 @@ async def mv(
 ) -> None:
     """Give a file another path; history stays with each path, and nothing is overwritten unasked.
 
-    --json: the version that was made, with all fields as put shows them; source says what it was made of.
+    --json: one FileVersion, the version that was made; its source says what it was made of. See docs/json.md.
     """
+    check_transfer("mv", source, target)
     async with session.volume() as volume:
         file = await volume.move(source, target, mode=_onto(force=force, if_version=if_version, if_match=if_match))
     session.output.show(file, lambda: _line(source, file))
@@ -56,8 +60,9 @@ async def restore(
 ) -> None:
     """Make an older version of a file the current one again, as a new version; of a deleted file, too.
 
-    --json: the version that was made, with all fields as put shows them; source says what it was made of.
+    --json: one FileVersion, the version that was made; its source says what it was made of. See docs/json.md.
     """
+    check_file(path, f"blobcat ls --deleted -r {shlex.quote(path)} shows the files that were in it")
     mode = mode_of(if_version=if_version, if_match=if_match)
     async with session.volume() as volume:
         file = await volume.restore(path, version=version, mode=mode)

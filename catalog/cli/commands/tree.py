@@ -26,10 +26,11 @@ async def tree(
 
         blobcat tree 2026/ -L 2
 
-    --json: one entry per line, from top to bottom: of a folder path, files, bytes, newest, and kind is folder; of a
-    file all fields, as put shows them.
+    --json: a FileVersion or a FolderUsage (path, files, bytes, newest, kind) per line, from top to bottom. See
+    docs/json.md.
     """
     from ... import FileVersion
+    from ...paths import nothing_below
 
     folder = prefix[: prefix.rfind("/") + 1]  # a prefix may end inside a name
     root = Branch(folder)
@@ -37,6 +38,8 @@ async def tree(
         async for file in volume.list(prefix, recursive=True):
             assert isinstance(file, FileVersion)  # noqa: S101 — a recursive list has no folders
             root.add(file, level)
+        if prefix and not root.files:
+            raise nothing_below(prefix, volume.name, op="list")
     if not session.output.json:
         session.output.line((folder or (session.options.volume or "."), "bold blue"))
     for guide, twig in root.walk():

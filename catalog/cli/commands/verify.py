@@ -19,7 +19,8 @@ async def verify(session: Session, prefix: PrefixArgument = "") -> int:
     Old versions count: history is only as good as its bytes.
     Whatever is damaged or missing is named, and the exit code is 1.
 
-    --json: one report (checked, bytes_read, findings), where findings lists file, with all fields, and error.
+    --json: one VerifyReport (checked, bytes_read, findings), where findings lists Finding (file, error). See
+    docs/json.md.
     """
     began = monotonic()
     async with session.volume() as volume:

@@ -20,7 +20,7 @@ async def volumes(
 ) -> None:
     """List the volumes of the catalog; a star marks the default one.
 
-    --json: one volume per line (name, epoch, layout, shards, root, generation, created, default).
+    --json: a VolumeInfo (name, epoch, layout, shards, root, generation, created, default) per line. See docs/json.md.
     """
     async with session.catalog() as catalog:
         if set_default is not None:

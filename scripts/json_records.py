@@ -1,0 +1,149 @@
+"""What each command prints with `--json`: which record, how many of them, and what the fields mean.
+
+The types come from the library's own dataclasses (see `json_schemas`). So do the meanings, where a field has a line of
+its own below it; those that need none there have theirs here, since a schema's reader has no source at hand.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from catalog.doctor import DoctorItem, DoctorReport
+from catalog.download import DownloadReport
+from catalog.entities import FileVersion, Folder, VolumeInfo
+from catalog.ingest import IngestReport
+from catalog.recovery import Recovered, RecoveryReport
+from catalog.usage import FolderUsage
+from catalog.verify import Finding, VerifyReport
+from catalog.walk import Failure
+
+
+@dataclass(frozen=True)
+class Record:
+    """A kind of JSON object: the dataclass that it shows, if any, and what a command adds to it."""
+
+    says: str
+    shown: type | None = None
+    more: Mapping[str, tuple[Any, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Printed:
+    """What a command prints: `lines` of it, each one of these records."""
+
+    lines: str
+    records: tuple[str, ...] = ()
+
+
+_FOLDER = {"kind": (Literal["folder"], "Tells it from a file.")}
+_TARGET = "The local file or folder that was written to."
+
+RECORDS: Mapping[str, Record] = {
+    "FileVersion": Record("One version of one file. A delete is a version too, without content.", FileVersion),
+    "Folder": Record("What lies between two slashes.", Folder, _FOLDER),
+    "FolderUsage": Record("A folder, and how much is under it at any depth.", FolderUsage, _FOLDER),
+    "VolumeInfo": Record("A volume.", VolumeInfo),
+    "MadeVolume": Record(
+        "A volume, as init leaves it.", VolumeInfo, {"made": (bool, "Whether it was made now; else it was there.")}
+    ),
+    "ReadFile": Record("The version that was read.", FileVersion, {"target": (str, _TARGET)}),
+    "ReadTree": Record("What the download of a tree did.", DownloadReport, {"target": (str, _TARGET)}),
+    "IngestReport": Record("What an ingest did.", IngestReport),
+    "Failure": Record("One file that failed while others went on.", Failure),
+    "FailedDelete": Record(
+        "A file that could not be deleted while others were.",
+        more={"path": (str, "The file's path in the catalog."), "error": (Exception, "Why.")},
+    ),
+    "VerifyReport": Record("What was read again.", VerifyReport),
+    "Finding": Record("A version whose content is not what was written, or could not be read.", Finding),
+    "RecoveryReport": Record("Every write that was found half-done.", RecoveryReport),
+    "Recovered": Record("A write that was found half-done, and what became of it.", Recovered),
+    "Resolution": Record(
+        "What became of a write whose outcome was unknown.",
+        more={
+            "applied": (bool, "Whether it was applied. The answer is final."),
+            "file": (FileVersion | None, "The version that it made; null where it was not applied."),
+        },
+    ),
+    "DoctorReport": Record(
+        "All that was looked at, in order.", DoctorReport, {"ok": (bool, "Whether nothing failed; warnings are none.")}
+    ),
+    "DoctorItem": Record("One thing that was looked at.", DoctorItem),
+    "SignedUrl": Record(
+        "A url by which anyone can read one version of a file.",
+        more={
+            "path": (str, "The file's path."),
+            "expires_in_s": (int, "For how many seconds it is good."),
+            "url": (str, "The url: as good as a password."),
+        },
+    ),
+}
+
+_ONE_FILE = Printed("one line", ("FileVersion",))
+
+COMMANDS: Mapping[str, Printed] = {
+    "init": Printed("one line", ("MadeVolume",)),
+    "volumes": Printed("a line for each volume", ("VolumeInfo",)),
+    "ingest": Printed("one line", ("IngestReport",)),
+    "put": _ONE_FILE,
+    "cp": _ONE_FILE,
+    "mv": _ONE_FILE,
+    "rm": Printed("a line for each file; none with --missing-ok, where none was", ("FileVersion", "FailedDelete")),
+    "restore": _ONE_FILE,
+    "get": Printed("one line, ReadTree with -r; with - the content as it is", ("ReadFile", "ReadTree")),
+    "cat": Printed("the content as it is"),
+    "ls": Printed("a line for each file and folder, by path", ("FileVersion", "Folder")),
+    "tree": Printed("a line for each file and folder, from top to bottom", ("FileVersion", "FolderUsage")),
+    "du": Printed("a line for each folder, the sum last", ("FolderUsage",)),
+    "stat": _ONE_FILE,
+    "history": Printed("a line for each version, newest first", ("FileVersion",)),
+    "query": Printed("a line for each file, by path", ("FileVersion",)),
+    "sign": Printed("one line", ("SignedUrl",)),
+    "verify": Printed("one line", ("VerifyReport",)),
+    "recover": Printed("one line", ("RecoveryReport",)),
+    "resolve": Printed("one line", ("Resolution",)),
+    "doctor": Printed("one line", ("DoctorReport",)),
+    "completion": Printed("the script as it is"),
+}
+
+MEANINGS: Mapping[str, str] = {
+    "FileVersion.volume": "The volume's name.",
+    "FileVersion.path": "The file's path in the volume.",
+    "FileVersion.kind": "What made this version; `delete` means that there is no file as of it.",
+    "FileVersion.content_type": "The media type; empty for a delete.",
+    "FileVersion.metadata": "The user's own keys. A time is shown as a string, as all times are.",
+    "FileVersion.request_id": "The caller's own id of the request, where it gave one.",
+    "FileVersion.blob_etag": "The blob's etag, by which reading is pinned to it.",
+    "FileVersion.blob_version": "The blob's version id, where the account keeps versions of blobs.",
+    "VolumeInfo.name": "The volume's name.",
+    "VolumeInfo.layout": "How its blobs are named.",
+    "VolumeInfo.shards": "Its partitions, fixed for ever.",
+    "VolumeInfo.created": "When it was made.",
+    "VolumeInfo.default": "Whether it is the one that is used where none is named.",
+    "FolderUsage.files": "How many files.",
+    "DownloadReport.written": "Local files that were written.",
+    "DownloadReport.skipped": "Local files that were to be left alone.",
+    "DownloadReport.bytes_written": "Bytes of the files that were written.",
+    "DownloadReport.failed": "Files that failed; empty where all is well.",
+    "IngestReport.written": "Files that got a new version.",
+    "IngestReport.bytes_written": "Bytes of the files that were written.",
+    "IngestReport.failed": "Files that failed; empty where all is well.",
+    "Failure.path": "The file's path in the catalog.",
+    "Failure.source": "The local file.",
+    "Failure.error": "Why.",
+    "VerifyReport.bytes_read": "Bytes that were read.",
+    "VerifyReport.findings": "What is damaged, missing or unreadable; empty where all is well.",
+    "Finding.file": "The version.",
+    "Finding.error": "What is wrong; its kind is `integrity.missing` where the content is gone.",
+    "RecoveryReport.items": "Each of them; empty where there is nothing to settle.",
+    "Recovered.volume": "The volume's name.",
+    "Recovered.path": "The file's path.",
+    "Recovered.op": "The id of the write: the etag of the version that it made, or would have made.",
+    "Recovered.kind": "What kind of write: put, delete, move and so on.",
+    "Recovered.writer": "Who wrote.",
+    "Recovered.error": "Why it failed; else null.",
+    "DoctorReport.items": "What was looked at, in order.",
+    "DoctorItem.name": "What was looked at.",
+    "DoctorItem.status": "How it is: `warn` is unsafe or could not be told, `fail` is broken.",
+    "DoctorItem.detail": "What was found.",
+}
