@@ -67,12 +67,13 @@ class Volume(ReadableVolume):
         """Write a file: when this returns, content and catalog both have it, for good.
 
         `content` is bytes, a path, a binary file object, or something that yields bytes, of any size; a `str` is never
-        a file's name. Content and metadata that are there already make no new version (`Overwrite(force=True)` does);
-        the version that is there is returned. `metadata` replaces what the file had. Without a `content_type` the
-        path's extension tells it. `request_id` is an id of your own: the same id for the same path again, from
-        anywhere, returns the version that it made instead of making another. A change that makes no version, because
-        nothing changed, is not remembered; an id that another verb used is a conflict. `timeout_s` limits the time
-        spent on the services, for larger content since its last block got through; reading content does not count.
+        a file's name. File objects and plain iterables are asked in the catalog's threads. Content and metadata that
+        are there already make no new version (`Overwrite(force=True)` does); the version that is there is returned.
+        `metadata` replaces what the file had. Without a `content_type` the path's extension tells it. `request_id` is
+        an id of your own: the same id for the same path again, from anywhere, returns the version that it made instead
+        of making another. A change that makes no version, because nothing changed, is not remembered; an id that
+        another verb used is a conflict. `timeout_s` limits the time spent on the services, for larger content since its
+        last block got through; reading content does not count.
 
         Raises: ConflictError (the mode's condition does not hold: says expected and found), InvalidError and
         TooLargeError (nothing was sent), AccessDeniedError, UnavailableError: not applied, and never will be.
