@@ -30,7 +30,7 @@ def check_path(path: str) -> str:
     if not path:
         raise InvalidError("a path may not be empty", op="path")
     for segment in path.split("/"):
-        _check_segment(path, segment)
+        check_segment(path, segment)
     return path
 
 
@@ -39,8 +39,15 @@ def check_prefix(prefix: str) -> str:
     prefix = _checked_text(prefix, "prefix")
     *whole, _ = prefix.split("/")  # the last segment may go on
     for segment in whole:
-        _check_segment(prefix, segment)
+        check_segment(prefix, segment)
     return prefix
+
+
+def check_folder(prefix: str) -> str:
+    """The prefix of what is below a folder, named with its slash or without; empty is all. Raises: InvalidError."""
+    if not isinstance(prefix, str) or not prefix or prefix.endswith("/"):
+        return check_prefix(prefix)
+    return check_prefix(prefix + "/")
 
 
 def _checked_text(path: str, what: str) -> str:
@@ -64,7 +71,8 @@ def _checked_text(path: str, what: str) -> str:
     return path
 
 
-def _check_segment(path: str, segment: str) -> None:
+def check_segment(path: str, segment: str) -> None:
+    """Raises: InvalidError or TooLargeError for what is no segment of any path; the path is for the message."""
     if not segment:
         raise _broken(path, "has an empty segment: a leading, trailing or double slash")
     if segment in (".", ".."):

@@ -30,6 +30,8 @@ def check_content(content: Content) -> Content:
     match content:
         case str():
             raise InvalidError("content is a str: pass bytes, or a pathlib.Path to name a file", op="put")
+        case memoryview() if not content.c_contiguous:
+            raise InvalidError("content is a memoryview with gaps: pass bytes(view)", op="put")
         case bytes() | bytearray() | memoryview() | os.PathLike() | Iterable() | AsyncIterable():
             return content
     if callable(getattr(content, "read", None)):
