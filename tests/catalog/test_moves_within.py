@@ -1,8 +1,8 @@
 """Moves inside one shard, explored: the real steps of a mover and of a rival, in one simulated shard.
 
 The rival puts at the source or at the target, deletes the source, or moves it elsewhere. Every write may be lost, its
-answer lost, doubled, or held back and applied later; both may run out of time anywhere, and somebody may recover any
-intent that there is. All states are visited.
+answer lost, doubled, or held back and applied later; both may run out of time anywhere, and where there is no rival
+somebody may recover any intent that there is. All states are visited.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 import pytest
 
-from catalog import protocol
+from catalog import moving, protocol, steps
 from catalog.changes import Change, Facts
 from catalog.entities import FileVersion, Head, IntentRow, Kind
 from catalog.errors import CatalogError, OutcomeUnknownError, UnavailableError
@@ -205,6 +205,7 @@ def successors(world: World) -> Iterator[tuple[str, World]]:
         if at is None or isinstance(at[1], Result):
             continue
         op, request = at
+        assert not isinstance(request, Result)  # as was just seen
 
         def on(after: World, now: Next, index: int = index) -> World:
             return replace(after, actors=(*after.actors[:index], plain(now), *after.actors[index + 1 :]))
@@ -307,8 +308,8 @@ def commit_again_on_whatever_is_there(op: Op, answer: Answer) -> Next:
     """Takes the source as it is by now for the one that was to be moved."""
     match answer:
         case Found(Head() as head) if op.intent:
-            return protocol.to(replace(op, source=head), Phase.COMMIT)
-    return protocol.on_from(op, answer)
+            return steps.to(replace(op, source=head), Phase.COMMIT)
+    return moving.on_from(op, answer)
 
 
 def a_refusal_is_proof(op: Op, answer: Answer) -> Next:
