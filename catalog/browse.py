@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Final
 
+from .arguments import check_flags
 from .entities import FileVersion, Folder, VolumeInfo, parse_file
 from .errors import InvalidError
 from .exchange import partition_of
@@ -42,6 +43,7 @@ class Browser:
     async def list(self, prefix: str, *, recursive: bool, deleted: bool) -> AsyncGenerator[FileVersion | Folder, None]:
         """What `Volume.list` says."""
         prefix = check_prefix(prefix)
+        check_flags("list", recursive=recursive, deleted=deleted)
         folder = ""
         where = None if deleted else LIVE
         hop = None if recursive else _past_shown(prefix, deleted=deleted)

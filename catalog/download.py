@@ -73,12 +73,18 @@ class Tally:
     bytes_written: int = 0
     listed: bool = False
     failed: list[Failure] = field(default_factory=list)
+    raised: BaseException | None = None
+    """By the listener: that is no file's failure, and ends the run."""
 
     def tell(self) -> None:
-        """Say how far it has come."""
+        """Say how far it has come. Raises: whatever the listener raises."""
         if self.listener:
             now = (self.found, self.written, self.skipped, len(self.failed), self.bytes_read, self.listed)
-            self.listener(DownloadProgress(*now))
+            try:
+                self.listener(DownloadProgress(*now))
+            except BaseException as exc:
+                self.raised = exc
+                raise
 
     def read(self, size: int) -> None:
         """Count bytes that arrived."""
@@ -213,6 +219,8 @@ class Tree:
         try:
             written = await self._downloads.written(file, part, target, self.tally.read)
         except CatalogError as exc:
+            if exc is self.tally.raised:
+                raise
             self._fail(file, str(target), exc)
             return
         if written:

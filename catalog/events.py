@@ -17,6 +17,7 @@ from typing import Final
 from storage.events import LOG as STORAGE_LOG
 from storage.events import Event, RequestEvent
 
+from .arguments import check_callback
 from .errors import CatalogError
 
 LOG: Final = logging.getLogger("catalog")
@@ -85,9 +86,10 @@ class RecoveredEvent(Event):
 
 
 class Listener:
-    """Hands events to the log, and to a callback that cannot hurt."""
+    """Hands events to the log, and to a callback that cannot hurt. Raises: InvalidError for a callback that is none."""
 
     def __init__(self, callback: OnEvent | None = None) -> None:
+        check_callback("connect", "on_event", callback)
         self._callback = callback
         self._failed = False
         logged = LOG.isEnabledFor(logging.INFO) or STORAGE_LOG.isEnabledFor(logging.DEBUG)

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from .errors import InvalidError
-from .paths import check_prefix
+from .paths import check_prefix, check_segment
 
 ANY: Final = "**"
 PATTERN_CHARACTERS_MAX: Final = 2000
@@ -72,9 +72,14 @@ def parse_glob(pattern: str) -> Glob:
     found = _SPECIAL.search(pattern)
     literal = pattern[: found.start()] if found else pattern
     check_prefix(literal)
+    if "\\" in pattern:
+        raise _broken(pattern, "contains a backslash: use / between segments, and [*] for a star that means itself")
     segments = pattern.split("/")
     if "" in segments:
         raise _broken(pattern, "has an empty segment: a leading, trailing or double slash, or nothing at all")
+    for segment in segments:
+        if not _SPECIAL.search(segment):
+            check_segment(pattern, segment)  # what no path has, nothing can match
     sources = [ANY if segment == ANY else _segment(pattern, segment) for segment in segments]
     leading = sources[: sources.index(ANY)] if ANY in sources else sources
     return Glob(

@@ -40,7 +40,7 @@ from .modes import Overwrite
 from .op import (
     Op,
 )
-from .paths import check_prefix
+from .paths import check_folder
 from .protocol import (
     Known,
 )
@@ -176,7 +176,7 @@ class Ingest:
 
         Raises: InvalidError, NotFoundError (no such tree, no such catalog), UnavailableError (no listing).
         """
-        root, prefix, exclude = _checked_source(source), _checked_folder(prefix), _checked_patterns(exclude)
+        root, prefix, exclude = _checked_source(source), check_folder(prefix), _checked_patterns(exclude)
         if not await in_thread(self._threads, _is_there, root):
             raise NotFoundError(
                 f"there is no file or folder {root}", op="ingest", key=str(root), kind="not-found.source"
@@ -339,15 +339,10 @@ class _Packer:
 
 
 def _checked_source(source: os.PathLike[str] | str) -> Path:
-    if isinstance(source, str | os.PathLike) and "\0" not in (root := Path(source)).as_posix():
-        return root
+    path = os.fspath(source) if isinstance(source, str | os.PathLike) else None
+    if isinstance(path, str) and "\0" not in path:
+        return Path(path)
     raise InvalidError(f"a source is a path on disk, not {source!r}", op="ingest", kind="invalid.source")
-
-
-def _checked_folder(prefix: str) -> str:
-    if not isinstance(prefix, str) or not prefix or prefix.endswith("/"):
-        return check_prefix(prefix)
-    return check_prefix(prefix + "/")
 
 
 def _checked_patterns(exclude: Sequence[str]) -> Sequence[str]:

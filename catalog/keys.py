@@ -113,6 +113,13 @@ def check_shards(shards: int) -> int:
     return shards
 
 
+def check_version(version: int) -> int:
+    """A version as there can be one. Raises: InvalidError."""
+    if isinstance(version, bool) or not isinstance(version, int) or not 1 <= version <= VERSION_MAX:
+        raise InvalidError(f"a version is a whole number from 1 up, not {version!r}", op="version")
+    return version
+
+
 # --- Rows ------------------------------------------------------------------------------------------------------------
 
 INTENTS: Final = RowRange("i", "j")

@@ -13,7 +13,7 @@ from storage.names import LONE_SURROGATE
 
 from .errors import InvalidError, TooLargeError
 from .rows import INT64_MAX, INT64_MIN, STRING_UNITS_MAX, Value, Values, units
-from .times import from_microseconds, microseconds
+from .times import from_microseconds, in_calendar, microseconds
 
 METADATA_KEYS_MAX: Final = 200
 METADATA_BYTES_MAX: Final = 512 << 10  # a commit holds it twice, in the head and in the version
@@ -24,7 +24,7 @@ Metadata = Mapping[str, str | int | float | bool | datetime]
 
 def check_metadata(metadata: Metadata | None) -> Metadata:
     """A private copy of the metadata, datetimes in UTC. Raises: InvalidError, TooLargeError, naming key and rule."""
-    if not metadata:
+    if metadata is None:
         return {}
     if not isinstance(metadata, Mapping):
         raise InvalidError(f"metadata is a mapping, not {type(metadata).__name__}", op="metadata")
@@ -60,8 +60,8 @@ def _check_item(key: str, value: object) -> str | int | float | bool | datetime:
                 raise InvalidError(f"metadata {key!r} is {value}, not a finite number", op="metadata")
             return value
         case datetime():
-            if value.tzinfo is None:
-                raise InvalidError(f"metadata {key!r} is a datetime without a time zone", op="metadata")
+            if not in_calendar(value):
+                raise InvalidError(f"metadata {key!r} is a datetime without a time zone, or too far", op="metadata")
             return value.astimezone(UTC)
     kinds = "str, int, float, bool or datetime"
     raise InvalidError(f"metadata {key!r} is {type(value).__name__}; it must be {kinds}", op="metadata")

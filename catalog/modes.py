@@ -40,6 +40,8 @@ Mode = Overwrite | Create | IfVersion | IfMatch
 def check_mode(mode: Mode) -> Mode:
     """Raises: InvalidError for what is no mode."""
     match mode:
+        case Overwrite(force) if not isinstance(force, bool):
+            raise InvalidError(f"force is True or False, not {force!r}", op="mode")
         case IfVersion(version) if isinstance(version, bool) or not isinstance(version, int) or version < 1:
             raise InvalidError(f"IfVersion takes a version from 1 up, not {version!r}", op="mode")
         case IfMatch(etag) if not isinstance(etag, str) or not etag:

@@ -30,7 +30,7 @@ def check_path(path: str) -> str:
     if not path:
         raise InvalidError("a path may not be empty", op="path")
     for segment in path.split("/"):
-        _check_segment(path, segment)
+        check_segment(path, segment)
     return path
 
 
@@ -39,13 +39,20 @@ def check_prefix(prefix: str) -> str:
     prefix = _checked_text(prefix, "prefix")
     *whole, _ = prefix.split("/")  # the last segment may go on
     for segment in whole:
-        _check_segment(prefix, segment)
+        check_segment(prefix, segment)
     return prefix
 
 
 def nothing_below(prefix: str, volume: str, *, op: str) -> NotFoundError:
     """What is raised where a prefix was named, and no file's path begins with it. An empty volume is no error."""
     return NotFoundError(f"there is nothing below {prefix!r} in volume {volume!r}", op=op, key=prefix)
+
+
+def check_folder(prefix: str) -> str:
+    """The prefix of what is below a folder, named with its slash or without; empty is all. Raises: InvalidError."""
+    if not isinstance(prefix, str) or not prefix or prefix.endswith("/"):
+        return check_prefix(prefix)
+    return check_prefix(prefix + "/")
 
 
 def _checked_text(path: str, what: str) -> str:
@@ -69,7 +76,8 @@ def _checked_text(path: str, what: str) -> str:
     return path
 
 
-def _check_segment(path: str, segment: str) -> None:
+def check_segment(path: str, segment: str) -> None:
+    """Raises: InvalidError or TooLargeError for what is no segment of any path; the path is for the message."""
     if not segment:
         raise _broken(path, "has an empty segment: a leading, trailing or double slash")
     if segment in (".", ".."):

@@ -9,6 +9,7 @@ from os import PathLike
 
 from storage import ContentStore, Span
 
+from .arguments import check_callback, check_flags
 from .browse import LIVE, Browser
 from .destination import Existing
 from .download import DownloadListener, DownloadReport, Downloads, check_existing, check_file_target, check_target
@@ -22,9 +23,9 @@ from .entities import (
 from .errors import InvalidError, NotFoundError
 from .exchange import partition_of
 from .filters import Condition
-from .keys import VERSION_MAX, check_key_length, head_row, heads, version_row, versions
+from .keys import check_key_length, check_version, head_row, heads, version_row, versions
 from .listing import Lister
-from .paths import check_path, check_prefix
+from .paths import check_folder, check_path, check_prefix
 from .reader import Reader, Readers, check_span
 from .rows import Entity
 from .seek import READ_AHEAD_BYTES, SeekableReader, check_read_ahead, seekable
@@ -68,7 +69,7 @@ class ReadableVolume:
         Raises: NotFoundError, AccessDeniedError, UnavailableError.
         """
         path = self._path(path)
-        row = head_row(path) if version is None else version_row(path, _check_version(version))
+        row = head_row(path) if version is None else version_row(path, check_version(version))
         entity = await self._settled(await self._get(path, row))
         if entity is None:
             what = f"file {path!r}" if version is None else f"version {version} of {path!r}"
@@ -130,6 +131,7 @@ class ReadableVolume:
         such folder), IntegrityError, AccessDeniedError and UnavailableError (of the services, or of the disk).
         """
         local = check_file_target(target)
+        check_flags("download", overwrite=overwrite)
         file = await self.stat(path, version=version)
         return await self._downloads.file(file, local, overwrite=overwrite)
 
@@ -147,13 +149,15 @@ class ReadableVolume:
         "skip" (it stays), or "newer" (replaced where the catalog's `modified`, else `created`, is later than its time).
         Nothing is written outside the folder, whatever the paths say and whatever links stand in it. A path that is no
         file's on every system, or the same as another's where case is ignored, is a failure. One bad file stops no
-        other: see `failed` of the report. Nothing is deleted. Started again, it carries on.
+        other: see `failed` of the report. Nothing is deleted. Started again, it carries on. What `progress` raises ends
+        the run and is raised, whatever it is; files that are whole by then stay, and nothing half-done does.
 
         Raises: NotFoundError (nothing is below the prefix, and no folder was made; an empty volume is no error),
         InvalidError, AccessDeniedError (no folder can be made there); as `list`.
         """
         check_existing(existing)
-        prefix = check_prefix(prefix if not prefix or prefix.endswith("/") else prefix + "/")
+        check_callback("download", "progress", progress)
+        prefix = check_folder(prefix)
         return await self._downloads.tree(
             self.list(prefix, recursive=True),
             prefix,
@@ -169,6 +173,7 @@ class ReadableVolume:
     ) -> AsyncIterator[FileVersion | Folder]:
         """What is under a prefix, in order of path: files and folders, or with `recursive` all files.
 
+        Paths are ordered segment by segment, by code point within one: all under `a/` comes before `a-b` and `a.txt`.
         A folder costs no more than a page of each shard, however much is in it. With `deleted`, the tombstones of
         deleted files as well. Not a snapshot: see N1 in the guarantees.
         Raises: InvalidError, NotFoundError (no catalog), AccessDeniedError, UnavailableError.
@@ -176,7 +181,7 @@ class ReadableVolume:
         return self._browser.list(prefix, recursive=recursive, deleted=deleted)
 
     def glob(self, pattern: str) -> AsyncIterator[FileVersion]:
-        """The files whose whole path a pattern stands for, in order of path: `2026/**/*.csv`.
+        """The files whose whole path a pattern stands for, in the order of `list`: `2026/**/*.csv`.
 
         `*` is any run of characters within a segment, `?` one character, `[a-z]` one of a set, `[!a-z]` one that is not
         in it, `**` any number of whole segments; `[*]` is a star. Reads what begins with the pattern's literal part,
@@ -188,8 +193,8 @@ class ReadableVolume:
     def folders(self, prefix: str = "", *, depth: int = 1) -> AsyncIterator[FolderUsage]:
         """How much each folder under a prefix holds, at any depth: files, bytes, and when the newest was written.
 
-        Folders down to `depth` levels, in order of path, inner ones before what they are in; last of all the sum, under
-        the prefix itself. One pass over all heads under the prefix, in bounded memory. Not a snapshot (N1).
+        Folders down to `depth` levels, in the order of `list`, inner ones before what they are in; last of all the sum,
+        under the prefix itself. One pass over all heads under the prefix, in bounded memory. Not a snapshot (N1).
         Raises: as `list`.
         """
         return self._browser.folders(prefix, depth)
@@ -197,7 +202,7 @@ class ReadableVolume:
     async def query(
         self, where: Condition, *, prefix: str = "", limit: int | None = None
     ) -> AsyncIterator[FileVersion]:
-        """The files for which a condition holds, in order of path: `(F.size > 1000) & (F.meta["owner"] == "ops")`.
+        """The files for which a condition holds, ordered as by `list`: `(F.size > 1000) & (F.meta["owner"] == "ops")`.
 
         A comparison holds only where the file has the field, with a value of the literal's type; `~` is the plain
         complement. What the service can decide it decides; the answer is the same on every back end.
@@ -251,9 +256,11 @@ class ReadableVolume:
     async def verify(self, prefix: str = "", *, progress: Callable[[int, int], None] | None = None) -> VerifyReport:
         """Read the content of every version under a prefix, and compare it with what was written.
 
-        `progress` hears of versions checked and bytes read. Damage is in the report, not raised.
+        `progress` hears of versions checked and bytes read; what it raises ends the run and is raised. Damage is in the
+        report, not raised.
         Raises: as `list`.
         """
+        check_callback("verify", "progress", progress)
         return await verify(self.info, check_prefix(prefix), self._tools.lister, self._tools.readers, progress)
 
     @property
@@ -281,9 +288,3 @@ class ReadableVolume:
         assert head.claim  # noqa: S101 — that is what `moving` says
         await self._tools.writer.settle_claim(self.info, head.file.path, head.claim, gentle=True)
         return await self._get(head.file.path, row.row)
-
-
-def _check_version(version: int) -> int:
-    if isinstance(version, bool) or not isinstance(version, int) or not 1 <= version <= VERSION_MAX:
-        raise InvalidError(f"a version is a whole number from 1 up, not {version!r}", op="version")
-    return version

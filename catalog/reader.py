@@ -74,11 +74,12 @@ class Reader:
             self._ended = True
             raise
 
-    async def read(self, size: int = -1) -> bytes:
-        """The next `size` bytes, fewer only at the end; all that is left where `size` is negative.
+    async def read(self, size: int | None = -1) -> bytes:
+        """The next `size` bytes, fewer only at the end; all that is left where `size` is negative, or None.
 
-        Raises: IntegrityError, UnavailableError.
+        Raises: InvalidError (closed, or no size), IntegrityError, UnavailableError.
         """
+        size = check_size(size)
         parts, left = [], size
         while size < 0 or left > 0:
             chunk = await anext(self, b"")
@@ -195,6 +196,16 @@ def check_span(start: int, length: int | None) -> Span:
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
             raise InvalidError(f"{name} is a whole number from 0 up, not {value!r}", op="read", kind="invalid.span")
     return Span(start, length)
+
+
+def check_size(size: int | None) -> int:
+    """How much is to be read, as the io module has it: negative is all that is left. Raises: InvalidError."""
+    if size is None:
+        return -1
+    if isinstance(size, bool) or not isinstance(size, int):
+        message = f"size is a whole number of bytes, or None for all that is left, not {size!r}"
+        raise InvalidError(message, op="read", kind="invalid.size")
+    return size
 
 
 def _check_identity(file: FileVersion, opened: Opened) -> None:

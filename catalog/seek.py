@@ -19,7 +19,7 @@ from storage import Digester, Span
 
 from .entities import FileVersion
 from .errors import CatalogError, InvalidError
-from .reader import Pin, Readers, check_readable, closed, damaged
+from .reader import Pin, Readers, check_readable, check_size, closed, damaged
 from .threads import HASHED_INLINE_BYTES, to_the_end
 
 READ_AHEAD_BYTES: Final = 8 << 20
@@ -129,20 +129,22 @@ class SeekableReader:
         """
         self._check_open()
         bases = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self.size}
-        if whence not in bases or isinstance(offset, bool) or not isinstance(offset, int):
+        whole = all(isinstance(each, int) and not isinstance(each, bool) for each in (offset, whence))
+        if not whole or whence not in bases:
             raise self._invalid(f"seek takes whole numbers, and 0, 1 or 2 as whence, not ({offset!r}, {whence!r})")
         if bases[whence] + offset < 0:
             raise self._invalid(f"there is no position {bases[whence] + offset}: a content begins at 0")
         self._position = bases[whence] + offset
         return self._position
 
-    async def read(self, size: int = -1) -> bytes:
-        """The next `size` bytes, fewer only at the end; all that is left where `size` is negative.
+    async def read(self, size: int | None = -1) -> bytes:
+        """The next `size` bytes, fewer only at the end; all that is left where `size` is negative, or None.
 
         After an error, and when it is cancelled, the position is what it was, and it may be tried again.
-        Raises: InvalidError (closed, or another read is under way), IntegrityError, UnavailableError.
+        Raises: InvalidError (closed, no size, or another read is under way), IntegrityError, UnavailableError.
         """
         self._check_open()
+        size = check_size(size)
         if self._reading:
             raise self._invalid("another read is under way: one reader per task")
         self._reading = True

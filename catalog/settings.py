@@ -1,9 +1,12 @@
 """How a catalog behaves: frozen values, few, given to `connect`. Units and bounds are in the names."""
 
 from dataclasses import dataclass
-from math import isfinite
+from typing import Final
 
 from .errors import InvalidError
+
+SECONDS_MAX: Final = 10**9
+"""Thirty years: what is longer was meant in other units, and some operating system cannot count it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,5 +54,6 @@ def check_timeout(timeout_s: float | None) -> None:
 
 
 def _check_seconds(name: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value) or value <= 0:
-        raise InvalidError(f"{name} is a positive, finite number of seconds, not {value!r}", op="settings")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= SECONDS_MAX:
+        rule = f"a positive number of seconds, finite and up to {SECONDS_MAX:,}"
+        raise InvalidError(f"{name} is {rule}, not {value!r}", op="settings")

@@ -1,18 +1,20 @@
 """Content as callers have it: bytes, a path, a file object, or something that yields bytes.
 
 A `str` is never a file's name. A file must not change while it is read: its size and time are compared before and
-after. Files and file objects are read in threads; an iterable is read where the caller's code runs, on the event loop.
+after. Files, file objects and iterables are read in threads, since they may take their time (`feed`); what yields bytes
+asynchronously is read on the event loop.
 """
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import aclosing, contextmanager
 from pathlib import Path
 from typing import IO, Final
 
 from .errors import InvalidError, NotFoundError
+from .feed import Feed
 from .threads import in_thread
 
 READ_BYTES: Final = 1 << 20  # at a time, of what is not known to be a regular file
@@ -28,6 +30,8 @@ def check_content(content: Content) -> Content:
     match content:
         case str():
             raise InvalidError("content is a str: pass bytes, or a pathlib.Path to name a file", op="put")
+        case memoryview() if not content.c_contiguous:
+            raise InvalidError("content is a memoryview with gaps: pass bytes(view)", op="put")
         case bytes() | bytearray() | memoryview() | os.PathLike() | Iterable() | AsyncIterable():
             return content
     if callable(getattr(content, "read", None)):
@@ -47,7 +51,8 @@ async def pieces(
     """The content in pieces of `size` bytes, the first one of `first`, the last one shorter; none where it is empty."""
     gathered = bytearray()
     wanted = size if first is None else first
-    async with aclosing(_chunks(content, min(size, READ_BYTES), threads)) as chunks:
+    missing = lambda: wanted - len(gathered)  # noqa: E731 — of the piece, as it is then
+    async with aclosing(_chunks(content, min(size, READ_BYTES), threads, missing)) as chunks:
         async for chunk in chunks:
             if not isinstance(chunk, bytes | bytearray | memoryview):
                 raise InvalidError(f"content yields bytes, not {type(chunk).__name__}", op="put")
@@ -83,20 +88,17 @@ async def _slices(content: bytes | bytearray | memoryview, size: int) -> AsyncGe
             yield bytes(view[start : start + size])
 
 
-async def _chunks(content: Content, size: int, threads: Executor) -> AsyncGenerator[bytes, None]:
+def _chunks(content: Content, size: int, threads: Executor, missing: Callable[[], int]) -> AsyncGenerator[bytes, None]:
     if isinstance(content, bytes | bytearray | memoryview | os.PathLike):
-        async with aclosing(pieces_of_known(content, size, threads)) as chunks:
-            async for chunk in chunks:
-                yield chunk
-    elif callable(read := getattr(content, "read", None)):
-        while chunk := await in_thread(threads, read, size):
-            yield chunk
-    elif isinstance(content, AsyncIterable):
-        async for chunk in content:
-            yield chunk
-    else:
-        for chunk in content:
-            yield chunk
+        return pieces_of_known(content, size, threads)
+    if isinstance(content, AsyncIterable):  # also where it has a `read`, which is asynchronous then
+        return _as_it_comes(content)
+    return Feed(content, threads, read_bytes=size).chunks(missing)
+
+
+async def _as_it_comes(content: AsyncIterable[bytes]) -> AsyncGenerator[bytes, None]:
+    async for chunk in content:
+        yield chunk
 
 
 async def _file_chunks(path: Path, size: int, threads: Executor) -> AsyncGenerator[bytes, None]:

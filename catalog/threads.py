@@ -41,7 +41,11 @@ async def to_the_end(threads: Executor, work: Callable[P, T], *args: P.args, **k
 
     For work on what its caller cleans up: a descriptor must not be closed while a thread writes to it.
     """
-    running = asyncio.ensure_future(in_thread(threads, work, *args, **kwargs))
+    return await waited_out(asyncio.ensure_future(in_thread(threads, work, *args, **kwargs)))
+
+
+async def waited_out(running: "asyncio.Future[T]") -> T:
+    """What comes of it. Cancelled, it waits for its end, and then is."""
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:

@@ -10,6 +10,17 @@ def microseconds(time: datetime) -> int:
     return (time - EPOCH) // timedelta(microseconds=1)
 
 
+def in_calendar(time: datetime) -> bool:
+    """Whether it is an aware datetime, and one in UTC too: at both ends of the calendar some are not."""
+    if time.utcoffset() is None:
+        return False
+    try:
+        time.astimezone(UTC)
+    except OverflowError:
+        return False
+    return True
+
+
 def from_microseconds(stamp: int) -> datetime:
     """The datetime, in UTC, that `microseconds` was given."""
     return EPOCH + timedelta(microseconds=stamp)

@@ -48,7 +48,7 @@ from .flow import first_of
 from .retry import Deadline
 from .settings import Settings
 from .sources import Content, Known, is_replayable, pieces, pieces_of_known, read_file
-from .threads import hashed, in_thread
+from .threads import hashed, in_thread, waited_out
 
 STAGED_AHEAD: Final = 3  # blocks of one content on their way at the same time
 DISCARD_S: Final = 5
@@ -233,7 +233,7 @@ class Uploads:
     async def discard(self, blob: str) -> None:
         """Forget the blocks that were staged for a blob; done, or soon given up, also where the caller is cancelled."""
         if isinstance(self.store, Discards):
-            await asyncio.shield(asyncio.create_task(_discarded(self.store, blob)))
+            await waited_out(asyncio.create_task(_discarded(self.store, blob)))
 
     async def _small(self, content: Known, size: int, memory: AsyncExitStack) -> Ready:
         if isinstance(content, bytes):  # the caller holds it anyway

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from os import PathLike
 
+from .arguments import check_callback, check_flags
 from .changes import Change, taking
 from .entities import (
     FileVersion,
@@ -15,13 +16,14 @@ from .entities import (
 from .errors import CatalogError, InvalidError, NotFoundError
 from .flow import concurrently
 from .ingest import Ingest, IngestReport, Progress
+from .keys import check_version
 from .media import check_content_type, content_type_of
 from .metadata import Metadata, check_metadata
 from .modes import Create, Mode, Overwrite, check_mode
 from .readable import ReadableVolume
 from .settings import check_timeout
 from .sources import Content, check_content
-from .times import microseconds
+from .times import in_calendar, microseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +69,13 @@ class Volume(ReadableVolume):
         """Write a file: when this returns, content and catalog both have it, for good.
 
         `content` is bytes, a path, a binary file object, or something that yields bytes, of any size; a `str` is never
-        a file's name. Content and metadata that are there already make no new version (`Overwrite(force=True)` does);
-        the version that is there is returned. `metadata` replaces what the file had. Without a `content_type` the
-        path's extension tells it. `request_id` is an id of your own: the same id for the same path again, from
-        anywhere, returns the version that it made instead of making another. A change that makes no version, because
-        nothing changed, is not remembered; an id that another verb used is a conflict. `timeout_s` limits the time
-        spent on the services, for larger content since its last block got through; reading content does not count.
+        a file's name. File objects and plain iterables are asked in the catalog's threads. Content and metadata that
+        are there already make no new version (`Overwrite(force=True)` does); the version that is there is returned.
+        `metadata` replaces what the file had. Without a `content_type` the path's extension tells it. `request_id` is
+        an id of your own: the same id for the same path again, from anywhere, returns the version that it made instead
+        of making another. A change that makes no version, because nothing changed, is not remembered; an id that
+        another verb used is a conflict. `timeout_s` limits the time spent on the services, for larger content since its
+        last block got through; reading content does not count.
 
         Raises: ConflictError (the mode's condition does not hold: says expected and found), InvalidError and
         TooLargeError (nothing was sent), AccessDeniedError, UnavailableError: not applied, and never will be.
@@ -94,6 +97,8 @@ class Volume(ReadableVolume):
         early cancels what is under way.
         """
         check_mode(mode)
+        if not isinstance(items, AsyncIterable):
+            raise InvalidError(f"items come from an async iterable, not from {type(items).__name__}", op="put_many")
 
         async def put(item: Item) -> Outcome:
             try:
@@ -132,10 +137,14 @@ class Volume(ReadableVolume):
         Unchanged is what has the head's size and digest; with `trust_mtime`, its size and modification time, without
         reading it. `exclude` are shell patterns, matched against names and against paths in the tree. Files keep the
         metadata they have unless `metadata` is given. Nothing is deleted. Started again after a crash, it carries on.
+        What `progress` raises ends the run and is raised, whatever it is; what was written stays, and what was under
+        way is as if it was cancelled.
 
         One bad file stops no other: see `failed` of the report. Raises: InvalidError, NotFoundError (no such tree),
         UnavailableError and AccessDeniedError where the catalog cannot be listed.
         """
+        check_flags("ingest", trust_mtime=trust_mtime)
+        check_callback("ingest", "progress", progress)
         run = Ingest(
             self.info,
             writer=self._tools.writer,
@@ -162,7 +171,7 @@ class Volume(ReadableVolume):
                 "metadata",
                 _of_live(mode, "set_metadata"),
                 self._tools.writer.name,
-                check_metadata(metadata),
+                check_metadata(_replacing(metadata)),
                 "",
                 request_id=check_request_id(request_id),
             )
@@ -198,6 +207,8 @@ class Volume(ReadableVolume):
         Works on a deleted file too. A version that says what the current one says makes no new one.
         Raises: NotFoundError (no such version, or it is a delete), and as `put`.
         """
+        path, version, mode = self._path(path), check_version(version), check_mode(mode)
+        check_request_id(request_id)
         older = await self.stat(path, version=version)
         if older.kind == "delete":
             message = f"version {version} of {path!r} is a delete: restore the one before it"
@@ -214,6 +225,7 @@ class Volume(ReadableVolume):
         Raises: NotFoundError, and as `put`.
         """
         mode, path = _of_live(mode, "delete"), self._path(path)
+        check_flags("delete", missing_ok=missing_ok)
         change = Change(self.name, path, "delete", mode, self._tools.writer.name, {}, "")
         try:
             return await self._change(replace(change, request_id=check_request_id(request_id)))
@@ -253,7 +265,7 @@ class Volume(ReadableVolume):
         self, path: str, mode: Mode, metadata: Metadata | None, content_type: str | None, modified: datetime | None
     ) -> Change:
         path = self._path(path)
-        if modified is not None and (not isinstance(modified, datetime) or modified.tzinfo is None):
+        if modified is not None and (not isinstance(modified, datetime) or not in_calendar(modified)):
             raise InvalidError(f"modified is a datetime with a time zone, not {modified!r}", op="put", key=path)
         return Change(
             volume=self.name,
@@ -271,6 +283,12 @@ def _of_live(mode: Mode, op: str) -> Mode:
     if isinstance(check_mode(mode), Create):
         raise InvalidError(f"{op} takes Overwrite(), IfVersion(n) or IfMatch(etag), not Create()", op=op)
     return mode
+
+
+def _replacing(metadata: Metadata) -> Metadata:
+    if metadata is None:
+        raise InvalidError("set_metadata takes a mapping: an empty one takes them all away", op="metadata")
+    return metadata
 
 
 def _unreadable(item: Item, error: Exception) -> InvalidError:

@@ -209,3 +209,26 @@ def test_what_was_closed_says_so_instead_of_waiting_for_ever(volume: blocking.Vo
         assert seekable.read(1) == b"o"
     with pytest.raises(InvalidError, match="closed"):
         seekable.read(1)
+
+
+def test_an_interrupt_does_not_wait_for_a_callers_generator(volume: blocking.Volume) -> None:
+    begun, let_go = threading.Event(), threading.Event()
+    waited: list[bool] = []
+
+    def chunks() -> Iterator[bytes]:
+        begun.set()
+        waited.append(let_go.wait(20))
+        yield b"too late"
+
+    def interrupt() -> None:
+        begun.wait()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+    with pytest.raises(KeyboardInterrupt):
+        volume.put("a", chunks())
+    assert waited == []
+    assert volume.put("b", b"1").version == 1
+    let_go.set()
+    with pytest.raises(NotFoundError):
+        volume.stat("a")

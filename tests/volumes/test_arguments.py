@@ -1,0 +1,293 @@
+"""What no argument of the API may be: refused with an InvalidError, and before any request. One table, all methods."""
+
+import inspect
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from catalog import Catalog, IfMatch, IfVersion, InvalidError, Overwrite, Settings, Volume, connect
+from catalog.sqlite_table import SqliteTable
+from storage.memory import MemoryContent
+from tests.faults.ports import FaultContent, FaultTable, Wire
+
+NAN, INF = float("nan"), float("inf")
+FAR_WEST = timezone(timedelta(hours=-14))
+
+
+class BytesPath:
+    """A path that is no text."""
+
+    def __fspath__(self) -> bytes:
+        return b"/tmp/no-such-tree"
+
+
+async def asynchronous(*_: object) -> None:
+    """A callback that nobody would await."""
+
+
+class Asynchronous:
+    async def __call__(self, *_: object) -> None:
+        """The same."""
+
+
+NO_TEXT = [None, 5, b"a", True]
+PATHS = [*NO_TEXT, "", "/a", "a//b", "a/", "../a", "a/.", "a\\b", "a\0"]
+PREFIXES = [*NO_TEXT, "/a", "a//b", "../", "a\\b"]
+VERSIONS = [0, -1, True, 1.0, "1", 10**10, NAN]
+FLAGS = [None, 0, 1, "no"]
+MODES = [None, "create", Overwrite, Overwrite(force="no"), IfVersion(0), IfVersion(True), IfMatch(""), IfMatch(5)]  # type: ignore[arg-type]
+REQUEST_IDS = ["", "x" * 201, "a\nb", "a\\b", 5, b"r", True]
+METADATA = [0, "", [], ["k"], {"a-b": 1}, {1: 1}, {"k": None}, {"k": NAN}, {"k": 2**63}, {"k": datetime(2026, 1, 1)}]  # noqa: DTZ001
+CALLBACKS = [5, "print", asynchronous, partial(asynchronous, 1), Asynchronous()]
+SECONDS = [0, -1, True, NAN, INF, -INF, "5", 10**400, 1e300]
+NUMBERS = [-1, True, 1.5, "1", NAN]
+GLOBS = [".", "..", "g/..", "./*", "*/..", "*/./a", "*/a.", "../*", "*\\a", "[", "a**"]
+FOLDERS = [None, 5, b"x", "a\0b"]
+SOURCES = [*FOLDERS, BytesPath()]
+
+Table = Mapping[str, tuple[Mapping[str, Any], Mapping[str, Sequence[Any]]]]
+
+CHANGE: Mapping[str, Sequence[Any]] = {"mode": MODES, "request_id": REQUEST_IDS}
+
+VOLUME: Table = {  # method: what is right, and what is wrong
+    "stat": ({"path": "a"}, {"path": PATHS, "version": VERSIONS}),
+    "read": ({"path": "a"}, {"path": PATHS, "version": VERSIONS}),
+    "open": ({"path": "a"}, {"path": PATHS, "version": VERSIONS, "start": [None, *NUMBERS], "length": NUMBERS}),
+    "open_seekable": ({"path": "a"}, {"path": PATHS, "version": VERSIONS, "read_ahead_bytes": [None, *NUMBERS]}),
+    "download": (
+        {"path": "a", "target": Path("never")},
+        {"path": PATHS, "target": [*FOLDERS, "", "a/", ".."], "version": VERSIONS, "overwrite": FLAGS},
+    ),
+    "download_tree": (
+        {"prefix": "", "folder": Path("never")},
+        {"prefix": PREFIXES, "folder": FOLDERS, "existing": [None, "", 5, ["fail"]], "progress": CALLBACKS},
+    ),
+    "list": ({}, {"prefix": PREFIXES, "recursive": FLAGS, "deleted": FLAGS}),
+    "glob": ({}, {"pattern": [*NO_TEXT, "", *GLOBS]}),
+    "folders": ({}, {"prefix": PREFIXES, "depth": [None, 251, *NUMBERS]}),
+    "query": ({"where": None}, {"where": [None, True, "size > 1"]}),
+    "history": ({}, {"path": PATHS}),
+    "sign": (
+        {"path": "a", "expires_in": 60},
+        {
+            "path": PATHS,
+            "version": VERSIONS,
+            "expires_in": [None, *SECONDS, 0.5, timedelta(0), timedelta(days=-1), timedelta.max],
+        },
+    ),
+    "verify": ({}, {"prefix": PREFIXES, "progress": CALLBACKS}),
+    "put": (
+        {"path": "a", "content": b"x"},
+        {
+            **CHANGE,
+            "path": PATHS,
+            "content": ["a.csv", None, 5, memoryview(b"abcd")[::2]],
+            "metadata": METADATA,
+            "content_type": ["", "a\nb", 5],
+            "modified": [5, "now", datetime(2026, 1, 1), datetime.max.replace(tzinfo=FAR_WEST)],  # noqa: DTZ001
+            "timeout_s": SECONDS,
+        },
+    ),
+    "put_many": ({"items": None}, {"items": [None, 5, []]}),
+    "ingest": (
+        {"source": Path("never")},
+        {
+            "source": SOURCES,
+            "prefix": PREFIXES,
+            "exclude": ["*", None, 5, [5]],
+            "metadata": METADATA,
+            "trust_mtime": FLAGS,
+            "progress": CALLBACKS,
+        },
+    ),
+    "set_metadata": ({"path": "a", "metadata": {}}, {**CHANGE, "path": PATHS, "metadata": [None, *METADATA]}),
+    "copy": ({"source": "a", "target": "b"}, {**CHANGE, "source": [*PATHS, "b"], "target": PATHS}),
+    "move": ({"source": "a", "target": "b"}, {**CHANGE, "source": [*PATHS, "b"], "target": PATHS}),
+    "restore": ({"path": "a", "version": 1}, {**CHANGE, "path": PATHS, "version": [None, *VERSIONS]}),
+    "delete": ({"path": "a"}, {**CHANGE, "path": PATHS, "missing_ok": FLAGS}),
+}
+
+CATALOG: Table = {
+    "volume": ({}, {"name": [5, "", "A", "a/b", True]}),
+    "set_default_volume": ({}, {"name": [None, 5, "", "A"]}),
+    "recover": ({}, {"patience_s": [-1, True, NAN, INF, "5"]}),
+    "resolve": ({}, {"token": [None, 5, "", b"blobcat1.", "blobcat1.x"]}),
+}
+
+OTHERS = {"create_volume", "volumes", "doctor", "unwrap", "close", "capabilities"}
+"""Of a catalog: what takes no argument, and `create_volume`, which sends requests before it looks at them."""
+
+
+def cases(table: Table) -> Sequence[Any]:
+    return [
+        pytest.param(method, {**right, name: value}, id=f"{method}-{name}-{number}")
+        for method, (right, wrong) in table.items()
+        for name, values in wrong.items()
+        for number, value in enumerate(values)
+    ]
+
+
+async def called(method: Any, arguments: Mapping[str, Any]) -> None:
+    """Call it, whatever it is, and use what it gives once."""
+    found = method(**arguments)
+    if inspect.isawaitable(found):
+        await found
+    elif isinstance(found, AbstractAsyncContextManager):
+        async with found:
+            pass
+    else:
+        await anext(aiter(found), None)
+
+
+@pytest.fixture
+async def wire() -> Wire:
+    return Wire()
+
+
+@pytest.fixture
+async def opened(wire: Wire) -> AsyncIterator[Catalog]:
+    table, content = SqliteTable(":memory:"), MemoryContent()
+    cat = Catalog(FaultTable(table, wire), FaultContent(content, wire))
+    await cat.create_volume("raw", shards=1)
+    wire.sent.clear()
+    yield cat
+    await cat.close()
+    await table.close()
+
+
+@pytest.mark.parametrize(("method", "arguments"), cases(VOLUME))
+async def test_of_a_volume(opened: Catalog, wire: Wire, method: str, arguments: Mapping[str, Any]) -> None:
+    volume = await opened.volume("raw")
+    wire.sent.clear()
+    with pytest.raises(InvalidError) as caught:
+        await called(getattr(volume, method), arguments)
+    assert "\n" not in str(caught.value)
+    assert wire.sent == []
+
+
+@pytest.mark.parametrize(("method", "arguments"), cases(CATALOG))
+async def test_of_a_catalog(opened: Catalog, wire: Wire, method: str, arguments: Mapping[str, Any]) -> None:
+    with pytest.raises(InvalidError):
+        await called(getattr(opened, method), arguments)
+    assert wire.sent == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *[{"prefix": value} for value in PREFIXES],
+        *[{"limit": value} for value in NUMBERS],
+    ],
+    ids=repr,
+)
+async def test_of_a_query(opened: Catalog, wire: Wire, wrong: Mapping[str, Any]) -> None:
+    from catalog import F
+
+    volume = await opened.volume("raw")
+    wire.sent.clear()
+    with pytest.raises(InvalidError):
+        await anext(aiter(volume.query(F.size > 1, **wrong)), None)
+    assert wire.sent == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *[{"name": value} for value in [None, 5, "", "A", "a/b"]],
+        *[{"shards": value} for value in [None, 0, 3, 512, True, 4.0, "4"]],
+        *[{"root": value} for value in [5, "", "a", "/", "../"]],
+        {"layout": "path"},
+        {"layout": None},
+    ],
+    ids=repr,
+)
+async def test_of_create_volume(opened: Catalog, wrong: Mapping[str, Any]) -> None:
+    with pytest.raises(InvalidError):
+        await opened.create_volume(**{"name": "other", **wrong})
+    assert [volume.name async for volume in opened.volumes()] == ["raw"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *[{"url": value} for value in [None, 5, b"memory:", "", "nonsense:", "memory:x"]],
+        *[{"writer": value} for value in ["", 5, "a\nb", "x" * 201]],
+        *[{"on_event": value} for value in CALLBACKS],
+    ],
+)
+async def test_of_connect(wrong: Mapping[str, Any]) -> None:
+    with pytest.raises(InvalidError):
+        async with connect(**{"url": "memory:", **wrong}):
+            pass
+
+
+@pytest.mark.parametrize("value", SECONDS, ids=repr)
+@pytest.mark.parametrize("name", ["timeout_s", "request_timeout_s", "connect_timeout_s", "silence_timeout_s"])
+def test_of_settings(name: str, value: Any) -> None:
+    with pytest.raises(InvalidError, match=name):
+        Settings(**{name: value})
+
+
+@pytest.mark.parametrize("size", [True, "x", 1.5, b"1", NAN], ids=repr)
+async def test_of_a_read(opened: Catalog, wire: Wire, size: Any) -> None:
+    volume = await opened.volume("raw")
+    await volume.put("a", b"12345")
+    async with volume.open_seekable("a") as seekable, volume.open("a") as reader:
+        wire.sent.clear()
+        for each in (seekable, reader):
+            with pytest.raises(InvalidError, match="a whole number of bytes, or None"):
+                await each.read(size)
+        assert wire.sent == []
+        assert await seekable.read(None) == await reader.read(None) == b"12345"
+
+
+SEEKS: Sequence[Any] = [(None,), ("1",), (1.0,), (True,), (-1,), (0, True), (0, 1.0), (0, None), (0, []), (0, 3)]
+
+
+@pytest.mark.parametrize("to", SEEKS, ids=repr)
+async def test_of_a_seek(opened: Catalog, to: Sequence[Any]) -> None:
+    volume = await opened.volume("raw")
+    await volume.put("a", b"12345")
+    async with volume.open_seekable("a") as seekable:
+        seekable.seek(2)
+        with pytest.raises(InvalidError):
+            seekable.seek(*to)
+        assert seekable.tell() == 2
+
+
+TESTED_BELOW = {"query": {"prefix", "limit"}, "put_many": {"mode"}}
+
+
+def test_the_table_knows_every_method_and_every_argument() -> None:
+    for kind, table, others in ((Volume, VOLUME, {"name"}), (Catalog, CATALOG, OTHERS)):
+        public = {name for name in dir(kind) if not name.startswith("_")}
+        assert table.keys() == public - others
+        for method, (right, wrong) in table.items():
+            parameters = inspect.signature(getattr(kind, method)).parameters.keys() - {"self"}
+            assert parameters == {*right, *wrong} | TESTED_BELOW.get(method, set()), method
+
+
+@pytest.mark.parametrize("mode", MODES, ids=repr)
+async def test_of_put_many(opened: Catalog, wire: Wire, mode: Any) -> None:
+    async def items() -> AsyncIterator[Any]:
+        raise AssertionError("asked for an item")
+        yield
+
+    volume = await opened.volume("raw")
+    with pytest.raises(InvalidError):
+        await anext(aiter(volume.put_many(items(), mode=mode)), None)
+
+
+async def test_dates_at_the_edges_of_the_calendar_are_kept_or_refused(opened: Catalog) -> None:
+    volume = await opened.volume("raw")
+    for number, time in enumerate((datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))):
+        await volume.put(f"{number}", b"x", modified=time, metadata={"t": time})
+        file = await volume.stat(f"{number}")
+        assert (file.modified, file.metadata) == (time, {"t": time})
+    with pytest.raises(InvalidError, match="'t'"):
+        await volume.put("a", b"x", metadata={"t": datetime.min.replace(tzinfo=timezone(timedelta(hours=14)))})
