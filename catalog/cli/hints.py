@@ -52,6 +52,8 @@ def _token(error: "CatalogError") -> str:
 def _conflict(error: "CatalogError") -> str:
     if error.op == "create_volume":
         return "leave out --shards and --root to keep it as it is, or name another with --volume"
+    if error.kind == "conflict.not-empty":
+        return "delete its files first: blobcat ls shows them; their versions cannot be read any more then"
     found = str(getattr(error, "found", ""))
     if found.startswith("version ") and error.kind != "conflict.etag":
         return f"look at it with blobcat stat {_about(error)}; if that is to be replaced, --if-{found}"

@@ -52,6 +52,16 @@ def test_volumes_sets_the_default_one(blobcat: Blobcat) -> None:
     assert blobcat("volumes", "--set-default", "nope").code == 3
 
 
+def test_volumes_deletes_one_without_files(blobcat: Blobcat) -> None:
+    blobcat("init", "-v", "raw")
+    assert [info["name"] for info in blobcat("volumes", "--delete", "raw", "--json").records] == ["main"]
+    assert blobcat("volumes", "--delete", "raw").code == 3
+    blobcat("put", blobcat.file("a"), "a")
+    refused = blobcat("volumes", "--delete", "main")
+    assert refused.code == 4
+    assert "volume 'main' has files, 'a' for one: only an empty volume can be deleted" in refused.err
+
+
 def test_the_volume_may_be_named_before_and_after_the_command_and_by_the_environment(
     blobcat: Blobcat, monkeypatch: pytest.MonkeyPatch
 ) -> None:

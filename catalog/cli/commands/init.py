@@ -36,7 +36,8 @@ async def init(
     The volume is called main unless --volume names it. The first one becomes the default. Run again, this changes
     nothing.
 
-    --json: one MadeVolume (name, epoch, layout, shards, root, generation, created, default, made). See docs/json.md.
+    --json: one MadeVolume (name, epoch, layout, shards, root, generation, created, default, state, made). See
+    docs/json.md.
     """
     name = session.options.volume or DEFAULT_NAME
     async with session.catalog() as catalog:

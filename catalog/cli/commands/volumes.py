@@ -17,14 +17,20 @@ async def volumes(
     set_default: Annotated[
         str | None, typer.Option("--set-default", metavar="NAME", help="Make this the default volume first.")
     ] = None,
+    delete: Annotated[
+        str | None, typer.Option("--delete", metavar="NAME", help="Delete this volume first, if it has no files.")
+    ] = None,
 ) -> None:
     """List the volumes of the catalog; a star marks the default one.
 
-    --json: a VolumeInfo (name, epoch, layout, shards, root, generation, created, default) per line. See docs/json.md.
+    --json: a VolumeInfo (name, epoch, layout, shards, root, generation, created, default, state) per line. See
+    docs/json.md.
     """
     async with session.catalog() as catalog:
         if set_default is not None:
             await catalog.set_default_volume(set_default)
+        if delete is not None:
+            await catalog.delete_volume(delete)
         found = [info async for info in catalog.volumes()]
     widths = [max([len(heading), *map(len, names)]) for heading, names in _columns(found)]
     session.output.heading(f"  {'NAME':{widths[0]}}{GAP}SHARDS{GAP}{'ROOT':{widths[1]}}{GAP}CREATED")
@@ -44,4 +50,5 @@ def _row(info: "VolumeInfo", name_width: int, root_width: int) -> Line:
         (f"{info.name:{name_width}}{GAP}", "bold"),
         f"{info.shards:>6}{GAP}",
         (f"{info.root:{root_width}}{GAP}{time(info.created)}", "dim"),
+        ("" if info.state == "open" else f"{GAP}being deleted: blobcat recover ends that", "yellow"),
     ]
