@@ -49,11 +49,15 @@ def _token(error: "CatalogError") -> str:
     return "blobcat resolve TOKEN, with the whole token that the error showed"
 
 
+def _unknown(error: "CatalogError") -> str:
+    if token := getattr(error, "token", None):
+        return f"blobcat resolve {token}"
+    return "blobcat volumes shows what came of it" if error.op.endswith("_volume") else "the same command again tells"
+
+
 def _conflict(error: "CatalogError") -> str:
     if error.op == "create_volume":
         return "leave out --shards and --root to keep it as it is, or name another with --volume"
-    if error.kind == "conflict.not-empty":
-        return "delete its files first: blobcat ls shows them; their versions cannot be read any more then"
     found = str(getattr(error, "found", ""))
     if found.startswith("version ") and error.kind != "conflict.etag":
         return f"look at it with blobcat stat {_about(error)}; if that is to be replaced, --if-{found}"
@@ -82,6 +86,7 @@ _HINTS: Final[dict[str, str | Callable[["CatalogError"], str]]] = {
     "conflict.etag": _conflict,
     "conflict.exists": _conflict,
     "conflict.target": "--overwrite replaces it; or name another file",
+    "conflict.not-empty": "delete its files first, blobcat ls shows them; their versions go out of reach with it",
     "conflict.root": "choose another --root",
     "conflict.version": _conflict,
     "integrity": "blobcat verify checks all; other versions of it may be whole: blobcat history PATH",
@@ -99,8 +104,9 @@ _HINTS: Final[dict[str, str | Callable[["CatalogError"], str]]] = {
     "not-found.target": "",
     "not-found.table": _NO_CATALOG,
     "not-found.volume": _volume,
-    "outcome-unknown": lambda error: f"blobcat resolve {getattr(error, 'token', '') or 'TOKEN'}",
+    "outcome-unknown": _unknown,
     "unavailable": _LATER,
+    "unavailable.closing": "blobcat recover ends the deletion",
     "unavailable.azurite": "start it in another terminal: ./scripts/azurite",
     "unavailable.busy": "others are writing to it: the same command again is safe",
     "unavailable.connect": _UNREACHABLE,

@@ -60,6 +60,7 @@ def test_volumes_deletes_one_without_files(blobcat: Blobcat) -> None:
     refused = blobcat("volumes", "--delete", "main")
     assert refused.code == 4
     assert "volume 'main' has files, 'a' for one: only an empty volume can be deleted" in refused.err
+    assert "delete its files first" in refused.err
 
 
 def test_the_volume_may_be_named_before_and_after_the_command_and_by_the_environment(
