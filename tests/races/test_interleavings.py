@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import pytest
 
 from catalog import Catalog, ConflictError, Create, FileVersion, IfVersion, Mode, NotFoundError, Overwrite, Volume
-from tests.faults.observer import State, check, check_settled
+from tests.faults.observer import State
 from tests.faults.world import World
+from tests.harness.invariants import check, check_settled
 from tests.races.gate import Actor, Gate, Schedule, all_schedules, interleave
 
 Call = Callable[[Catalog, Volume], Awaitable[object]]
