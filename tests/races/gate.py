@@ -81,12 +81,13 @@ def all_schedules() -> Iterator[Schedule]:
         schedule = schedule.following()
 
 
-def some_schedules(n: int) -> Iterator[Schedule]:
+def some_schedules(n: int, *, first: Fraction = Fraction(0)) -> Iterator[Schedule]:
     """At most so many schedules, evenly spread over all, and always the same ones; all of them where they are few.
 
-    None comes twice: after each, the next point is one behind everything that would have been the same schedule.
+    None comes twice: after each, the next point is one behind everything that would have been the same schedule. With a
+    `first` point those before it are left out.
     """
-    point = Fraction(0)
+    point = first
     while point < 1:
         schedule = Schedule(point=point)
         yield schedule
