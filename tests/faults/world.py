@@ -10,6 +10,7 @@ from typing import ParamSpec, Self, TypeVar
 from catalog import Catalog, Settings
 from catalog.sqlite_table import SqliteTable
 from catalog.table import Table
+from storage import ContentStore
 from storage.memory import MemoryContent
 from tests.faults.observer import State, look
 from tests.faults.ports import Fault, FaultContent, FaultTable, VirtualClock, Wire
@@ -37,15 +38,16 @@ class Inline(ThreadPoolExecutor):
 
 
 class World:
-    """A table and a container in memory, and whoever is connected to them. Ids are numbers, time is virtual.
+    """A table and a container, in memory unless given, and whoever is connected. Ids are numbers, time is virtual.
 
     At its end, whatever was done in it, the invariants of any moment hold; no task or thread of its clients is left.
     """
 
-    def __init__(self, settings: Settings = SETTINGS) -> None:
-        self.table = SqliteTable(":memory:", page_rows=3)
-        self.table._writer = self.table._readers = Inline(1)
-        self.content = MemoryContent()
+    def __init__(
+        self, settings: Settings = SETTINGS, *, table: Table | None = None, content: ContentStore | None = None
+    ) -> None:
+        self.table = table or in_memory()
+        self.content = content or MemoryContent()
         self._settings = settings
         self._clients: list[tuple[Catalog, Wire]] = []
         self._ids = count(1)
@@ -101,6 +103,13 @@ class World:
     async def look(self) -> State:
         """What there is."""
         return await look(self.table, self.content)
+
+
+def in_memory() -> SqliteTable:
+    """A table without threads, of small pages."""
+    table = SqliteTable(":memory:", page_rows=3)
+    table._writer = table._readers = Inline(1)
+    return table
 
 
 async def outlived(wire: Wire, call: Awaitable[object]) -> object:
