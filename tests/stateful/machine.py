@@ -27,12 +27,13 @@ from catalog import (
     NotFoundError,
     OutcomeUnknownError,
     Overwrite,
+    RecoveryReport,
     UnavailableError,
     Volume,
 )
 from catalog.table import Table
 from tests.faults.observer import State
-from tests.faults.ports import Fault, FaultTable, Wire
+from tests.faults.ports import CRASHES, Fault, FaultTable, Wire
 from tests.faults.scenarios import FAR
 from tests.faults.world import World, writes
 from tests.harness import tally
@@ -74,6 +75,7 @@ ARMED = st.one_of(
     st.just(Armed()),
     st.builds(Armed, st.integers(1, 6), st.sampled_from(Fault), st.just(value=False), st.integers(1, 5)),
     st.builds(Armed, st.integers(1, 6), st.sampled_from(OUTAGES), st.just(value=True)),
+    st.builds(Armed, st.integers(1, 6), st.sampled_from([*CRASHES, Fault.CRASH_HELD])),
 )
 
 
@@ -153,10 +155,17 @@ class CatalogMachine(RuleBasedStateMachine):
                 self.worlds.unknown(late.verb)
         self.late.clear()
 
+    def _bury(self) -> None:
+        """After recovery, what the dead have sent changes nothing any more, whenever it arrives (S2)."""
+        for late in self.late:
+            late.verb = None
+
     @rule()
     def recover(self) -> None:
         async def work() -> None:
-            await self._call(self.catalog.recover(patience_s=0))
+            report = await self._call(self.catalog.recover(patience_s=0))
+            if isinstance(report, RecoveryReport) and not report.count("failed"):
+                self._bury()
             await self._looked()
 
         self.run(work())
@@ -331,9 +340,11 @@ class CatalogMachine(RuleBasedStateMachine):
             self.run(self.stack.aclose())
 
     async def _end(self) -> None:
-        await self._arrive()
         await self.wire.idle()
         await self._open()
+        await self.catalog.recover(patience_s=0)
+        self._bury()
+        await self._arrive()
         await self.catalog.recover(patience_s=0)
         once = await self._looked()
         check_settled(once)

@@ -52,7 +52,7 @@ def machine(make: Callable[[], World], faults: Sequence[Fault]) -> type[CatalogM
 
 @pytest.mark.timeout(TIMEOUT_S)
 def test_in_memory() -> None:
-    run_state_machine_as_test(machine(World, tuple(Fault)), settings=examples(60, 5_000))
+    run_state_machine_as_test(machine(World, tuple(Fault)), settings=examples(150, 5_000))
 
 
 @pytest.mark.timeout(TIMEOUT_S)
@@ -61,7 +61,7 @@ def test_in_local_files(tmp_path: Path) -> None:
         ports = backend(parse_location(f"local:{tmp_path / uuid4().hex}"), None, SLOW)
         return World(SLOW, table=ports.table, content=ports.content)
 
-    run_state_machine_as_test(machine(world, NO_HANG), settings=examples(8, 500))
+    run_state_machine_as_test(machine(world, NO_HANG), settings=examples(15, 500))
 
 
 @pytest.mark.timeout(TIMEOUT_S)
@@ -71,7 +71,7 @@ def test_on_azurite(azurite: Azurite) -> None:
         ports = backend(parse_location(f"{azurite.url}/{name}?table={name}"), None, SLOW)
         return World(SLOW, table=ports.table, content=ports.content)
 
-    run_state_machine_as_test(machine(world, NO_HANG), settings=examples(3, 100))
+    run_state_machine_as_test(machine(world, NO_HANG), settings=examples(6, 100))
 
 
 # --- Bugs that it must find ------------------------------------------------------------------------------------------
