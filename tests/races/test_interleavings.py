@@ -4,21 +4,24 @@ Nothing is lost, or the answer of one request, which was applied or not. Each ru
 the two were told being what some sequence of their calls would have told them.
 """
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from itertools import count
 
 import pytest
 
-from tests.faults.ports import Fault
+from catalog import Catalog, Volume
+from catalog.table import ANY_ETAG, Insert, Operation, Replace, Table, Written
+from tests.faults.ports import Fault, FaultTable, Wire
 from tests.faults.world import SETTINGS, World
 from tests.harness import tally
 from tests.harness.history import check_history
 from tests.harness.invariants import check, check_settled
 from tests.harness.nightly import NIGHTLY, TIMEOUT_S
-from tests.harness.recorder import Recorder
+from tests.harness.recorder import Recorded, Recorder
 from tests.races.gate import Actor, Gate, Schedule, all_schedules, interleave, some_schedules
 from tests.races.pairs import PAIRS, Call, Pair, recover
 
@@ -28,6 +31,8 @@ SCHEDULES_OF_A_LOSS = 200 if NIGHTLY else 1
 """Of each request of each actor whose answer is lost; where it is one, it is another one for each."""
 PATIENT = replace(SETTINGS, request_timeout_s=60, timeout_s=8)
 """Nobody gives up on a request because its turn comes late; those who stand in each other's way do, in virtual time."""
+
+TableType = Callable[[Table, Wire], Table]
 
 PASSES = frozenset({"table.next", "table.mark", "content.open", "content.chunk"})
 OWN = frozenset({"content.put", "content.stat", "content.delete"})
@@ -83,20 +88,57 @@ async def test_interleavings_with_one_lost_answer(pair: Pair) -> None:
     tally.count("faults fired", fired)
 
 
-async def replayable(pair: Pair, schedule: Schedule, loss: Loss | None = None) -> None:
+async def replayable(
+    pair: Pair, schedule: Schedule, loss: Loss | None = None, *, table: TableType = FaultTable
+) -> None:
     try:
-        await run(pair, schedule, loss)
+        await run(pair, schedule, loss, table)
     except BaseException as error:
         error.add_note(f"replay: {pair} {schedule.choices} {loss}")
         raise
 
 
-async def run(pair: Pair, schedule: Schedule, loss: Loss | None = None) -> None:
+class IgnoresConditions(FaultTable):
+    """Whoever inserts, replaces or deletes a row does, whatever is there by then."""
+
+    async def submit(self, partition: str, operations: Sequence[Operation]) -> Sequence[Written]:
+        loose = [await self._loose(partition, each) for each in operations]
+        return await super().submit(partition, loose)
+
+    async def _loose(self, partition: str, operation: Operation) -> Operation:
+        if not isinstance(operation, Insert):
+            return replace(operation, etag=ANY_ETAG)
+        there = await self._table.get(partition, operation.row)
+        return Replace(operation.row, operation.values, ANY_ETAG) if there else operation
+
+
+@pytest.mark.parametrize("name", ["if-version-if-version", "overwrite-overwrite", "move-put-on-source"])
+async def test_a_table_that_ignores_conditions_is_found(name: str) -> None:
+    (pair,) = [each for each in PAIRS if each.name == name]
+
+    async def try_all() -> None:
+        for schedule in all_schedules():
+            await replayable(pair, schedule, table=IgnoresConditions)
+
+    with pytest.raises(AssertionError) as caught:
+        await try_all()
+    assert caught.value.__notes__[0].startswith(f"replay: {name} [")
+
+
+async def run(pair: Pair, schedule: Schedule, loss: Loss | None, table: TableType) -> None:
     async with begun(pair) as (world, given):
         recorder = Recorder()
         passes = PASSES if recover in pair.calls else PASSES | OWN
         gates = [Gate() for _ in pair.calls]
-        actors = [actor(world, call, passes, recorder, f"{at}") for at, call in enumerate(pair.calls)]
+        actors = [
+            actor(
+                lambda gate: world.client(gate, table=table(world.table, gate)),
+                call,
+                passes,
+                partial(recorder.volume, f"{at}"),
+            )
+            for at, call in enumerate(pair.calls)
+        ]
         if loss:
             gates[loss.actor].at, gates[loss.actor].fault = loss.at, loss.fault
         said = await interleave(schedule, actors, gates)
@@ -125,13 +167,15 @@ async def begun(pair: Pair) -> AsyncIterator[tuple[World, dict[str, int]]]:
         yield world, {path: len(contents) for path, contents in pair.given.items()}
 
 
-def actor(world: World, call: Call, passes: frozenset[str], recorder: Recorder, name: str) -> Actor:
+def actor(
+    connected: Callable[[Gate], Catalog], call: Call, passes: frozenset[str], recorded: Callable[[Volume], Recorded]
+) -> Actor:
     async def act(gate: Gate) -> object:
         fault, gate.fault = gate.fault, None
-        catalog = world.client(gate)
+        catalog = connected(gate)
         volume = await catalog.volume("v")
         gate.passes, gate.shut = passes, True
         gate.fault, gate.at = fault, len(gate.sent) + gate.at
-        return await call(catalog, recorder.volume(name, volume))
+        return await call(catalog, recorded(volume))
 
     return act
