@@ -238,8 +238,9 @@ def no_orphan_is_left(state: State) -> None:
 
 
 def no_temporary_file_is_left(folder: Path) -> None:
-    """Of downloads and uploads."""
-    left = [path.name for path in folder.rglob("*") if path.name.endswith((".part", ".tmp"))]
+    """Of downloads, and of the sessions of a local store."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    left = [f"{path}" for path in files if path.suffix == ".part" or path.parts[-3:-2] == ("staging",)]
     assert not left, f"temporary files are left: {left}"
 
 

@@ -267,9 +267,12 @@ async def test_a_session_that_is_left_is_found() -> None:
 
 def test_a_temporary_file_that_is_left_is_found(tmp_path: Path) -> None:
     no_temporary_file_is_left(tmp_path)
-    (tmp_path / "x.part").touch()
-    with pytest.raises(AssertionError, match="temporary files are left"):
-        no_temporary_file_is_left(tmp_path)
+    (tmp_path / "staging" / "session").mkdir(parents=True)
+    for name in ("x.part", "staging/session/1"):
+        (tmp_path / name).touch()
+        with pytest.raises(AssertionError, match="temporary files are left"):
+            no_temporary_file_is_left(tmp_path)
+        (tmp_path / name).unlink()
 
 
 def test_every_invariant_is_seen_failing_here() -> None:

@@ -22,6 +22,7 @@ from catalog.rows import Entity
 from catalog.table import Delete, Insert, Operation, Replace, Written
 from tests.faults.ports import Fault, FaultTable
 from tests.faults.world import SETTINGS, World
+from tests.harness.invariants import no_session_is_left, no_temporary_file_is_left
 from tests.harness.nightly import NIGHTLY, TIMEOUT_S
 from tests.stateful.machine import CatalogMachine
 
@@ -62,6 +63,7 @@ def test_in_local_files(tmp_path: Path) -> None:
         return World(SLOW, table=ports.table, content=ports.content)
 
     run_state_machine_as_test(machine(world, NO_HANG), settings=examples(15, 500))
+    no_temporary_file_is_left(tmp_path)
 
 
 @pytest.mark.timeout(TIMEOUT_S)
@@ -72,6 +74,7 @@ def test_on_azurite(azurite: Azurite) -> None:
         return World(SLOW, table=ports.table, content=ports.content)
 
     run_state_machine_as_test(machine(world, NO_HANG), settings=examples(6, 100))
+    no_session_is_left()
 
 
 # --- Bugs that it must find ------------------------------------------------------------------------------------------
