@@ -1,10 +1,12 @@
-"""What all tests share: one Azurite for the whole run, or for each process of it."""
+"""What all tests share: one Azurite for the whole run, or for each process of it; and the sums of what was tried."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from azurite.launch import Azurite
+from tests.harness import tally
 
 
 @pytest.fixture(scope="session")
@@ -12,3 +14,23 @@ def azurite() -> Iterator[Azurite]:
     """A real Azurite, in memory, started for the first test that asks for it."""
     with Azurite() as running:
         yield running
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker of xdist hands over what it counted."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["tally"] = tally.totals()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """A worker is done; one that crashed counted nothing."""
+    tally.add(getattr(node, "workeroutput", {}).get("tally", {}))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The sums of all processes."""
+    if counts := tally.totals():
+        terminalreporter.section("blobcat: what was tried")
+        for line in tally.lines(counts):
+            terminalreporter.line(line)

@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 from catalog import Catalog, Create
-from tests.faults.observer import State, check, check_grown
+from tests.faults.observer import State
 from tests.faults.ports import Fault, Wire
 from tests.faults.scenarios import SCENARIOS, Scenario, contents, digests, ingest, make_tree
 from tests.faults.test_every_fault import for_every_request, recover, works
 from tests.faults.world import World
+from tests.harness import tally
+from tests.harness.invariants import check, check_grown
 
 MANY = 3_000
 
@@ -65,6 +67,7 @@ def for_every_suspension() -> "Generator[Callable[[Awaitable[object]], CancelAt]
             return made[0]
 
         yield make
+        tally.count("cancellations", made[0].fired)
         if not made[0].fired:
             assert number > 1, "nothing was ever cancelled"
             return

@@ -3,11 +3,11 @@
 import pytest
 
 from catalog import CatalogError
-from tests.faults.observer import check, check_settled
 from tests.faults.ports import Fault
 from tests.faults.scenarios import SCENARIOS, Scenario, contents, digests
-from tests.faults.test_every_fault import check_said, for_every_request, volumes
+from tests.faults.test_every_fault import for_every_request, volumes
 from tests.faults.world import World, outlived
+from tests.harness.invariants import check, check_said, check_settled
 
 READS = ("read", "list-and-history", "stat", "query", "verify", "open-range", "move-nothing", "volumes")
 WRITES = [each for each in SCENARIOS if each.name not in READS]

@@ -12,6 +12,7 @@ from tests.faults.scenarios import TREE, Scenario
 from tests.faults.test_cancel import for_every_suspension
 from tests.faults.test_every_fault import for_every_request
 from tests.faults.world import World, outlived
+from tests.harness.invariants import no_temporary_file_is_left
 
 READ_FAULTS = (Fault.LOST_BEFORE, Fault.LOST_AFTER, Fault.REFUSED, Fault.HANG_AFTER)
 GIVEN = Scenario("reading", act=lambda _: asyncio.sleep(0, ()), given={path: [TREE[path]] for path in TREE})
@@ -90,6 +91,7 @@ async def test_an_outage_is_an_error_and_what_is_named_is_whole(act: Act, fault:
                 assert isinstance(error, UnavailableError)  # noqa: PT017 — it may also succeed
                 assert wire.fired
             assert whole(folder, act)
+            no_temporary_file_is_left(folder)
             wire.heal()
             await act(client, folder)
             assert below(folder) == THEN[act]
@@ -118,6 +120,7 @@ async def test_cancelled_at_any_suspension_it_leaves_nothing_partial(act: Act, t
             await asyncio.wait([task])
             assert task.cancelled() or not task.exception()
             assert whole(folder, act), below(folder)
+            no_temporary_file_is_left(folder)
             assert asyncio.all_tasks() <= tasks, "a task is left"
             await act(client, folder)
             assert below(folder) == THEN[act]

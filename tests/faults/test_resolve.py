@@ -3,10 +3,10 @@
 import pytest
 
 from catalog import FileVersion, OutcomeUnknownError
-from tests.faults.observer import check_settled
 from tests.faults.ports import CRASHES, ONCE, Fault, Wire
 from tests.faults.test_every_fault import for_every_request
 from tests.faults.world import World, outlived
+from tests.harness.invariants import check_settled, s3_resolve_tells_the_truth
 
 COMMIT = 4
 """The request of an overwrite that is its W3: after the head, W1 and W2."""
@@ -52,4 +52,4 @@ async def check_answer(world: World, token: str, answer: FileVersion | None) -> 
     state = await world.look()
     check_settled(state)
     assert [row["digest"] for row in state.histories["a"]][1:] == ([answer.digest] if answer else [])
-    assert await world.client().resolve(token) == answer, "S3"
+    s3_resolve_tells_the_truth(state, token, [answer, await world.client().resolve(token)])

@@ -10,10 +10,12 @@ from typing import ParamSpec, Self, TypeVar
 from catalog import Catalog, Settings
 from catalog.sqlite_table import SqliteTable
 from catalog.table import Table
+from storage import ContentStore
 from storage.memory import MemoryContent
 from tests.faults.observer import State, look
 from tests.faults.ports import Fault, FaultContent, FaultTable, VirtualClock, Wire
 from tests.faults.scenarios import Scenario, prepare
+from tests.harness.invariants import Running, check, no_task_is_left, no_thread_is_left
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -36,17 +38,22 @@ class Inline(ThreadPoolExecutor):
 
 
 class World:
-    """A table and a container in memory, and whoever is connected to them. Ids are numbers, time is virtual."""
+    """A table and a container, in memory unless given, and whoever is connected. Ids are numbers, time is virtual.
 
-    def __init__(self, settings: Settings = SETTINGS) -> None:
-        self.table = SqliteTable(":memory:", page_rows=3)
-        self.table._writer = self.table._readers = Inline(1)
-        self.content = MemoryContent()
+    At its end, whatever was done in it, the invariants of any moment hold; no task or thread of its clients is left.
+    """
+
+    def __init__(
+        self, settings: Settings = SETTINGS, *, table: Table | None = None, content: ContentStore | None = None
+    ) -> None:
+        self.table = table or in_memory()
+        self.content = content or MemoryContent()
         self._settings = settings
         self._clients: list[tuple[Catalog, Wire]] = []
         self._ids = count(1)
 
     async def __aenter__(self) -> Self:
+        self._before = Running()
         await self.table.create()
         await self.content.create()
         return self
@@ -57,8 +64,13 @@ class World:
         for client, wire in self._clients:
             await client.close()
             await wire.settle()
+        state = await self.look()
         await self.table.close()
         await self.content.close()
+        if exc is None:  # what a test has found already is the better news
+            check(state)
+            no_task_is_left(self._before)
+            no_thread_is_left(self._before)
 
     def client(self, wire: Wire | None = None, *, table: Table | None = None) -> Catalog:
         """A client with a wire, healthy or not; or with a table of its own kind."""
@@ -91,6 +103,13 @@ class World:
     async def look(self) -> State:
         """What there is."""
         return await look(self.table, self.content)
+
+
+def in_memory() -> SqliteTable:
+    """A table without threads, of small pages."""
+    table = SqliteTable(":memory:", page_rows=3)
+    table._writer = table._readers = Inline(1)
+    return table
 
 
 async def outlived(wire: Wire, call: Awaitable[object]) -> object:

@@ -7,6 +7,8 @@ are tried, depth first. The list of choices is the replay key.
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
+from math import ceil
 from typing import Any, TypeVar
 
 from tests.faults.ports import Send, Wire
@@ -38,18 +40,30 @@ Actor = Callable[[Gate], Awaitable[object]]
 
 @dataclass(slots=True)
 class Schedule:
-    """Choices made so far, and how many there were each time. Past the given ones the first is taken."""
+    """Choices made so far, and how many there were each time. Past the given ones, `point` makes them."""
 
     choices: list[int] = field(default_factory=list)
     widths: list[int] = field(default_factory=list)
+    point: Fraction = Fraction(0)
+    """Which of what is left, from 0 (the first of all) to 1: each choice shares it out among those after it."""
 
     def choose(self, width: int) -> int:
         """One of so many."""
         at = len(self.widths)
         self.widths.append(width)
         if at == len(self.choices):
-            self.choices.append(0)
+            self.choices.append(int(self.point * width))
+            self.point = self.point * width % 1
         return self.choices[at]
+
+    @property
+    def after(self) -> Fraction:
+        """Where the schedules end that begin with the choices that were made."""
+        low, span = Fraction(0), Fraction(1)
+        for choice, width in zip(self.choices, self.widths, strict=True):
+            span /= width
+            low += span * choice
+        return low + span
 
     def following(self) -> "Schedule | None":
         """The next one, depth first; None after the last."""
@@ -67,9 +81,22 @@ def all_schedules() -> Iterator[Schedule]:
         schedule = schedule.following()
 
 
-async def interleave(schedule: Schedule, actors: Sequence[Actor]) -> list[object]:
-    """Run the actors as a schedule says; what each returned, or raised."""
-    gates = [Gate() for _ in actors]
+def some_schedules(n: int, *, first: Fraction = Fraction(0)) -> Iterator[Schedule]:
+    """At most so many schedules, evenly spread over all, and always the same ones; all of them where they are few.
+
+    None comes twice: after each, the next point is one behind everything that would have been the same schedule. With a
+    `first` point those before it are left out.
+    """
+    point = first
+    while point < 1:
+        schedule = Schedule(point=point)
+        yield schedule
+        point = max(point + Fraction(1, n), Fraction(ceil(schedule.after * n), n))
+
+
+async def interleave(schedule: Schedule, actors: Sequence[Actor], gates: Sequence[Gate] | None = None) -> list[object]:
+    """Run the actors as a schedule says, each at its gate; what each returned, or raised."""
+    gates = gates or [Gate() for _ in actors]
     tasks = [asyncio.ensure_future(actor(gate)) for actor, gate in zip(actors, gates, strict=True)]
     for task, gate in zip(tasks, gates, strict=True):
         await _stopped(task, gate)

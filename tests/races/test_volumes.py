@@ -1,17 +1,17 @@
 """Interleavings of a deletion of a volume with what others do to it. A failure names its choices: the replay key."""
 
-import os
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
-from random import Random
 
 import pytest
 
 from catalog import Catalog, ConflictError, FileVersion, NotFoundError, Volume
-from tests.faults.observer import State, check_settled
+from tests.faults.observer import State
 from tests.faults.test_every_fault import volumes
 from tests.faults.world import World
-from tests.races.gate import Gate, Schedule, interleave
+from tests.harness.invariants import check_settled
+from tests.harness.nightly import NIGHTLY
+from tests.harness.tally import count
+from tests.races.gate import Gate, Schedule, interleave, some_schedules
 
 Call = Callable[[Catalog], Awaitable[object]]
 
@@ -57,27 +57,15 @@ PAIRS: dict[str, tuple[Call, Sequence[bytes]]] = {  # what the other does, and t
     "recover": (recover, ()),
     "set_default_volume": (choose, ()),
 }
-DRAWN = 20_000 if "BLOBCAT_NIGHTLY" in os.environ else 250
-"""There are some ten thousand orders of each pair: so many of them are drawn, the same each time."""
-
-
-@dataclass(slots=True)
-class Drawn(Schedule):
-    """Choices by lot."""
-
-    lots: Random = field(default_factory=Random)
-
-    def choose(self, width: int) -> int:
-        """One of so many."""
-        self.choices.append(self.lots.randrange(width))
-        return self.choices[-1]
+TRIED = 20_000 if NIGHTLY else 250
+"""Each pair has some ten thousand orders: so many of them are tried, spread over all."""
 
 
 @pytest.mark.parametrize("name", PAIRS)
 async def test_interleavings(name: str) -> None:
     call, given = PAIRS[name]
-    for seed in range(DRAWN):
-        schedule = Drawn(lots=Random(seed))
+    for schedule in some_schedules(TRIED):
+        count("interleavings")
         try:
             await run(schedule, call, given)
         except BaseException as error:

@@ -1,0 +1,206 @@
+"""Whether what callers were told, and when, is what some sequence of their calls would have told them. Pure.
+
+The versions of a path are the order of its changes, so there is nothing to search: a history is right if every version
+has a call that made it (S2) as it was acknowledged (S1), no precondition has two winners (S8), and no call ended before
+another began that stands earlier in that order (S7). What a call read, a refusal too, is a version that was current at
+some moment between its start and its end. A call whose outcome is unknown may have made a version or not, from its
+start on until for ever, or until its token was resolved.
+
+Times are numbers of which only the order counts. Each put and each set_metadata has content of its own.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import inf
+from typing import Any
+
+from catalog import CatalogError, ConflictError, Create, FileVersion, IfMatch, IfVersion, Mode, NotFoundError, Overwrite
+from catalog.entities import Kind
+
+Rows = Sequence[Mapping[str, Any]]
+"""The versions of a path, oldest first, as columns."""
+NEVER = inf
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A call that changes a path, or would."""
+
+    actor: str
+    kind: Kind
+    path: str
+    start: float
+    end: float
+    outcome: FileVersion | CatalogError | None
+    """None while it is unknown; what `resolve` said stands in its place."""
+    mode: Mode = Overwrite()
+    digest: str = ""
+    """Of what was put."""
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a call saw of a path: a version, or content, or nothing there."""
+
+    actor: str
+    path: str
+    start: float
+    end: float
+    version: int | None = None
+    digest: str | None = None
+
+
+Call = Change | Look
+
+
+@dataclass(slots=True)
+class _Span:
+    """When a version may have been written: after `start`, before `end`."""
+
+    start: float = -inf
+    end: float = -inf
+    looks: list[tuple[float, float]] = field(default_factory=list)
+
+
+def check_history(calls: Iterable[Call], after: Mapping[str, Rows], given: Mapping[str, int] | None = None) -> None:
+    """`after`: the versions of each path in the end. `given`: how many of them there were before. AssertionError."""
+    calls = list(calls)
+    changes = [call for call in calls if isinstance(call, Change)]
+    _check_acknowledged(changes, after)
+    makers = _makers(changes, after, given or {})
+    for path in sorted({*after, *(call.path for call in calls)}):
+        rows = after.get(path, ())
+        spans = [_Span(), *(_span(makers.get((path, row["version"]))) for row in rows)]
+        seen = [each for call in calls for each in _seen(call, path, rows)]
+        for look, versions in seen:
+            assert versions, f"S1, S4: {look} saw what never was there"
+            if len(versions) == 1:
+                spans[versions[0]].looks.append((look.start, look.end))
+        _check_order(path, spans)
+        for look, versions in seen:
+            current = [version for version in versions if _was_current(spans, version, look.start, look.end)]
+            assert current, f"S7: {look} saw what was not there at that time"
+
+
+def _check_acknowledged(changes: Sequence[Change], after: Mapping[str, Rows]) -> None:
+    for change in changes:
+        if isinstance(file := change.outcome, FileVersion):
+            row = dict(enumerate(after.get(file.path, ()), 1)).get(file.version, {})
+            found = (row.get("op"), row.get("digest"), row.get("kind"))
+            assert found == (file.etag, file.digest, file.kind), f"S1: {change} was acknowledged, and is not there"
+
+
+def _makers(
+    changes: Sequence[Change], after: Mapping[str, Rows], given: Mapping[str, int]
+) -> dict[tuple[str, int], list[Change]]:
+    """Who may have made each version. One of them did; whom it was acknowledged to comes first."""
+    moves = {row["op"]: (path, row["version"]) for path, rows in after.items() for row in rows if row["kind"] == "move"}
+    unused = [change for change in sorted(changes, key=lambda each: each.start) if change.outcome is None]
+    makers: dict[tuple[str, int], list[Change]] = {}
+    for path, rows in after.items():
+        for row in rows[given.get(path, 0) :]:
+            if row["kind"] == "delete" and row["op"] in moves:
+                continue
+            name = f"version {row['version']} of {path}"
+            told = [
+                each for each in changes if isinstance(each.outcome, FileVersion) and each.outcome.etag == row["op"]
+            ]
+            maybe = [each for each in unused if _fits(each, path, row)]
+            assert told or maybe, f"S2: {name} was made by nobody, or by a call that failed"
+            if not told:
+                unused.remove(maybe[0])
+            _check_winner(name, rows, row["version"], told or (maybe if len(maybe) == 1 else []))
+            makers[path, row["version"]] = [*told, *maybe]
+    for path, rows in after.items():  # a move ends its source, and has one maker
+        for row in rows:
+            if row["kind"] == "delete" and row["op"] in moves and moves[row["op"]] in makers:
+                makers[path, row["version"]] = makers[moves[row["op"]]]
+    return makers
+
+
+def _fits(change: Change, path: str, row: Mapping[str, Any]) -> bool:
+    if (change.path, change.kind) != (path, row["kind"]):
+        return False
+    return (
+        change.digest == row["digest"] if change.kind == "put" else str(row.get("source", "")).startswith(change.source)
+    )
+
+
+def _check_winner(name: str, rows: Rows, version: int, told: Sequence[Change]) -> None:
+    """S8: who asked for a condition is the only one to be told of a version, which follows what was asked for."""
+    strict = [each for each in told if each.mode != Overwrite() or each.kind in ("delete", "move")]
+    assert not strict or len(told) == 1, f"S8: {name} has several winners: {told}"
+    for each in strict:
+        assert _allows(each.mode, rows, version - 1), f"S8: {name} was made by {each}"
+        assert each.kind != "delete" or _live(rows, version - 1), f"S8: {name} deletes what was deleted"
+
+
+def _live(rows: Rows, version: int) -> bool:
+    return version > 0 and rows[version - 1]["kind"] != "delete"
+
+
+def _allows(mode: Mode, rows: Rows, version: int) -> bool:
+    """Whether a condition holds of a version; 0 is none."""
+    match mode:
+        case Create():
+            return not _live(rows, version)
+        case IfVersion(expected):
+            return _live(rows, version) and version == expected
+        case IfMatch(etag):
+            return _live(rows, version) and rows[version - 1]["op"] == etag
+    return True
+
+
+def _seen(call: Call, path: str, rows: Rows) -> Iterator[tuple[Call, Sequence[int]]]:
+    """What a call says of a path: the versions of which one was current while it ran."""
+    everything = range(len(rows) + 1)
+    nothing = [version for version in everything if not _live(rows, version)]
+    match call:
+        case Look(path=at, version=int(version)) if at == path:
+            yield call, [version] if version in everything else []
+        case Look(path=at, digest=str(digest)) if at == path:
+            yield (
+                call,
+                [version for version in everything if _live(rows, version) and rows[version - 1]["digest"] == digest],
+            )
+        case Look(path=at) if at == path:
+            yield call, nothing
+        case Change(path=at, outcome=FileVersion(version=version)) if at == path:
+            yield call, [version]
+        case Change(path=at, source="", outcome=NotFoundError(), kind="delete" | "metadata") if at == path:
+            yield call, nothing
+        case Change(source=at, outcome=NotFoundError(), kind="copy" | "move") if at == path:
+            yield call, nothing
+        case Change(path=at, outcome=ConflictError(kind=why)) if at == path and why != "conflict.request":
+            yield call, [version for version in everything if not _allows(call.mode, rows, version)]
+        case Change(source=at, kind="copy" | "move", outcome=FileVersion(source=str(source))) if at == path:
+            yield call, [int(source.rpartition("@")[2])]
+
+
+def _span(makers: Collection[Change] | None) -> _Span:
+    """Versions that were there before have no maker."""
+    if makers is None:
+        return _Span()
+    ends = [each.end for each in makers if each.outcome is not None]
+    return _Span(min(each.start for each in makers), min(ends, default=NEVER))
+
+
+def _check_order(path: str, spans: Sequence[_Span]) -> None:
+    """S7: nothing ended before something began that stands earlier in the order of versions."""
+    begun = -inf
+    for version, span in enumerate(spans):
+        assert begun <= span.end or span.start == -inf, f"S7: version {version} of {path} was there too early"
+        begun = max(begun, span.start)
+        for start, end in span.looks:
+            assert begun <= end, (
+                f"S7: version {version} of {path} was seen before it could be there, from {start} to {end}"
+            )
+        begun = max([begun, *(start for start, _ in span.looks)])
+
+
+def _was_current(spans: Sequence[_Span], version: int, start: float, end: float) -> bool:
+    """Whether a version may have been the last one at some moment."""
+    begun = max(span.start for span in spans[: version + 1])
+    replaced = min((span.end for span in spans[version + 1 :]), default=NEVER)
+    return begun <= end and start <= replaced
