@@ -11,13 +11,14 @@ import asyncio
 import errno
 import os
 import re
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from enum import Enum
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp.client_reqrep import ConnectionKey
+from aiohttp.http_exceptions import ContentLengthError, TransferEncodingError
 from multidict import CIMultiDict
 
 from storage.azure_transport import ConnectionLostError, SingleShotTransport
@@ -38,6 +39,7 @@ class Fault(Enum):
     LOST_AFTER_FIN = "applied, answer lost, closed"
     LOST_AFTER_RST = "applied, answer lost, reset"
     HANG_AFTER = "applied, and no answer ever"
+    TIMED_OUT_AFTER = "applied, and the time to read its answer is over"
     STATUS_500_AFTER = "applied, and answered 500"
     STATUS_500 = "500"
     STATUS_502 = "502"
@@ -212,12 +214,16 @@ class FaultSession:
                 raise _lost(_reset())
             case Fault.HANG_AFTER:
                 return await _never()
+            case Fault.TIMED_OUT_AFTER:
+                raise aiohttp.SocketTimeoutError("Timeout on reading data from socket")
             case Fault.STATUS_500_AFTER:
                 return Answer(500, CIMultiDict())
             case Fault.HALF_HEADERS:
                 raise _lost(aiohttp.ServerDisconnectedError())
+            case Fault.HALF_BODY if answer.body:
+                return answer.having(answer.body[: len(answer.body) // 2], ends=_cut(answer.headers))
             case Fault.HALF_BODY:
-                return answer.having(answer.body[: len(answer.body) // 2], ends=aiohttp.ClientPayloadError("cut"))
+                raise _lost(aiohttp.ServerDisconnectedError())
             case Fault.CUT_BODY:
                 return answer.short()
             case Fault.SLOW:
@@ -265,13 +271,25 @@ def _lost(cause: aiohttp.ClientError) -> ConnectionLostError:
 
 
 def _reset() -> aiohttp.ClientOSError:
-    return aiohttp.ClientOSError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
+    """As aiohttp raises it from the system's."""
+    reset = aiohttp.ClientOSError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
+    reset.__cause__ = ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
+    return reset
+
+
+def _cut(headers: Mapping[str, str]) -> aiohttp.ClientPayloadError:
+    """As aiohttp raises it where the connection ends before the body does."""
+    cut = aiohttp.ClientPayloadError("Response payload is not completed")
+    cut.__cause__ = ContentLengthError("cut") if "Content-Length" in headers else TransferEncodingError("cut")
+    return cut
 
 
 def _refused(line: str) -> aiohttp.ClientConnectorError:
-    place = urlsplit(line.split(" ", 1)[1])
+    place, system = urlsplit(line.split(" ", 1)[1]), ConnectionRefusedError(errno.ECONNREFUSED, "Connect call failed")
     key = ConnectionKey(str(place.hostname), place.port, False, True, None, None, None)
-    return aiohttp.ClientConnectorError(key, ConnectionRefusedError(errno.ECONNREFUSED, "Connect call failed"))
+    refused = aiohttp.ClientConnectorError(key, system)
+    refused.__cause__ = system
+    return refused
 
 
 def _batch_answer(status: int, code: str) -> Answer:
