@@ -11,6 +11,7 @@ could bring a gate back after the settings have changed. The volume starts over 
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
+from functools import partial
 from typing import TypeVar
 
 from .entities import (
@@ -30,6 +31,7 @@ from .retry import Deadline
 from .rows import (
     Entity,
 )
+from .settings import check_timeout
 from .table import (
     Insert,
     Operation,
@@ -64,14 +66,26 @@ def check_root(root: str) -> str:
 class Volumes:
     """The registry of one catalog."""
 
-    def __init__(self, lister: Lister, deadline: Callable[[], Deadline], new_id: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        lister: Lister,
+        deadline: Callable[[float | None], Deadline],
+        new_id: Callable[[], str],
+        timeout_s: float | None = None,
+    ) -> None:
         self._table = lister.table
         self._lister = lister
-        self._deadline = deadline
+        self._deadline_of = deadline
+        self._deadline: Callable[[], Deadline] = partial(deadline, timeout_s)
         self._new_id = new_id
 
     def __repr__(self) -> str:
         return f"<Volumes of {self._table!r}>"
+
+    def within(self, timeout_s: float | None) -> "Volumes":
+        """It, for a call with a time limit of its own. Raises: InvalidError."""
+        check_timeout(timeout_s)
+        return Volumes(self._lister.within(timeout_s), self._deadline_of, self._new_id, timeout_s)
 
     async def get(self, name: str | None) -> VolumeInfo:
         """A volume by its name, or the default one. Raises: NotFoundError."""
