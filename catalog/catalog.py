@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ulid import ULID
@@ -27,7 +28,7 @@ from .recovery import Recovery, RecoveryReport, check_patience
 from .registry import Volumes
 from .removal import Removal
 from .retry import Clock, Deadline, SystemClock, ToldClock
-from .settings import Settings
+from .settings import Settings, check_timeout
 from .table import (
     Table,
 )
@@ -87,7 +88,7 @@ class Catalog:
             reload=self._reloaded,
         )
         self._recovery = Recovery(self._writer, lister)
-        self._removal = Removal(self._volumes, self._recovery, lister, self._deadline)
+        self._removal = Removal(self._volumes, self._recovery, lister)
         self._readers = readers = Readers(content, self._threads, settings, clock)
         self._tools = Tools(self._writer, readers, lister, self._threads, settings, self._content)
         self._create_table, self._create_container = table.create, content.create
@@ -104,6 +105,7 @@ class Catalog:
         shards: int = 16,
         root: str | None = None,
         exist_ok: bool = False,
+        timeout_s: float | None = None,
     ) -> Volume:
         """Make a volume, and the table and container where they are not there yet. The first one becomes the default.
 
@@ -114,24 +116,25 @@ class Catalog:
         Raises: InvalidError, ConflictError, AccessDeniedError, UnavailableError. OutcomeUnknownError: the services were
         lost while it was made; `volumes()` tells, or the same call again.
         """
-        await self._deadline().retried(self._create_table)
-        await self._deadline().retried(self._create_container)
-        info = await self._volumes.create(name, layout=layout, shards=shards, root=root, exist_ok=exist_ok)
+        volumes = self._volumes.within(timeout_s)
+        await self._deadline(timeout_s).retried(self._create_table)
+        await self._deadline(timeout_s).retried(self._create_container)
+        info = await volumes.create(name, layout=layout, shards=shards, root=root, exist_ok=exist_ok)
         return self._volume_type(info, self._tools)
 
-    async def volume(self, name: str | None = None) -> Volume:
+    async def volume(self, name: str | None = None, *, timeout_s: float | None = None) -> Volume:
         """Open a volume; the default one where no name is given. Raises: NotFoundError, UnavailableError."""
-        return self._volume_type(await self._volumes.get(name), self._tools)
+        return self._volume_type(await self._volumes.within(timeout_s).get(name), self._tools)
 
-    def volumes(self) -> AsyncGenerator[VolumeInfo, None]:
+    def volumes(self, *, timeout_s: float | None = None) -> AsyncGenerator[VolumeInfo, None]:
         """All volumes, in order of name. Raises: NotFoundError (no catalog here), UnavailableError."""
-        return self._volumes.all()
+        return self._volumes.within(timeout_s).all()
 
-    async def set_default_volume(self, name: str) -> None:
+    async def set_default_volume(self, name: str, *, timeout_s: float | None = None) -> None:
         """Choose the volume that `volume()` opens. Raises: NotFoundError, UnavailableError, OutcomeUnknownError."""
-        await self._volumes.set_default(name)
+        await self._volumes.within(timeout_s).set_default(name)
 
-    async def delete_volume(self, name: str) -> None:
+    async def delete_volume(self, name: str, *, timeout_s: float | None = None) -> None:
         """Delete an empty volume. Its name can be used again; what it held can not be brought back.
 
         Refused while it has a file. One that is written at this moment stays, and the volume with it; or its writer is
@@ -141,32 +144,33 @@ class Catalog:
         Raises: NotFoundError, ConflictError (it has files), AccessDeniedError, UnavailableError. OutcomeUnknownError:
         it may be gone, or go; `volumes()` tells, or the same call again.
         """
-        await self._removal.delete(name, self._deadline())
+        await self._removal.within(timeout_s).delete(name)
 
-    async def recover(self, *, patience_s: float | None = None) -> RecoveryReport:
+    async def recover(self, *, patience_s: float | None = None, timeout_s: float | None = None) -> RecoveryReport:
         """Settle the writes that were left half-done, in all volumes. Deletes nothing that it cannot prove dead.
 
         Safe at any time, from anywhere, as often as you like. Without `patience_s` a write is left alone while its
         writer may be alive: for as long as it asked, at least ten minutes. With 0 nothing is waited for; a writer that
-        is alive after all starts over by itself.
+        is alive after all starts over by itself. `timeout_s` is for each of the writes.
         Raises: NotFoundError (no catalog here), UnavailableError, AccessDeniedError.
         """
         check_patience(patience_s)
-        items = [item async for item in self._removal.recover(patience_s)]
+        items = [item async for item in self._removal.within(timeout_s).recover(patience_s)]
         for item in items:
             self._listener(
                 RecoveredEvent(op=item.kind, key=item.path, id=item.op, volume=item.volume, action=item.action)
             )
         return RecoveryReport(tuple(items))
 
-    async def resolve(self, token: str) -> FileVersion | None:
+    async def resolve(self, token: str, *, timeout_s: float | None = None) -> FileVersion | None:
         """Settle a write that raised OutcomeUnknownError: the version it made; None where it made none, and never will.
 
         The answer never changes. Where the write was still undecided, it is aborted by this.
         Raises: InvalidError (no token), NotFoundError (its volume is gone), OutcomeUnknownError (try again).
         """
         parsed = Token.parse(token)
-        return await self._writer.resolve(await self._volumes.of_epoch(parsed.volume, parsed.epoch), parsed)
+        volume = await self._volumes.within(timeout_s).of_epoch(parsed.volume, parsed.epoch)
+        return await self._writer.within(timeout_s).resolve(volume, parsed)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -181,13 +185,14 @@ class Catalog:
         """
         return unwrapped(self._table, self._content)
 
-    async def doctor(self) -> DoctorReport:
+    async def doctor(self, *, timeout_s: float | None = None) -> DoctorReport:
         """Whether table and container are there, keep the promises that the protocol rests on, and are set up safely.
 
-        Writes a few rows and blobs where no volume has any, and removes them. Raises nothing but cancellation: what is
-        wrong is in the report.
+        Writes a few rows and blobs where no volume has any, and removes them. `timeout_s` is for each look. Raises
+        nothing but cancellation: what is wrong is in the report.
         """
-        return await Doctor(self._table, self._content, self._deadline).run()
+        check_timeout(timeout_s)
+        return await Doctor(self._table, self._content, partial(self._deadline, timeout_s)).run()
 
     async def close(self) -> None:
         """Close connections, threads and files. May be called twice; `async with connect(…)` does it.
@@ -213,8 +218,8 @@ class Catalog:
         """Bring the deletion of a volume to its end that somebody began."""
         await self._removal.help_along(info, deadline)
 
-    def _deadline(self) -> Deadline:
-        return Deadline(self._clock, self._settings)
+    def _deadline(self, timeout_s: float | None = None) -> Deadline:
+        return Deadline(self._clock, self._settings, timeout_s)
 
 
 @asynccontextmanager

@@ -4,7 +4,8 @@ Every check is made with real requests, in a scratch partition and below a scrat
 that are emptied at the end whatever happens; what a doctor who was killed left behind, a later one removes. A check
 that cannot be made is not passed over in silence: it says that it cannot tell.
 
-It asks the ports alone, as the protocol does, so what it finds to be true is what the protocol can rely on.
+Each check has a time limit. It asks the ports alone, as the protocol does, so what it finds to be true is what the
+protocol can rely on.
 """
 
 import platform
@@ -102,14 +103,14 @@ class Doctor:
         """Look at everything, and clean up. Raises nothing but cancellation: what is wrong is in the report."""
         self._items.append(DoctorItem("versions", "ok", _versions()))
         self._items.append(DoctorItem("capabilities", "ok", _capabilities(self._content.capabilities)))
-        if await self._check("table", self._reach_table):
+        if await self._check("table", self._reach_table, reaching=True):
             async with self._cleaned("table clean-up", self._clean_table):
                 if await self._check("table writes", self._table_writes):
                     await self._check("clock", self._clock)
                     await self._check("table conditions", self._table_conditions)
                     await self._check("table batches", self._table_batches)
                     await self._check("table listings", self._table_listings)
-        if await self._check("content", self._reach_content):
+        if await self._check("content", self._reach_content, reaching=True):
             async with self._cleaned("content clean-up", self._clean_content):
                 if await self._check("content writes", self._content_writes):
                     await self._check("content conditions", self._content_conditions)
@@ -120,9 +121,10 @@ class Doctor:
 
     # --- Each check, and what becomes of it --------------------------------------------------------------------------
 
-    async def _check(self, name: str, check: Check) -> bool:
+    async def _check(self, name: str, check: Check, *, reaching: bool = False) -> bool:
+        """Whether to go on with what rests on it. Who is `reaching` out has a limit, and words, of his own."""
         try:
-            item = _item(name, await check())
+            item = _item(name, await (check() if reaching else self._deadline().wait(check)))
         except (BrokenPromiseError, CatalogError) as exc:
             item = _failed(name, exc)
         self._items.append(item)
@@ -134,7 +136,7 @@ class Doctor:
             yield
         finally:
             try:
-                await clean()
+                await self._deadline().wait(clean)
             except CatalogError as exc:
                 if not isinstance(exc, AccessDeniedError):  # who may not write has left nothing
                     self._items.append(DoctorItem(name, "warn", str(exc), "run it again later: it cleans up then"))
@@ -214,7 +216,8 @@ class Doctor:
         except NotFoundError as exc:
             if exc.kind == "not-found.container":
                 raise
-        await anext(aiter(self._content.list(self._blob(""))), None)  # HEAD has no words for a missing container
+        listed = aiter(self._content.list(self._blob("")))  # HEAD has no words for a missing container
+        await self._deadline().wait(lambda: anext(listed, None))
         return f"{_named(self._content)}, answered in {_ms(start)}"
 
     async def _content_writes(self) -> str:

@@ -8,6 +8,7 @@ import asyncio
 import heapq
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 
 from .entities import VolumeInfo
 from .errors import UnavailableError
@@ -34,6 +35,12 @@ class Lister:
 
     def __repr__(self) -> str:
         return f"<Lister of {self.table!r}>"
+
+    def within(self, timeout_s: float | None) -> "Lister":
+        """It, for calls with a time limit of their own."""
+        if timeout_s is None:
+            return self
+        return Lister(self.table, replace(self._settings, timeout_s=timeout_s), self._clock)
 
     async def pages(
         self,

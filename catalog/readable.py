@@ -3,8 +3,9 @@
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from os import PathLike
 
 from storage import ContentStore, Span
@@ -29,7 +30,7 @@ from .paths import check_folder, check_path, check_prefix
 from .reader import Reader, Readers, check_span
 from .rows import Entity
 from .seek import READ_AHEAD_BYTES, SeekableReader, check_read_ahead, seekable
-from .settings import Settings
+from .settings import Settings, check_timeout
 from .signing import expiry, signed_url
 from .usage import FolderUsage
 from .verify import VerifyReport, verify
@@ -47,9 +48,23 @@ class Tools:
     settings: Settings
     store: ContentStore
 
+    def within(self, timeout_s: float | None) -> "Tools":
+        """They, for a call with a time limit of its own. Raises: InvalidError."""
+        check_timeout(timeout_s)
+        return replace(
+            self,
+            writer=self.writer.within(timeout_s),
+            readers=self.readers.within(timeout_s),
+            lister=self.lister.within(timeout_s),
+        )
+
 
 class ReadableVolume:
-    """The files of one named space, to be looked at and read."""
+    """The files of one named space, to be looked at and read.
+
+    `timeout_s` is how long a call may wait for the services, by default `Settings.timeout_s`. Where content or a
+    listing arrives piece by piece, each piece begins it anew: it is how long nothing may arrive.
+    """
 
     def __init__(self, info: VolumeInfo, tools: Tools) -> None:
         self.info = info
@@ -63,14 +78,14 @@ class ReadableVolume:
         """The volume's name."""
         return self.info.name
 
-    async def stat(self, path: str, *, version: int | None = None) -> FileVersion:
+    async def stat(self, path: str, *, version: int | None = None, timeout_s: float | None = None) -> FileVersion:
         """Describe a file, or one of its versions (also one that is a delete). One request.
 
         Raises: NotFoundError, AccessDeniedError, UnavailableError.
         """
-        path = self._path(path)
+        tools, path = self._tools.within(timeout_s), self._path(path)
         row = head_row(path) if version is None else version_row(path, check_version(version))
-        entity = await self._settled(await self._get(path, row))
+        entity = await self._settled(tools, await self._get(tools, path, row))
         if entity is None:
             what = f"file {path!r}" if version is None else f"version {version} of {path!r}"
             raise NotFoundError(f"there is no {what} in volume {self.name!r}", op="stat", key=path)
@@ -80,17 +95,24 @@ class ReadableVolume:
             raise NotFoundError(message, op="stat", key=path, kind="not-found.deleted")
         return file
 
-    async def read(self, path: str, *, version: int | None = None) -> bytes:
+    async def read(self, path: str, *, version: int | None = None, timeout_s: float | None = None) -> bytes:
         """The whole content of a file, verified against its digest.
 
         Raises: NotFoundError, IntegrityError (not what was written), AccessDeniedError, UnavailableError.
         """
-        async with self._tools.readers.open(await self.stat(path, version=version), Span()) as reader:
+        file = await self.stat(path, version=version, timeout_s=timeout_s)
+        async with self._tools.readers.within(timeout_s).open(file, Span()) as reader:
             return await reader.read()
 
     @asynccontextmanager
     async def open(
-        self, path: str, *, version: int | None = None, start: int = 0, length: int | None = None
+        self,
+        path: str,
+        *,
+        version: int | None = None,
+        start: int = 0,
+        length: int | None = None,
+        timeout_s: float | None = None,
     ) -> AsyncIterator[Reader]:
         """Read a file as a stream of chunks, in bounded memory.
 
@@ -99,13 +121,18 @@ class ReadableVolume:
         Raises: as `read`; a broken connection is picked up where it broke.
         """
         span = check_span(start, length)
-        file = await self.stat(path, version=version)
-        async with self._tools.readers.open(file, span) as reader:
+        file = await self.stat(path, version=version, timeout_s=timeout_s)
+        async with self._tools.readers.within(timeout_s).open(file, span) as reader:
             yield reader
 
     @asynccontextmanager
     async def open_seekable(
-        self, path: str, *, version: int | None = None, read_ahead_bytes: int = READ_AHEAD_BYTES
+        self,
+        path: str,
+        *,
+        version: int | None = None,
+        read_ahead_bytes: int = READ_AHEAD_BYTES,
+        timeout_s: float | None = None,
     ) -> AsyncIterator[SeekableReader]:
         """Read a file anywhere, as a binary file is read: `read`, `seek`, `tell`. Memory is bounded by the read-ahead.
 
@@ -115,12 +142,18 @@ class ReadableVolume:
         Raises: as `read`; a broken connection is picked up where it broke.
         """
         check_read_ahead(read_ahead_bytes)
-        file = await self.stat(path, version=version)
-        async with seekable(self._tools.readers, file, read_ahead_bytes) as reader:
+        file = await self.stat(path, version=version, timeout_s=timeout_s)
+        async with seekable(self._tools.readers.within(timeout_s), file, read_ahead_bytes) as reader:
             yield reader
 
     async def download(
-        self, path: str, target: PathLike[str] | str, *, version: int | None = None, overwrite: bool = False
+        self,
+        path: str,
+        target: PathLike[str] | str,
+        *,
+        version: int | None = None,
+        overwrite: bool = False,
+        timeout_s: float | None = None,
     ) -> FileVersion:
         """Write a file to the local disk; under its name it is whole and verified, or not there at all.
 
@@ -132,8 +165,8 @@ class ReadableVolume:
         """
         local = check_file_target(target)
         check_flags("download", overwrite=overwrite)
-        file = await self.stat(path, version=version)
-        return await self._downloads.file(file, local, overwrite=overwrite)
+        file = await self.stat(path, version=version, timeout_s=timeout_s)
+        return await _downloads(self._tools.within(timeout_s)).file(file, local, overwrite=overwrite)
 
     async def download_tree(
         self,
@@ -142,6 +175,7 @@ class ReadableVolume:
         *,
         existing: Existing = "fail",
         progress: DownloadListener | None = None,
+        timeout_s: float | None = None,
     ) -> DownloadReport:
         """Write every file below a prefix to a local folder, under its path without the prefix. Each as by `download`.
 
@@ -151,6 +185,7 @@ class ReadableVolume:
         file's on every system, or the same as another's where case is ignored, is a failure. One bad file stops no
         other: see `failed` of the report. Nothing is deleted. Started again, it carries on. What `progress` raises ends
         the run and is raised, whatever it is; files that are whole by then stay, and nothing half-done does.
+        `timeout_s` is for each file.
 
         Raises: NotFoundError (nothing is below the prefix, and no folder was made; an empty volume is no error),
         InvalidError, AccessDeniedError (no folder can be made there); as `list`.
@@ -158,8 +193,8 @@ class ReadableVolume:
         check_existing(existing)
         check_callback("download", "progress", progress)
         prefix = check_folder(prefix)
-        return await self._downloads.tree(
-            self.list(prefix, recursive=True),
+        return await _downloads(self._tools.within(timeout_s)).tree(
+            self.list(prefix, recursive=True, timeout_s=timeout_s),
             prefix,
             check_target(folder),
             volume=self.name,
@@ -169,7 +204,7 @@ class ReadableVolume:
         )
 
     def list(
-        self, prefix: str = "", *, recursive: bool = False, deleted: bool = False
+        self, prefix: str = "", *, recursive: bool = False, deleted: bool = False, timeout_s: float | None = None
     ) -> AsyncIterator[FileVersion | Folder]:
         """What is under a prefix, in order of path: files and folders, or with `recursive` all files.
 
@@ -178,9 +213,9 @@ class ReadableVolume:
         deleted files as well. Not a snapshot: see N1 in the guarantees.
         Raises: InvalidError, NotFoundError (no catalog), AccessDeniedError, UnavailableError.
         """
-        return self._browser.list(prefix, recursive=recursive, deleted=deleted)
+        return self._browser(timeout_s).list(prefix, recursive=recursive, deleted=deleted)
 
-    def glob(self, pattern: str) -> AsyncIterator[FileVersion]:
+    def glob(self, pattern: str, *, timeout_s: float | None = None) -> AsyncIterator[FileVersion]:
         """The files whose whole path a pattern stands for, in the order of `list`: `2026/**/*.csv`.
 
         `*` is any run of characters within a segment, `?` one character, `[a-z]` one of a set, `[!a-z]` one that is not
@@ -188,19 +223,21 @@ class ReadableVolume:
         and hops over folders in which nothing can match. The answer is the same on every back end.
         Raises: as `list`.
         """
-        return self._browser.glob(pattern)
+        return self._browser(timeout_s).glob(pattern)
 
-    def folders(self, prefix: str = "", *, depth: int = 1) -> AsyncIterator[FolderUsage]:
+    def folders(
+        self, prefix: str = "", *, depth: int = 1, timeout_s: float | None = None
+    ) -> AsyncIterator[FolderUsage]:
         """How much each folder under a prefix holds, at any depth: files, bytes, and when the newest was written.
 
         Folders down to `depth` levels, in the order of `list`, inner ones before what they are in; last of all the sum,
         under the prefix itself. One pass over all heads under the prefix, in bounded memory. Not a snapshot (N1).
         Raises: as `list`.
         """
-        return self._browser.folders(prefix, depth)
+        return self._browser(timeout_s).folders(prefix, depth)
 
     async def query(
-        self, where: Condition, *, prefix: str = "", limit: int | None = None
+        self, where: Condition, *, prefix: str = "", limit: int | None = None, timeout_s: float | None = None
     ) -> AsyncIterator[FileVersion]:
         """The files for which a condition holds, ordered as by `list`: `(F.size > 1000) & (F.meta["owner"] == "ops")`.
 
@@ -213,23 +250,23 @@ class ReadableVolume:
             raise InvalidError(f"where is a condition, such as F.size > 1000, not {where!r}", op="query")
         if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 0):
             raise InvalidError(f"limit is a whole number from 0 up, not {limit!r}", op="query")
-        left = limit
+        left, tools = limit, self._tools.within(timeout_s)
         both = LIVE & where
-        async with aclosing(self._tools.lister.shards(self.info, heads(prefix), where=both)) as rows:
+        async with aclosing(tools.lister.shards(self.info, heads(prefix), where=both)) as rows:
             if left == 0:
                 return
             async for row in rows:
-                if (head := await self._settled(row)) is not None and both.holds(head.values):
+                if (head := await self._settled(tools, row)) is not None and both.holds(head.values):
                     yield parse_file(self.name, head)
                     left = None if left is None else left - 1
                     if left == 0:
                         return
 
-    async def history(self, path: str) -> AsyncIterator[FileVersion]:
+    async def history(self, path: str, *, timeout_s: float | None = None) -> AsyncIterator[FileVersion]:
         """All versions of a file, newest first; deletes too. Raises: NotFoundError where there never was one."""
         path = self._path(path)
         found = False
-        pages = self._tools.lister.pages(partition_of(self.info, path), versions(path))
+        pages = self._tools.within(timeout_s).lister.pages(partition_of(self.info, path), versions(path))
         async with aclosing(pages):
             async for page in pages:
                 for row in page:
@@ -238,7 +275,9 @@ class ReadableVolume:
         if not found:
             raise NotFoundError(f"there never was a file {path!r} in volume {self.name!r}", op="history", key=path)
 
-    async def sign(self, path: str, *, expires_in: timedelta | float, version: int | None = None) -> str:
+    async def sign(
+        self, path: str, *, expires_in: timedelta | float, version: int | None = None, timeout_s: float | None = None
+    ) -> str:
         """A url by which anyone reads one version's content, without a credential, for so long (seconds, from 1 up).
 
         It reads that version, also when the file has changed since; it is https, and does nothing but read. Where the
@@ -249,11 +288,13 @@ class ReadableVolume:
         NotFoundError, AccessDeniedError, UnavailableError.
         """
         expires = expiry(expires_in)
-        file = await self.stat(path, version=version)
-        deadline = self._tools.writer.deadline()
+        file = await self.stat(path, version=version, timeout_s=timeout_s)
+        deadline = self._tools.writer.deadline(timeout_s)
         return await deadline.retried(lambda: signed_url(self._tools.store, file, expires))
 
-    async def verify(self, prefix: str = "", *, progress: Callable[[int, int], None] | None = None) -> VerifyReport:
+    async def verify(
+        self, prefix: str = "", *, progress: Callable[[int, int], None] | None = None, timeout_s: float | None = None
+    ) -> VerifyReport:
         """Read the content of every version under a prefix, and compare it with what was written.
 
         `progress` hears of versions checked and bytes read; what it raises ends the run and is raised. Damage is in the
@@ -261,30 +302,31 @@ class ReadableVolume:
         Raises: as `list`.
         """
         check_callback("verify", "progress", progress)
-        return await verify(self.info, check_prefix(prefix), self._tools.lister, self._tools.readers, progress)
+        tools = self._tools.within(timeout_s)
+        return await verify(self.info, check_prefix(prefix), tools.lister, tools.readers, progress)
 
-    @property
-    def _browser(self) -> Browser:
-        return Browser(self.info, self._tools.lister, self._settled)
-
-    @property
-    def _downloads(self) -> Downloads:
-        return Downloads(self._tools.readers, self._tools.threads)
+    def _browser(self, timeout_s: float | None) -> Browser:
+        tools = self._tools.within(timeout_s)
+        return Browser(self.info, tools.lister, partial(self._settled, tools))
 
     def _path(self, path: str) -> str:
         path = check_path(path)
         check_key_length(path)
         return path
 
-    async def _get(self, path: str, row: str) -> Entity | None:
-        deadline, table = self._tools.writer.deadline(), self._tools.lister.table
+    async def _get(self, tools: Tools, path: str, row: str) -> Entity | None:
+        deadline, table = tools.writer.deadline(), tools.lister.table
         return await deadline.retried(lambda: table.get(partition_of(self.info, path), row))
 
-    async def _settled(self, row: Entity | None) -> Entity | None:
+    async def _settled(self, tools: Tools, row: Entity | None) -> Entity | None:
         """A head that a reader met: where a move that takes it away was decided, as it is after that."""
         if row is None or "moving" not in row.values:
             return row
         head = parse_head(self.name, row)
         assert head.claim  # noqa: S101 — that is what `moving` says
-        await self._tools.writer.settle_claim(self.info, head.file.path, head.claim, gentle=True)
-        return await self._get(head.file.path, row.row)
+        await tools.writer.settle_claim(self.info, head.file.path, head.claim, gentle=True)
+        return await self._get(tools, head.file.path, row.row)
+
+
+def _downloads(tools: Tools) -> Downloads:
+    return Downloads(tools.readers, tools.threads)

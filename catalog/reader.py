@@ -8,6 +8,8 @@ when its catalog is closed is closed with it.
 from collections.abc import AsyncGenerator, AsyncIterator
 from concurrent.futures import Executor
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from copy import copy
+from dataclasses import replace
 from typing import Protocol, Self
 
 from storage import Always, ContentStore, Digester, IfMatch, Opened, Span
@@ -105,6 +107,13 @@ class Readers:
         self._settings = settings
         self._clock = clock
         self._open: set[Closable] = set()
+
+    def within(self, timeout_s: float | None) -> Self:
+        """It, for calls with a time limit of their own."""
+        limited = copy(self)
+        if timeout_s is not None:
+            limited._settings = replace(self._settings, timeout_s=timeout_s)  # noqa: SLF001 — it is one of our own
+        return limited
 
     @asynccontextmanager
     async def held(self, reader: Closable) -> AsyncIterator[None]:

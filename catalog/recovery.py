@@ -91,6 +91,10 @@ class Recovery:
     def __repr__(self) -> str:
         return f"<Recovery by {self._writer!r}>"
 
+    def within(self, timeout_s: float | None) -> "Recovery":
+        """It, with another time limit for each write."""
+        return Recovery(self._writer.within(timeout_s), self._lister.within(timeout_s))
+
     async def run(self, volume: VolumeInfo, *, patience_s: float | None) -> list[Recovered]:
         """Settle all intents that are older than `patience_s`, or than the patience each asks for.
 

@@ -13,6 +13,7 @@ import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, suppress
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 from .entities import (
@@ -36,6 +37,7 @@ from .retry import Deadline
 from .rows import (
     Entity,
 )
+from .settings import check_timeout
 from .table import (
     Delete,
     Insert,
@@ -77,19 +79,26 @@ class Volumes:
     def __init__(
         self,
         lister: Lister,
-        deadline: Callable[[], Deadline],
+        deadline: Callable[[float | None], Deadline],
         new_id: Callable[[], str],
         finish: Callable[[VolumeInfo, Deadline], Awaitable[object]],
+        timeout_s: float | None = None,
     ) -> None:
         self._table = lister.table
         self._lister = lister
-        self._deadline = deadline
+        self._deadline_of = deadline
+        self._deadline: Callable[[], Deadline] = partial(deadline, timeout_s)
         self._new_id = new_id
         self._finish = finish
         """Brings the deletion of a volume to its end that somebody began."""
 
     def __repr__(self) -> str:
         return f"<Volumes of {self._table!r}>"
+
+    def within(self, timeout_s: float | None) -> "Volumes":
+        """It, for a call with a time limit of its own. Raises: InvalidError."""
+        check_timeout(timeout_s)
+        return Volumes(self._lister.within(timeout_s), self._deadline_of, self._new_id, self._finish, timeout_s)
 
     async def get(self, name: str | None) -> VolumeInfo:
         """A volume by its name, or the default one. Raises: NotFoundError."""

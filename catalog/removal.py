@@ -4,7 +4,7 @@ Whoever is stopped by a deletion that nobody finishes, helps it along: a writer 
 the same name, recovery.
 """
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from .browse import LIVE
@@ -41,23 +41,28 @@ from .table import Delete, Insert, Operation, RefusedError
 class Removal:
     """Deletes the volumes of one catalog."""
 
-    def __init__(self, volumes: Volumes, recovery: Recovery, lister: Lister, deadline: Callable[[], Deadline]) -> None:
+    def __init__(self, volumes: Volumes, recovery: Recovery, lister: Lister) -> None:
         self._volumes = volumes
         self._recovery = recovery
         self._lister = lister
-        self._deadline = deadline
 
     def __repr__(self) -> str:
         return f"<Removal by {self._recovery!r}>"
 
-    async def delete(self, name: str, deadline: Deadline) -> None:
+    def within(self, timeout_s: float | None) -> "Removal":
+        """It, for a call with a time limit of its own. Raises: InvalidError."""
+        return Removal(
+            self._volumes.within(timeout_s), self._recovery.within(timeout_s), self._lister.within(timeout_s)
+        )
+
+    async def delete(self, name: str) -> None:
         """Delete a volume.
 
         Raises: NotFoundError, ConflictError (it has a file, and stays), AccessDeniedError, UnavailableError (it was
         not begun), OutcomeUnknownError (it was: whoever comes next brings it to its end).
         """
         info = await self._volumes.get(name)
-        match await self._drive(info, delete(), deadline):
+        match await self._drive(info, delete(), self._lister.deadline()):
             case Kept(path):
                 message = f"volume {name!r} has files, {path!r} for one: only an empty volume can be deleted"
                 raise ConflictError(message, found=path, op="delete_volume", key=name, kind="conflict.not-empty")
@@ -84,7 +89,7 @@ class Removal:
         async with aclosing(self._volumes.all()) as volumes:
             async for info in volumes:
                 if info.state != "open":
-                    gone = await self.help_along(info, self._deadline())
+                    gone = await self.help_along(info, self._lister.deadline())
                     action: Action = "committed" if gone else "aborted"
                     yield Recovered(info.name, "", info.epoch, "delete_volume", "", action)
                     if gone:

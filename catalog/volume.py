@@ -88,15 +88,18 @@ class Volume(ReadableVolume):
         check_timeout(timeout_s)
         return await self._tools.writer.put(self.info, change, check_content(content), timeout_s=timeout_s)
 
-    async def put_many(self, items: AsyncIterable[Item], *, mode: Mode = Overwrite()) -> AsyncIterator[Outcome]:
+    async def put_many(
+        self, items: AsyncIterable[Item], *, mode: Mode = Overwrite(), timeout_s: float | None = None
+    ) -> AsyncIterator[Outcome]:
         """Write many files, sharing transactions. One outcome per item, in order of completion; none is raised.
 
         What an item's own content raises is in its outcome too; an error of `items` itself ends the loop.
 
         Up to `Settings.concurrency_max` items are taken ahead of the outcomes that were asked for. Leaving the loop
-        early cancels what is under way.
+        early cancels what is under way. `timeout_s` is for each item.
         """
         check_mode(mode)
+        check_timeout(timeout_s)
         if not isinstance(items, AsyncIterable):
             raise InvalidError(f"items come from an async iterable, not from {type(items).__name__}", op="put_many")
 
@@ -111,6 +114,7 @@ class Volume(ReadableVolume):
                     metadata=item.metadata,
                     content_type=item.content_type,
                     modified=item.modified,
+                    timeout_s=timeout_s,
                 )
             except CatalogError as exc:
                 return Outcome(item, None, exc)
@@ -131,6 +135,7 @@ class Volume(ReadableVolume):
         metadata: Metadata | None = None,
         trust_mtime: bool = False,
         progress: Progress | None = None,
+        timeout_s: float | None = None,
     ) -> IngestReport:
         """Make the volume hold a tree of local files, under a prefix. What is unchanged costs no write.
 
@@ -138,17 +143,18 @@ class Volume(ReadableVolume):
         reading it. `exclude` are shell patterns, matched against names and against paths in the tree. Files keep the
         metadata they have unless `metadata` is given. Nothing is deleted. Started again after a crash, it carries on.
         What `progress` raises ends the run and is raised, whatever it is; what was written stays, and what was under
-        way is as if it was cancelled.
+        way is as if it was cancelled. `timeout_s` is for each file.
 
         One bad file stops no other: see `failed` of the report. Raises: InvalidError, NotFoundError (no such tree),
         UnavailableError and AccessDeniedError where the catalog cannot be listed.
         """
         check_flags("ingest", trust_mtime=trust_mtime)
         check_callback("ingest", "progress", progress)
+        tools = self._tools.within(timeout_s)
         run = Ingest(
             self.info,
-            writer=self._tools.writer,
-            lister=self._tools.lister,
+            writer=tools.writer,
+            lister=tools.lister,
             threads=self._tools.threads,
             settings=self._tools.settings,
             metadata=None if metadata is None else check_metadata(metadata),
@@ -158,7 +164,13 @@ class Volume(ReadableVolume):
         return await run.run(source, prefix, exclude)
 
     async def set_metadata(
-        self, path: str, metadata: Metadata, *, mode: Mode = Overwrite(), request_id: str | None = None
+        self,
+        path: str,
+        metadata: Metadata,
+        *,
+        mode: Mode = Overwrite(),
+        request_id: str | None = None,
+        timeout_s: float | None = None,
     ) -> FileVersion:
         """Replace the metadata of a file: a new version of the same content. No bytes move.
 
@@ -174,21 +186,34 @@ class Volume(ReadableVolume):
                 check_metadata(_replacing(metadata)),
                 "",
                 request_id=check_request_id(request_id),
-            )
+            ),
+            timeout_s,
         )
 
     async def copy(
-        self, source: str, target: str, *, mode: Mode = Create(), request_id: str | None = None
+        self,
+        source: str,
+        target: str,
+        *,
+        mode: Mode = Create(),
+        request_id: str | None = None,
+        timeout_s: float | None = None,
     ) -> FileVersion:
         """Make a file of the content, type and metadata of another. No bytes move; never overwrites unasked.
 
         Raises: NotFoundError (no such source), InvalidError (a file onto itself), and as `put`.
         """
         source, target = self._two(source, target, "copy")
-        return await self._change(self._taking("copy", source, target, mode, request_id))
+        return await self._change(self._taking("copy", source, target, mode, request_id), timeout_s)
 
     async def move(
-        self, source: str, target: str, *, mode: Mode = Create(), request_id: str | None = None
+        self,
+        source: str,
+        target: str,
+        *,
+        mode: Mode = Create(),
+        request_id: str | None = None,
+        timeout_s: float | None = None,
     ) -> FileVersion:
         """Give a file another path. No bytes move; never overwrites unasked; history stays with each path.
 
@@ -197,10 +222,16 @@ class Volume(ReadableVolume):
         Raises: NotFoundError (no such source), InvalidError (a file onto itself), and as `put`.
         """
         source, target = self._two(source, target, "move")
-        return await self._change(self._taking("move", source, target, mode, request_id))
+        return await self._change(self._taking("move", source, target, mode, request_id), timeout_s)
 
     async def restore(
-        self, path: str, *, version: int, mode: Mode = Overwrite(), request_id: str | None = None
+        self,
+        path: str,
+        *,
+        version: int,
+        mode: Mode = Overwrite(),
+        request_id: str | None = None,
+        timeout_s: float | None = None,
     ) -> FileVersion:
         """Make an older version of a file the current one again, as a new version. No bytes move.
 
@@ -209,15 +240,21 @@ class Volume(ReadableVolume):
         """
         path, version, mode = self._path(path), check_version(version), check_mode(mode)
         check_request_id(request_id)
-        older = await self.stat(path, version=version)
+        older = await self.stat(path, version=version, timeout_s=timeout_s)
         if older.kind == "delete":
             message = f"version {version} of {path!r} is a delete: restore the one before it"
             raise NotFoundError(message, op="restore", key=path, kind="not-found.deleted")
         change = self._taking("restore", "", older.path, mode, request_id)
-        return await self._change(taking(change, older))
+        return await self._change(taking(change, older), timeout_s)
 
     async def delete(
-        self, path: str, *, mode: Mode = Overwrite(), missing_ok: bool = False, request_id: str | None = None
+        self,
+        path: str,
+        *,
+        mode: Mode = Overwrite(),
+        missing_ok: bool = False,
+        request_id: str | None = None,
+        timeout_s: float | None = None,
     ) -> FileVersion | None:
         """Delete a file: its head becomes a tombstone, and the delete a version. Older versions stay readable.
 
@@ -228,15 +265,17 @@ class Volume(ReadableVolume):
         check_flags("delete", missing_ok=missing_ok)
         change = Change(self.name, path, "delete", mode, self._tools.writer.name, {}, "")
         try:
-            return await self._change(replace(change, request_id=check_request_id(request_id)))
+            return await self._change(replace(change, request_id=check_request_id(request_id)), timeout_s)
         except NotFoundError as exc:
             if missing_ok and exc.op == "delete":  # and not the table that is missing
                 return None
             raise
 
-    async def _change(self, change: Change) -> FileVersion:
+    async def _change(self, change: Change, timeout_s: float | None) -> FileVersion:
+        check_timeout(timeout_s)
         writer = self._tools.writer
-        file = await writer.write(self.info, writer.fresh(self.info, change), deadline=writer.deadline())
+        op = writer.fresh(self.info, change, timeout_s)
+        file = await writer.write(self.info, op, deadline=writer.deadline(timeout_s))
         assert file  # noqa: S101 — None is for content that was staged
         return file
 

@@ -6,9 +6,10 @@ the caller needs to hear: the version, a definite error, or a token.
 
 import re
 from collections.abc import Awaitable, Callable
+from copy import copy
 from dataclasses import replace
 from pathlib import PurePosixPath
-from typing import Final
+from typing import Final, Self
 
 from storage import ContentStore, check_name
 
@@ -84,6 +85,13 @@ class Writer:
 
     def __repr__(self) -> str:
         return f"<Writer {self.name}, {self.committer!r}>"
+
+    def within(self, timeout_s: float | None) -> Self:
+        """It, for calls with a time limit of their own."""
+        limited = copy(self)
+        if timeout_s is not None:
+            limited._settings = replace(self._settings, timeout_s=timeout_s)  # noqa: SLF001 — it is one of our own
+        return limited
 
     def deadline(self, timeout_s: float | None = None) -> Deadline:
         """A deadline that begins now."""

@@ -20,6 +20,7 @@ from catalog.table import Merge, Operation, Table, Written
 from storage import WHOLE, Always, Blob, Blocks, Capabilities, ContentStore, Headers, Opened, Precondition, Span
 
 MANY = 1_000_000
+TURNS = 50
 
 T = TypeVar("T")
 Send = Callable[[], Awaitable[T]]
@@ -34,6 +35,10 @@ class Fault(Enum):
     """It is applied, and the answer is lost."""
     REFUSED = auto()
     """No connection: proven not to be applied."""
+    BUSY = auto()
+    """The service answers that it is too busy, and does nothing; its sender cannot know that it does nothing."""
+    SLOW = auto()
+    """The answer comes after much else has had its turn."""
     TWICE = auto()
     """It is applied twice, and the second answer comes back."""
     HANG_AFTER = auto()
@@ -52,7 +57,9 @@ class Fault(Enum):
     """It arrives, but its sender was cancelled while it was under way."""
 
 
-ONCE = (Fault.LOST_BEFORE, Fault.LOST_AFTER, Fault.REFUSED, Fault.TWICE, Fault.HANG_AFTER)
+ONCE = (
+    Fault.LOST_BEFORE, Fault.LOST_AFTER, Fault.REFUSED, Fault.BUSY, Fault.SLOW, Fault.TWICE, Fault.HANG_AFTER,
+)  # fmt: skip
 PERSISTENT = (Fault.LOST_BEFORE, Fault.LOST_AFTER, Fault.REFUSED)
 CRASHES = (Fault.CRASH_BEFORE, Fault.CRASH_AFTER)
 
@@ -121,6 +128,13 @@ class Wire:
                 raise _lost(name, write=write)
             case Fault.REFUSED:
                 raise UnavailableError("nothing answers", op=name, kind="unavailable.connect")
+            case Fault.BUSY:
+                kind = OutcomeUnknownError if write else UnavailableError
+                raise kind("the service answered 503", op=name, kind=f"{kind.default_kind}.throttled")
+            case Fault.SLOW:
+                for _ in range(TURNS):
+                    await asyncio.sleep(0)
+                return await request()
             case Fault.TWICE:
                 if write:  # a read changes nothing, the first time or the second
                     await _ignored(request)

@@ -8,10 +8,11 @@ import asyncio
 import re
 import socket
 import struct
-from dataclasses import dataclass, field
 from enum import Enum
 from types import TracebackType
 from typing import Self
+
+from tests.faults.plan import Plan
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding: *chunked", re.IGNORECASE)
@@ -36,30 +37,10 @@ class WireFault(Enum):
 BEFORE = frozenset({WireFault.DROP_BEFORE, WireFault.RESET_BEFORE, WireFault.STATUS_503_BEFORE})
 
 
-@dataclass(slots=True)
-class Plan:
-    """Which request fails, and how; with `on` all later ones too. Shared by the proxies of one client."""
-
-    at: int = 0
-    fault: WireFault | None = None
-    on: bool = False
-    requests: list[str] = field(default_factory=list)
-    fired: int = 0
-
-    def next(self, line: str) -> WireFault | None:
-        """Number a request; what is to happen to it."""
-        self.requests.append(line)
-        number = len(self.requests)
-        if self.fault is None or not (number >= self.at if self.on else number == self.at):
-            return None
-        self.fired += 1
-        return self.fault
-
-
 class FaultProxy:
     """Listens on a port of its own, and forwards to another."""
 
-    def __init__(self, upstream: int, plan: Plan) -> None:
+    def __init__(self, upstream: int, plan: Plan[WireFault]) -> None:
         self._upstream = upstream
         self._plan = plan
         self._server: asyncio.Server | None = None
@@ -110,12 +91,14 @@ class FaultProxy:
         head, body = await _request(reader, writer)
         line = head.split(b"\r\n", 1)[0].decode()
         fault = self._plan.next(line)
+        number = len(self._plan.requests)
         if fault in BEFORE:
             return await _instead(fault, writer)
         answer_head = answer_body = b""
         for _ in range(2 if fault is WireFault.DUPLICATE else 1):
             upstream[1].write(head + body)
             answer_head, answer_body = await _answer(upstream[0], bodiless=line.startswith("HEAD "))
+        self._plan.heard(number, line)
         match fault:
             case None | WireFault.DUPLICATE:
                 writer.write(answer_head + answer_body)

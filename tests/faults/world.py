@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import count
 from types import TracebackType
-from typing import ParamSpec, Self, TypeVar
+from typing import ParamSpec, Protocol, Self, TypeVar
 
 from catalog import Catalog, Settings
 from catalog.sqlite_table import SqliteTable
@@ -22,6 +22,12 @@ T = TypeVar("T")
 
 SETTINGS = Settings(one_shot_bytes=24, block_bytes=8, request_timeout_s=0.05)
 """Content of some dozen bytes is staged in blocks; a request that hangs costs little."""
+
+
+class Mortal(Protocol):
+    """What a client sends through, that can die."""
+
+    crashed: asyncio.Event
 
 
 class Inline(ThreadPoolExecutor):
@@ -112,7 +118,7 @@ def in_memory() -> SqliteTable:
     return table
 
 
-async def outlived(wire: Wire, call: Awaitable[object]) -> object:
+async def outlived(wire: Mortal, call: Awaitable[object]) -> object:
     """What a call returned, or None where its client was killed first."""
     task = asyncio.ensure_future(call)
     death = asyncio.ensure_future(wire.crashed.wait())
