@@ -152,6 +152,7 @@ class ReadableVolume:
         Raises: InvalidError, AccessDeniedError (no folder can be made there); as `list`.
         """
         check_existing(existing)
+        prefix = check_prefix(prefix)
         prefix = check_prefix(prefix if not prefix or prefix.endswith("/") else prefix + "/")
         return await self._downloads.tree(
             self.list(prefix, recursive=True),
