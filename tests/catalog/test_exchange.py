@@ -8,11 +8,13 @@ import pytest
 from catalog import Overwrite, Volume
 from catalog.changes import Change
 from catalog.entities import Head, IntentRow
+from catalog.errors import ConflictError, UnavailableError
 from catalog.exchange import Exchange
 from catalog.messages import (
     ClaimSource,
     Commit,
     DeleteContent,
+    Failed,
     Foreign,
     Found,
     InsertIntent,
@@ -22,6 +24,8 @@ from catalog.messages import (
     Stored,
 )
 from catalog.op import Op, Phase, intent_of, source_intent_of, version_of
+from catalog.rows import Entity
+from catalog.sqlite_table import SqliteTable
 from catalog.uploads import Ready, facts_of, with_facts
 from storage import Digests, Headers, IfAbsent, IfMatch
 from tests.faults.observer import check
@@ -124,3 +128,20 @@ async def test_recovery_spares_content_of_another_op(place: Place) -> None:
     report = await place.world.client().recover(patience_s=0)
     assert [item.action for item in report.items] == ["aborted"]
     assert (await place.world.content.stat(op.blob)).size == len(b"theirs")
+
+
+class Conflicting(SqliteTable):
+    """A table that answers a read as no service should: with a conflict."""
+
+    async def get(self, partition: str, row: str) -> Entity | None:
+        """See Table."""
+        raise ConflictError("409", op="get", key=row)
+
+
+async def test_a_read_that_is_answered_by_a_conflict_is_no_refusal(place: Place) -> None:
+    """A service that moves house may say 409 to anything. It is no word about the head."""
+    exchange = replace(place.exchange, table=Conflicting(":memory:"))
+    answer = await exchange.send(an_op("a"), ReadHead("a"))
+    assert isinstance(answer, Failed)
+    assert isinstance(answer.error, UnavailableError)
+    await exchange.table.close()
