@@ -75,6 +75,22 @@ MUTANTS: Final = (
         '            return to(op, Phase.COMMIT)\n        case "copy"',
         (f"{SEARCH}[create, nothing there]",),
     ),
+    Mutant(
+        "w1-without-the-gate",
+        "W1 merges the gate of its settings, so that writers with old ones stay out",
+        "catalog/exchange.py",
+        "unit = Unit((_inserted(intent),), shared=(_gate(intent),))",
+        "unit = Unit((_inserted(intent),))",
+        (f"{EXCHANGE}::test_without_the_gate_of_its_settings_nobody_gets_in[W1]",),
+    ),
+    Mutant(
+        "t2-without-the-gate",
+        "T2 merges the gate of its settings, in the shard of the source too",
+        "catalog/exchange.py",
+        "Unit((row, _inserted(intent)), shared=(_gate(intent),))",
+        "Unit((row, _inserted(intent)))",
+        (f"{EXCHANGE}::test_without_the_gate_of_its_settings_nobody_gets_in[T2]",),
+    ),
     # --- W3: one transaction, fenced by the intent and the head's etag -----------------------------------------------
     Mutant(
         "intent-not-in-w3",

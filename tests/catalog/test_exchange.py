@@ -9,7 +9,8 @@ from catalog import Overwrite, Volume
 from catalog.changes import Change
 from catalog.entities import Head, IntentRow
 from catalog.errors import ConflictError, UnavailableError
-from catalog.exchange import Exchange
+from catalog.exchange import Exchange, partition_of
+from catalog.keys import gate_row
 from catalog.messages import (
     ClaimSource,
     Commit,
@@ -26,6 +27,7 @@ from catalog.messages import (
 from catalog.op import Op, Phase, intent_of, source_intent_of, version_of
 from catalog.rows import Entity
 from catalog.sqlite_table import SqliteTable
+from catalog.table import Delete
 from catalog.uploads import Ready, facts_of, with_facts
 from storage import Digests, Headers, IfAbsent, IfMatch
 from tests.faults.observer import check
@@ -128,6 +130,17 @@ async def test_recovery_spares_content_of_another_op(place: Place) -> None:
     report = await place.world.client().recover(patience_s=0)
     assert [item.action for item in report.items] == ["aborted"]
     assert (await place.world.content.stat(op.blob)).size == len(b"theirs")
+
+
+@pytest.mark.parametrize("request_", ["W1", "T2"])
+async def test_without_the_gate_of_its_settings_nobody_gets_in(place: Place, request_: str) -> None:
+    """A writer with settings that are no longer in force reads them again."""
+    await place.volume.put("a", b"old")
+    base = await place.head("a")
+    await place.world.table.submit(partition_of(place.volume.info, "a"), [Delete(gate_row(1))])
+    asked = InsertIntent(intent_of(an_op("a"))) if request_ == "W1" else a_claim(base)
+    assert await place.exchange.send(an_op("a"), asked) == Refused()
+    assert not (await place.world.look()).of("i")
 
 
 class Conflicting(SqliteTable):

@@ -139,7 +139,7 @@ def check_worth(said: list[Call], state: State, kills: int) -> None:
     assert kills > RUN_S / 2
     assert [call for call in said if not call.outcome], "no kill hit a write in flight"
     made = [call for call in said if call.outcome == "made" and call.actor != "first"]
-    assert {call.verb for call in made} == {"put", "delete", "move"}
+    assert len({call.verb for call in made}) > 1
     assert any(call.outcome in DEFINITE for call in said)
     assert len(made) > 2 * RUN_S
     assert any(row["state"] == "aborted" for row in state.of("i")), "recovery met nobody"
