@@ -32,7 +32,7 @@ from .entities import (
     parse_request,
     request_values,
 )
-from .errors import CatalogError, ConflictError, NotFoundError, OutcomeUnknownError
+from .errors import CatalogError, ConflictError, NotFoundError, OutcomeUnknownError, UnavailableError
 from .filters import Comparison
 from .keys import gate_row, head_row, intent_row, partition, request_row, shard_of, shut_gate_row, version_row, versions
 from .messages import (
@@ -72,6 +72,7 @@ from .rows import Entity
 from .table import Delete, Insert, Merge, Operation, Replace, Table, Written
 from .uploads import Payload
 
+READS: Final = (FindVersion, ReadHead, ReadIntent, ReadRequest, ReadSource, StatContent)
 OP: Final = "op"  # the metadata of a blob that says whose it is
 
 
@@ -103,7 +104,9 @@ class Exchange:
             return await self._send(op, request)
         except OutcomeUnknownError as exc:
             return Doubt(exc)
-        except ConflictError:
+        except ConflictError as exc:
+            if isinstance(request, READS):  # no word about what was to be read: the service has its own troubles
+                return Failed(UnavailableError(f"{exc}", op=exc.op, key=exc.key))
             return Refused()
         except CatalogError as exc:
             return Failed(exc)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NoReturn
+from unicodedata import normalize
 
 from .errors import InvalidError
 from .filters import Comparison, Condition, Operator, checked_literal
@@ -72,6 +73,8 @@ class Field:
                 prefix = "m_"
             case "a datetime", datetime():
                 value = _stored(literal, self.name)
+            case "text", str() if self.name == "path":
+                value = normalize("NFC", literal)  # as paths are kept
             case "a whole number", float() if literal.is_integer():
                 value = int(literal)
             case ("text", str()) | ("a whole number", int()) if not isinstance(literal, bool):

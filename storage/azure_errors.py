@@ -20,6 +20,7 @@ traceback: the frames in it hold requests, with their signatures and tokens, for
 """
 
 import re
+from asyncio import CancelledError
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -107,7 +108,7 @@ _BY_CODE: Final = {
 
 @contextmanager
 def translating(op: str, key: str, *, write: bool) -> Iterator[None]:
-    """Run a request; raise what its failure means. Errors of our own tree pass, as does cancellation.
+    """Run a request; raise what its failure means. Errors of our own tree pass; so does cancellation, without its past.
 
     Raises: any class of the tree, see `translated`.
     """
@@ -115,6 +116,9 @@ def translating(op: str, key: str, *, write: bool) -> Iterator[None]:
         yield
     except CatalogError:
         raise
+    except CancelledError as exc:  # a time limit, perhaps: then somebody may print it, with the locals of its frames
+        _cleaned(exc)
+        raise CancelledError(*exc.args) from None
     except Exception as exc:  # noqa: BLE001 — see above: all that is not cancellation
         meaning, cause = translated(exc, op=op, key=key, write=write), None if _tells_secrets(exc) else exc
         _cleaned(exc)

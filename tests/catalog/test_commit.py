@@ -286,7 +286,8 @@ async def test_an_answer_that_lacks_some_operations_is_an_unknown_outcome_and_th
 ) -> None:
     queue = lane(table)
     table.answers_lost = 1
-    outcomes = await asyncio.gather(*(queue.commit(unit(name)) for name in "abc"), return_exceptions=True)
+    async with asyncio.timeout(5):
+        outcomes = await asyncio.gather(*(queue.commit(unit(name)) for name in "abc"), return_exceptions=True)
     assert {type(outcome) for outcome in outcomes} == {OutcomeUnknownError}
     table.answers_lost = 0
     assert len(await queue.commit(unit("d"))) == 1

@@ -1,9 +1,10 @@
 """The steps of the write protocol, explored: the real code, in a simulated table and store.
 
 One writer, one who recovers, and a competitor share a path. Every write may be applied and answered, applied and its
-answer lost, lost before, delivered twice, or held back and applied at any later moment; the writer may run out of time
-anywhere, and everybody may stop for ever after any step. All states are visited; each is checked against S1, S2, S3, S5
-and S7. That the search can fail is shown by variants of the protocol that are known to be wrong.
+answer lost, lost before, delivered twice, or held back and applied at any later moment; a commit may be denied, which
+proves something of that attempt alone; the writer may run out of time anywhere, and everybody may stop for ever after
+any step. All states are visited; each is checked against S1, S2, S3, S5 and S7. That the search can fail is shown by
+variants of the protocol that are known to be wrong, and by `scripts/mutants`.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ from catalog.changes import (
     Facts,
 )
 from catalog.entities import FileVersion, Head, Intent, IntentRow
-from catalog.errors import CatalogError, OutcomeUnknownError, UnavailableError
+from catalog.errors import AccessDeniedError, CatalogError, OutcomeUnknownError, UnavailableError
 from catalog.messages import (
     AbortIntent,
     Absent,
@@ -56,6 +57,7 @@ from catalog.steps import Next
 from tests.harness.search import explore
 
 LOST = Doubt(OutcomeUnknownError("lost"))
+DENIED = Failed(AccessDeniedError("denied"))
 LATE = Expired(UnavailableError("time is up"))
 FACTS = Facts(1, "sha256:0", "0")
 THEIRS = "B"
@@ -148,6 +150,8 @@ def sent(world: World, at: Next) -> Iterator[tuple[str, World, Next]]:
     yield f"{name}: answer lost", replace(fewer, store=store), step(op, LOST)
     yield f"{name}: lost", fewer, step(op, LOST)
     yield f"{name}: held back", replace(fewer, net=(*fewer.net, request)), step(op, LOST)
+    if isinstance(request, Commit):
+        yield f"{name}: denied", fewer, step(op, DENIED)
     yield f"{name}: a copy held back", replace(fewer, store=store, net=(*fewer.net, request)), step(op, answer)
     twice, second = applied(store, request)
     yield f"{name}: twice", replace(fewer, store=twice), step(op, second)
@@ -306,3 +310,11 @@ def test_a_proven_failure_repeats_the_very_same_request() -> None:
 def test_an_intent_says_all_that_recovery_needs() -> None:
     _, request = begin(an_op(Create()))
     assert request == InsertIntent(Intent("A", "put", "a", "blob", 0, "w", 1, 0))
+
+
+def test_an_unknown_intent_is_read_back_and_used() -> None:
+    op, inserted = begin(an_op(Create()))
+    assert isinstance(inserted, InsertIntent)
+    op, request = step(op, LOST)
+    assert request == ReadIntent("a", "A")
+    assert step(op, Found(IntentRow(inserted.intent, "7", 0)))[1] == PutContent()

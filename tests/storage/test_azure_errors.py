@@ -265,8 +265,10 @@ def test_the_original_is_the_cause() -> None:
 
 @pytest.mark.parametrize("original", [KeyError("etag"), AttributeError("x"), ValueError("y"), TimeoutError()])
 def test_a_parser_that_fails_leaves_a_write_unknown(original: Exception) -> None:
-    assert type(translated(original, op="put", key="a", write=True)) is OutcomeUnknownError
-    assert type(translated(original, op="stat", key="a", write=False)) is UnavailableError
+    with pytest.raises(OutcomeUnknownError), translating("put", "a", write=True):
+        raise original
+    with pytest.raises(UnavailableError), translating("stat", "a", write=False):
+        raise original
 
 
 def test_a_key_of_several_lines_makes_one() -> None:

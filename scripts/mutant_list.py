@@ -1,0 +1,345 @@
+"""The mutants: for each guard of the protocol, the change that takes it out, and the tests that must notice.
+
+A name is what the changed code does wrong; `rule` is what it breaks, with the invariant's number of 02-protocol. The
+tests are named by their ids, so that whoever removes one learns here what nothing else would have told.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+FAULTS: Final = "tests/faults/test_every_fault.py"
+PAIRS: Final = "tests/races/test_interleavings.py::test_every_interleaving"
+SEARCH: Final = "tests/catalog/test_protocol.py::test_no_state_breaks_an_invariant"
+MOVES: Final = "tests/catalog/test_moves.py::test_no_state_breaks_an_invariant"
+LANES: Final = "tests/catalog/test_commit.py"
+EXCHANGE: Final = "tests/catalog/test_exchange.py"
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """A change of one place of the code that must not go unnoticed."""
+
+    name: str
+    rule: str
+    file: str
+    old: str
+    new: str
+    killers: tuple[str, ...]
+    """The ids of the tests of which at least one must fail."""
+
+    def applied(self, text: str) -> str:
+        """The file's text with this change. Raises: ValueError where it is stale."""
+        found = text.count(self.old)
+        if found != 1 or self.old == self.new:
+            raise ValueError(f"stale: its text is in {self.file} {found} times, not once")
+        return text.replace(self.old, self.new)
+
+
+_COMMIT: Final = """\
+                unit = Unit((Delete(intent_row(op.id), etag), *_written(file, base), *_recorded(file)))
+                await self._commit(file.path, unit, self.seat)
+"""
+
+MUTANTS: Final = (
+    # --- W1 and W2 ---------------------------------------------------------------------------------------------------
+    Mutant(
+        "unknown-w1-not-read-back",
+        "an unknown W1 is read once, and its intent used",
+        "catalog/protocol.py",
+        "            return to(op, Phase.READ_BACK)\n",
+        "            return op, StartOver()\n",
+        ("tests/catalog/test_protocol.py::test_an_unknown_intent_is_read_back_and_used",),
+    ),
+    Mutant(
+        "unknown-w2-not-read-back",
+        "S9: an unknown or refused W2 is settled by the blob's metadata",
+        "catalog/protocol.py",
+        "            return to(op, Phase.STAT)\n",
+        "            return abort(op, UnavailableError('unknown'))\n",
+        (f"{FAULTS}::test_one_transient_fault_is_invisible[create-lost_after]",),
+    ),
+    Mutant(
+        "op-id-made-inside-the-retry-loop",
+        "S9: an op keeps its id over all attempts at its requests",
+        "catalog/writer.py",
+        "                last = answer.error\n",
+        "                last, op = answer.error, replace(op, id=self._new_id())\n",
+        (f"{FAULTS}::test_one_transient_fault_is_invisible[create-lost_after]",),
+    ),
+    Mutant(
+        "head-before-content",
+        "S5: W2 is answered before W3 is sent",
+        "catalog/protocol.py",
+        '            return to(op, Phase.CONTENT)\n        case "copy"',
+        '            return to(op, Phase.COMMIT)\n        case "copy"',
+        (f"{SEARCH}[create, nothing there]",),
+    ),
+    Mutant(
+        "w1-without-the-gate",
+        "W1 merges the gate of its settings, so that writers with old ones stay out",
+        "catalog/exchange.py",
+        "unit = Unit((_inserted(intent),), shared=(_gate(intent),))",
+        "unit = Unit((_inserted(intent),))",
+        (f"{EXCHANGE}::test_without_the_gate_of_its_settings_nobody_gets_in[W1]",),
+    ),
+    Mutant(
+        "t2-without-the-gate",
+        "T2 merges the gate of its settings, in the shard of the source too",
+        "catalog/exchange.py",
+        "Unit((row, _inserted(intent)), shared=(_gate(intent),))",
+        "Unit((row, _inserted(intent)))",
+        (f"{EXCHANGE}::test_without_the_gate_of_its_settings_nobody_gets_in[T2]",),
+    ),
+    # --- W3: one transaction, fenced by the intent and the head's etag -----------------------------------------------
+    Mutant(
+        "intent-not-in-w3",
+        "S2: W3 deletes the intent If-Match, so an aborted op cannot be committed",
+        "catalog/exchange.py",
+        _COMMIT,
+        _COMMIT.replace("Delete(intent_row(op.id), etag), ", ""),
+        (f"{PAIRS}[create-recover]",),
+    ),
+    Mutant(
+        "intent-deleted-whatever-its-etag",
+        "S2: W3 deletes the intent If-Match, so an aborted op cannot be committed",
+        "catalog/exchange.py",
+        _COMMIT,
+        _COMMIT.replace("Delete(intent_row(op.id), etag), ", "Delete(intent_row(op.id)), "),
+        (f"{PAIRS}[create-recover]",),
+    ),
+    Mutant(
+        "head-replaced-whatever-its-etag",
+        "S8: the head is replaced If-Match its etag, never `*`",
+        "catalog/exchange.py",
+        "Replace(head, values, base.row_etag) if base",
+        'Replace(head, values, "*") if base',
+        (f"{EXCHANGE}::test_a_head_that_was_claimed_meanwhile_refuses_the_commit",),
+    ),
+    Mutant(
+        "version-row-outside-the-batch",
+        "S10: a change and its version row are one transaction",
+        "catalog/exchange.py",
+        _COMMIT,
+        """\
+                head, version = _written(file, base)
+                unit = Unit((Delete(intent_row(op.id), etag), head, *_recorded(file)))
+                await self._commit(file.path, unit, self.seat)
+                await self._commit(file.path, Unit((version,)))
+""",
+        (f"{FAULTS}::test_a_killed_client_leaves_nothing_half_done[create-crash_after]",),
+    ),
+    Mutant(
+        "request-row-not-in-the-commit",
+        "a request and its version are one transaction",
+        "catalog/exchange.py",
+        _COMMIT,
+        _COMMIT.replace(", *_recorded(file)", ""),
+        (f"{FAULTS}::test_one_transient_fault_is_invisible[request-lost_after]",),
+    ),
+    Mutant(
+        "rebased-whatever-the-mode-says",
+        "S8: a head whose version moved is asked for the mode again",
+        "catalog/protocol.py",
+        "    if version_at(head) != version_at(op.base) and (error := conflict(op.change, head)):\n",
+        "    if not op and (error := conflict(op.change, head)):\n",
+        (f"{PAIRS}[if-version-if-version]",),
+    ),
+    # --- What an answer proves ---------------------------------------------------------------------------------------
+    Mutant(
+        "refusal-taken-as-proof",
+        "S2: a refused W3 may answer a second copy of one that was applied",
+        "catalog/protocol.py",
+        "        case Refused() | Doubt():\n            return to(replace(op, doubt=True), Phase.SETTLE)\n",
+        "        case Refused() if op.doubt:\n            return op, NotApplied(UnavailableError('refused'))\n"
+        "        case Refused() | Doubt():\n            return to(replace(op, doubt=True), Phase.SETTLE)\n",
+        (f"{SEARCH}[three faults]",),
+    ),
+    Mutant(
+        "proof-of-one-attempt-taken-for-all",
+        "S2: one proven attempt does not clear an unproven earlier one",
+        "catalog/protocol.py",
+        "            return to(replace(op, ending=True, error=error), Phase.SETTLE)\n",
+        "            return op, NotApplied(error)\n",
+        (f"{SEARCH}[create, nothing there]",),
+    ),
+    Mutant(
+        "giving-up-taken-as-proof",
+        "S2: without a proof for W3 the outcome is unknown when time is up",
+        "catalog/steps.py",
+        "    return op, Undecided(error) if op.doubt else NotApplied(op.error or error)\n",
+        "    return op, NotApplied(op.error or error)\n",
+        (f"{SEARCH}[create, nothing there]",),
+    ),
+    Mutant(
+        "service-request-error-taken-as-not-applied",
+        "S2: ServiceRequestError says that a request failed, not when",
+        "storage/azure_errors.py",
+        "    for link in _chain(exc):\n        if isinstance(link, aiohttp.ClientConnectorError):\n",
+        '    if type(exc).__name__ == "ServiceRequestError":\n'
+        '        return _Meaning(UnavailableError, "unavailable.connect", "not sent")\n'
+        "    for link in _chain(exc):\n        if isinstance(link, aiohttp.ClientConnectorError):\n",
+        ("tests/storage/test_azure_errors.py::test_everything_else_leaves_a_write_unknown",),
+    ),
+    Mutant(
+        "only-azure-errors-caught",
+        "S2: whatever an SDK raises leaves a write unknown: a parser's AttributeError, too",
+        "storage/azure_errors.py",
+        "    except Exception as exc:  # noqa: BLE001 — see above: all that is not cancellation\n",
+        "    except AzureError as exc:\n",
+        ("tests/storage/test_azure_errors.py::test_a_parser_that_fails_leaves_a_write_unknown",),
+    ),
+    Mutant(
+        "results-not-counted-by-the-table",
+        "S1: fewer results than operations are no answer",
+        "catalog/azure_table.py",
+        "        if len(results) != len(operations):\n",
+        "        if len(results) > len(operations):\n",
+        ("tests/catalog/test_azure_table.py::test_everything_else_leaves_the_outcome_unknown",),
+    ),
+    Mutant(
+        "results-not-counted-by-the-lane",
+        "S1: fewer results than operations are no answer",
+        "catalog/commit.py",
+        "        if len(written) != len(operations):\n",
+        "        if len(written) > len(operations):\n",
+        (f"{LANES}::test_an_answer_that_lacks_some_operations_is_an_unknown_outcome_and_the_lane_goes_on",),
+    ),
+    # --- Settling: the intent first, then the version row ------------------------------------------------------------
+    Mutant(
+        "version-row-before-the-intent",
+        "S2: the commit can land between the two reads",
+        "catalog/protocol.py",
+        "            return to(replace(op, doubt=True), Phase.SETTLE)\n",
+        "            return to(replace(op, doubt=True, intent=None), Phase.LOOK)\n",
+        (f"{SEARCH}[create, nothing there]",),
+    ),
+    Mutant(
+        "resolve-reads-the-version-row-first",
+        "S3: an answer of resolve never changes: what may still land is aborted before",
+        "catalog/protocol.py",
+        "    return to(replace(op, ending=True), Phase.SETTLE)\n",
+        "    return to(replace(op, ending=True), Phase.LOOK)\n",
+        ("tests/faults/test_resolve.py::test_a_commit_that_arrives_after_the_answer_changes_nothing",),
+    ),
+    # --- Aborting, and deleting content ------------------------------------------------------------------------------
+    Mutant(
+        "no-re-check-after-abort",
+        "S5: a late copy of W1 brings back the intent of a committed op, whose blob is live",
+        "catalog/protocol.py",
+        "            return to(replace(op, intent=row), Phase.LOOK)\n",
+        "            return to(replace(op, intent=row), Phase.CLEAN)\n",
+        (f"{SEARCH}[overwrite against a rival]",),
+    ),
+    Mutant(
+        "abort-deletes-whatever-the-intent-names",
+        "S5: content is deleted only if its metadata carries the op's id",
+        "catalog/exchange.py",
+        "        if found.get(OP) != op.id:\n            return Foreign()\n        facts =",
+        "        facts =",
+        (f"{EXCHANGE}::test_recovery_spares_content_of_another_op",),
+    ),
+    Mutant(
+        "delete-without-if-match",
+        "S5: content is deleted If-Match the etag that was looked at",
+        "catalog/exchange.py",
+        "self.content.delete(op.blob, when=IfMatch(etag))",
+        "self.content.delete(op.blob, when=__import__('storage').Always())",
+        (f"{EXCHANGE}::test_content_is_deleted_only_as_it_was_looked_at",),
+    ),
+    Mutant(
+        "digest-of-content-not-checked-by-stat",
+        "S4: a blob that carries the op's id and other bytes is not its content",
+        "catalog/exchange.py",
+        "        if facts and (found",
+        "        if facts and not facts and (found",
+        (f"{EXCHANGE}::test_a_blob_of_this_op_with_other_bytes_is_foreign",),
+    ),
+    Mutant(
+        "digest-not-checked-by-readers",
+        "S4: a whole read gives verified bytes or an error",
+        "catalog/reader.py",
+        "        if found.digest != file.digest or found.size != file.size:\n",
+        "        if found.digest != file.digest and not file:\n",
+        ("tests/volumes/test_read.py::test_damaged_content_is_an_error_and_never_all_of_its_bytes",),
+    ),
+    # --- Moves between two shards ------------------------------------------------------------------------------------
+    Mutant(
+        "claim-not-written",
+        "S12: T2 writes the claim into the source's head",
+        "catalog/exchange.py",
+        "head_values(head.file, claim)",
+        "file_values(head.file)",
+        (f"{FAULTS}::test_one_transient_fault_is_invisible[move-apart-lost_before]",),
+    ),
+    Mutant(
+        "claim-of-a-head-that-moved",
+        "S1: T2 replaces the source's head If-Match its etag",
+        "catalog/exchange.py",
+        "head_values(head.file, claim), head.row_etag)",
+        'head_values(head.file, claim), "*")',
+        (f"{EXCHANGE}::test_a_source_that_has_moved_refuses_its_claim",),
+    ),
+    Mutant(
+        "commit-without-a-claim",
+        "S1: T3 is sent only with the claim in place",
+        "catalog/moving.py",
+        "        case Found() | Absent():\n            return abort(op)\n",
+        "        case Found() | Absent():\n            return to(op, Phase.COMMIT)\n",
+        (f"{MOVES}[the source is written]",),
+    ),
+    Mutant(
+        "claimed-head-changed-by-others",
+        "S1: a claimed head is settled before it is changed",
+        "catalog/protocol.py",
+        "    if head and head.claim:\n        return blocked(op, head, Phase.HEAD)\n",
+        "",
+        ("tests/races/test_claims.py::test_a_claimed_source_is_settled_before_it_is_changed",),
+    ),
+    Mutant(
+        "claim-met-by-a-rebase-ignored",
+        "S1: a claimed head is settled before it is changed, also where the commit met it",
+        "catalog/protocol.py",
+        "    if head and head.claim:\n        return blocked(op, head, Phase.REBASE)\n",
+        "",
+        ("tests/races/test_claims.py::test_a_claim_that_comes_meanwhile_is_settled_too",),
+    ),
+    Mutant(
+        "claim-not-settled-by-its-mover",
+        "S12: a move that returns has settled its claim",
+        "catalog/writer.py",
+        "                answer = await self._settled(exchange, op, request)\n",
+        "                answer = Done()\n",
+        ("tests/races/test_claims.py::test_a_move_that_returns_leaves_no_claim",),
+    ),
+    Mutant(
+        "claim-not-settled-by-recovery",
+        "S12: recovery settles the claim of a move whose T3 was applied",
+        "catalog/writer.py",
+        "            await self.settle_claim(volume, intent.path, Claim(intent.op, intent.target))\n            return",
+        "            return",
+        (f"{FAULTS}::test_a_killed_client_leaves_nothing_half_done[move-apart-crash_after]",),
+    ),
+    Mutant(
+        "claim-released-without-an-abort",
+        "S12: to settle is to abort the intent first, and only then to look",
+        "catalog/moves.py",
+        "            return _to(replace(at, fence=row), Step.ABORT)\n",
+        "            return _to(replace(at, fence=row), Step.LOOK)\n",
+        (f"{MOVES}[onto nothing]",),
+    ),
+    Mutant(
+        "t4-skipped",
+        "S12: a move that was committed ends its source",
+        "catalog/moves.py",
+        "            return _to(replace(at, made=made), Step.FINISH)\n",
+        "            return at, Settled()\n",
+        (f"{MOVES}[onto nothing]",),
+    ),
+)
+
+LATER: Final[Mapping[str, str]] = {
+    "purge-flag-taken-back": "S5: the flag is one-way; purge is not built yet",
+    "purged-row-removed": "S11: rows of history stay; purge is not built yet",
+}
+"""Guards of the protocol whose code is not there yet: whoever builds it moves their mutants up."""

@@ -1,0 +1,66 @@
+"""What compares rows with what callers were told finds each kind of lie."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.faults.observer import State
+from tests.races.manifest import Call
+from tests.races.truth import check_truth
+
+
+def a_row(path: str, version: int, op: str, kind: str, writer: str) -> dict[str, Any]:
+    digest = "" if kind == "delete" else f"digest of {op}"
+    return {"path": path, "version": version, "op": op, "kind": kind, "writer": writer, "digest": digest}
+
+
+ROWS = (
+    a_row("a", 1, "one", "put", "w"),
+    a_row("a", 2, "two", "put", "x"),
+    a_row("a", 3, "three", "delete", "y"),
+    a_row("a", 4, "four", "put", "killed"),
+)
+TOLD = (
+    Call(
+        "1", "w", "put", "a", create=True, digest="digest of one", began=10, ended=20, outcome="made", op="one", made=1
+    ),
+    Call("2", "x", "put", "a", version=1, digest="digest of two", began=30, ended=40, outcome="made", op="two", made=2),
+    Call("3", "y", "delete", "a", began=35, ended=50, outcome="made", op="three", made=3),
+    Call("4", "killed", "put", "a", digest="digest of four", began=60),
+    Call("5", "z", "put", "a", version=1, digest="digest of five", began=45, ended=55, outcome="conflict"),
+)
+
+
+def state(rows: Sequence[dict[str, Any]]) -> State:
+    return State({("p", f"v{row['path']}{row['version']}"): row for row in rows}, {})
+
+
+def test_the_truth_passes() -> None:
+    check_truth(state(ROWS), TOLD)
+
+
+def told(which: int, **changes: Any) -> Sequence[Call]:
+    return [replace(call, **changes) if number == which else call for number, call in enumerate(TOLD)]
+
+
+LIES: dict[str, tuple[str, Callable[[], Sequence[Call]]]] = {
+    "an acknowledged write is not there": ("S1", lambda: told(1, op="lost")),
+    "an acknowledged version is not there": ("S1", lambda: told(2, made=5)),
+    "it has other content": ("S4", lambda: told(0, digest="another")),
+    "a failure is there": ("S2", lambda: told(4, digest="digest of two")),
+    "a version that nobody was told of": ("S2", lambda: TOLD[:1] + TOLD[2:]),
+    "a killed call changed another path": ("S2", lambda: told(3, path="b")),
+    "two of one precondition": ("S8", lambda: told(1, version=2)),
+    "a creation of what was there": ("S8", lambda: told(1, version=None, create=True)),
+    "an order that is not that of time": ("S7", lambda: told(0, began=41, ended=42)),
+    "a conflict with nothing": ("S9", lambda: told(4, began=22, ended=29)),
+    "a move that left its source": ("S12", lambda: told(1, version=None, source="a")),
+}
+
+
+@pytest.mark.parametrize(("rule", "calls"), LIES.values(), ids=LIES.keys())
+def test_a_lie_is_found(rule: str, calls: Callable[[], Sequence[Call]]) -> None:
+    with pytest.raises(AssertionError, match=rf"^{rule}\b"):
+        check_truth(state(ROWS), calls())
