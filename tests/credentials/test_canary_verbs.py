@@ -123,7 +123,7 @@ async def test_no_verb_sings(fault: str, secret_of: str, tmp_path: Path, logs: p
             url, credential=secret, container="box", table="box", settings=HASTY, on_event=events.append
         ) as cat:
             volume = Volume(INFO, cat._tools)
-            for name, verb in VERBS.items():
+            for verb in VERBS.values():
 
                 async def call(cat: Catalog, verb: Verb = verb) -> object:
                     said = await verb(cat, volume, tmp_path / "tree")
