@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from .metadata import Metadata
     from .modes import Create, IfMatch, IfVersion, Mode, Overwrite
     from .reader import Reader
-    from .recovery import Recovered, RecoveryReport
+    from .recovery import Recovered, RecoveredVolume, RecoveryReport
     from .seek import SeekableReader
     from .settings import Settings
     from .sources import Content
@@ -85,7 +85,7 @@ _HOMES = {
     "metadata": ("Metadata",),
     "modes": ("Create", "IfMatch", "IfVersion", "Mode", "Overwrite"),
     "reader": ("Reader",),
-    "recovery": ("Recovered", "RecoveryReport"),
+    "recovery": ("Recovered", "RecoveredVolume", "RecoveryReport"),
     "seek": ("SeekableReader",),
     "settings": ("Settings",),
     "sources": ("Content",),
@@ -141,6 +141,7 @@ __all__ = [
     "Reader",
     "Recovered",
     "RecoveredEvent",
+    "RecoveredVolume",
     "RecoveryReport",
     "RequestEvent",
     "RetryEvent",

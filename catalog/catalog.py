@@ -14,6 +14,7 @@ from ulid import ULID
 from storage import Capabilities, ContentStore, sealed
 from storage.observed import ObservedContent
 
+from .arguments import check_flags
 from .backends import Backend, backend
 from .doctor import Doctor, DoctorReport
 from .entities import FileVersion, VolumeInfo
@@ -25,7 +26,7 @@ from .observed import ObservedTable
 from .readable import Tools
 from .reader import Readers
 from .recovery import Recovery, RecoveryReport, check_patience
-from .registry import Volumes
+from .registry import Volumes, check_new
 from .removal import Removal
 from .retry import Clock, Deadline, SystemClock, ToldClock
 from .settings import Settings, check_timeout
@@ -116,9 +117,12 @@ class Catalog:
         Raises: InvalidError, ConflictError, AccessDeniedError, UnavailableError. OutcomeUnknownError: the services were
         lost while it was made; `volumes()` tells, or the same call again.
         """
-        volumes = self._volumes.within(timeout_s)
-        await self._deadline(timeout_s).retried(self._create_table)
-        await self._deadline(timeout_s).retried(self._create_container)
+        check_new(name, layout, shards, root)
+        check_flags("create_volume", exist_ok=exist_ok)
+        limit = self._writer.limit(timeout_s)
+        await self._deadline(limit.left_s).retried(self._create_table)
+        await self._deadline(limit.left_s).retried(self._create_container)
+        volumes = self._volumes.within(limit.left_s)
         info = await volumes.create(name, layout=layout, shards=shards, root=root, exist_ok=exist_ok)
         return self._volume_type(info, self._tools)
 
@@ -147,7 +151,9 @@ class Catalog:
         await self._removal.within(timeout_s).delete(name)
 
     async def recover(self, *, patience_s: float | None = None, timeout_s: float | None = None) -> RecoveryReport:
-        """Settle the writes that were left half-done, in all volumes. Deletes nothing that it cannot prove dead.
+        """Settle what was left half-done, in all volumes: writes, and deletions of volumes themselves.
+
+        Deletes nothing that it cannot prove dead. One volume that cannot be settled keeps no other from it.
 
         Safe at any time, from anywhere, as often as you like. Without `patience_s` a write is left alone while its
         writer may be alive: for as long as it asked, at least ten minutes. With 0 nothing is waited for; a writer that
@@ -155,22 +161,24 @@ class Catalog:
         Raises: NotFoundError (no catalog here), UnavailableError, AccessDeniedError.
         """
         check_patience(patience_s)
-        items = [item async for item in self._removal.within(timeout_s).recover(patience_s)]
-        for item in items:
+        report = await self._removal.within(timeout_s).recover(patience_s)
+        for item in report.items:
             self._listener(
                 RecoveredEvent(op=item.kind, key=item.path, id=item.op, volume=item.volume, action=item.action)
             )
-        return RecoveryReport(tuple(items))
+        return report
 
     async def resolve(self, token: str, *, timeout_s: float | None = None) -> FileVersion | None:
         """Settle a write that raised OutcomeUnknownError: the version it made; None where it made none, and never will.
 
         The answer never changes. Where the write was still undecided, it is aborted by this.
-        Raises: InvalidError (no token), NotFoundError (its volume is gone), OutcomeUnknownError (try again).
+        It is the same after the volume was deleted.
+        Raises: InvalidError (no token, or another catalog's), OutcomeUnknownError (try again).
         """
         parsed = Token.parse(token)
-        volume = await self._volumes.within(timeout_s).of_epoch(parsed.volume, parsed.epoch)
-        return await self._writer.within(timeout_s).resolve(volume, parsed)
+        limit = self._writer.limit(timeout_s)
+        volume = await self._volumes.within(limit.left_s).of_epoch(parsed.volume, parsed.epoch)
+        return await self._writer.within(limit.left_s).resolve(volume, parsed)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -208,11 +216,11 @@ class Catalog:
 
     async def _reloaded(self, info: VolumeInfo, deadline: Deadline) -> VolumeInfo:
         """A volume as it is by now, open for writes. Raises: NotFoundError, UnavailableError."""
-        now = await deadline.retried(lambda: self._volumes.reload(info))
+        now = await self._volumes.reload(info, deadline)
         if now.state == "open":
             return now
         await self._finished(now, deadline)
-        return await deadline.retried(lambda: self._volumes.reload(info))
+        return await self._volumes.reload(info, deadline)
 
     async def _finished(self, info: VolumeInfo, deadline: Deadline) -> None:
         """Bring the deletion of a volume to its end that somebody began."""

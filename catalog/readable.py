@@ -83,9 +83,10 @@ class ReadableVolume:
 
         Raises: NotFoundError, AccessDeniedError, UnavailableError.
         """
-        tools, path = self._tools.within(timeout_s), self._path(path)
+        limit, path = self._tools.writer.limit(timeout_s), self._path(path)
         row = head_row(path) if version is None else version_row(path, check_version(version))
-        entity = await self._settled(tools, await self._get(tools, path, row))
+        entity = await self._get(self._tools.within(limit.left_s), path, row)
+        entity = await self._settled(self._tools.within(limit.left_s), entity)
         if entity is None:
             what = f"file {path!r}" if version is None else f"version {version} of {path!r}"
             raise NotFoundError(f"there is no {what} in volume {self.name!r}", op="stat", key=path)
@@ -100,8 +101,9 @@ class ReadableVolume:
 
         Raises: NotFoundError, IntegrityError (not what was written), AccessDeniedError, UnavailableError.
         """
-        file = await self.stat(path, version=version, timeout_s=timeout_s)
-        async with self._tools.readers.within(timeout_s).open(file, Span()) as reader:
+        limit = self._tools.writer.limit(timeout_s)
+        file = await self.stat(path, version=version, timeout_s=limit.left_s)
+        async with self._tools.readers.within(limit.left_s).open(file, Span()) as reader:
             return await reader.read()
 
     @asynccontextmanager
@@ -121,8 +123,9 @@ class ReadableVolume:
         Raises: as `read`; a broken connection is picked up where it broke.
         """
         span = check_span(start, length)
-        file = await self.stat(path, version=version, timeout_s=timeout_s)
-        async with self._tools.readers.within(timeout_s).open(file, span) as reader:
+        limit = self._tools.writer.limit(timeout_s)
+        file = await self.stat(path, version=version, timeout_s=limit.left_s)
+        async with self._tools.readers.within(limit.left_s).open(file, span) as reader:
             yield reader
 
     @asynccontextmanager
@@ -142,8 +145,9 @@ class ReadableVolume:
         Raises: as `read`; a broken connection is picked up where it broke.
         """
         check_read_ahead(read_ahead_bytes)
-        file = await self.stat(path, version=version, timeout_s=timeout_s)
-        async with seekable(self._tools.readers.within(timeout_s), file, read_ahead_bytes) as reader:
+        limit = self._tools.writer.limit(timeout_s)
+        file = await self.stat(path, version=version, timeout_s=limit.left_s)
+        async with seekable(self._tools.readers.within(limit.left_s), file, read_ahead_bytes) as reader:
             yield reader
 
     async def download(
@@ -165,8 +169,9 @@ class ReadableVolume:
         """
         local = check_file_target(target)
         check_flags("download", overwrite=overwrite)
-        file = await self.stat(path, version=version, timeout_s=timeout_s)
-        return await _downloads(self._tools.within(timeout_s)).file(file, local, overwrite=overwrite)
+        limit = self._tools.writer.limit(timeout_s)
+        file = await self.stat(path, version=version, timeout_s=limit.left_s)
+        return await _downloads(self._tools.within(limit.left_s)).file(file, local, overwrite=overwrite)
 
     async def download_tree(
         self,
@@ -288,8 +293,9 @@ class ReadableVolume:
         NotFoundError, AccessDeniedError, UnavailableError.
         """
         expires = expiry(expires_in)
-        file = await self.stat(path, version=version, timeout_s=timeout_s)
-        deadline = self._tools.writer.deadline(timeout_s)
+        limit = self._tools.writer.limit(timeout_s)
+        file = await self.stat(path, version=version, timeout_s=limit.left_s)
+        deadline = self._tools.writer.deadline(limit.left_s)
         return await deadline.retried(lambda: signed_url(self._tools.store, file, expires))
 
     async def verify(
@@ -324,8 +330,9 @@ class ReadableVolume:
             return row
         head = parse_head(self.name, row)
         assert head.claim  # noqa: S101 — that is what `moving` says
+        limit = tools.writer.limit(None)
         await tools.writer.settle_claim(self.info, head.file.path, head.claim, gentle=True)
-        return await self._get(tools, head.file.path, row.row)
+        return await self._get(tools.within(limit.left_s), head.file.path, row.row)
 
 
 def _downloads(tools: Tools) -> Downloads:

@@ -56,10 +56,22 @@ class Recovered:
 
 
 @dataclass(frozen=True, slots=True)
+class RecoveredVolume:
+    """What became of a volume whose deletion somebody had begun."""
+
+    volume: str
+    epoch: str
+    action: Literal["deleted", "kept", "failed"]
+    """`deleted`: it is gone · `kept`: it has a file, and is open again · `failed`: see error."""
+    error: CatalogError | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RecoveryReport:
-    """Every intent that recovery found, and what became of it."""
+    """Every intent that recovery found, and what became of it; and every volume that was half deleted."""
 
     items: tuple[Recovered, ...] = ()
+    volumes: tuple[RecoveredVolume, ...] = ()
 
     def count(self, action: Action) -> int:
         """How many items had this end."""
@@ -68,7 +80,7 @@ class RecoveryReport:
     @property
     def quiet(self) -> bool:
         """Whether there was nothing to settle: no write under way, waiting or failed."""
-        return all(item.action in ("swept", "dropped") for item in self.items)
+        return not self.volumes and all(item.action in ("swept", "dropped") for item in self.items)
 
 
 def check_patience(patience_s: float | None) -> float | None:

@@ -73,6 +73,15 @@ def check_root(root: str) -> str:
     return root
 
 
+def check_new(name: str, layout: str, shards: int, root: str | None) -> str:
+    """The root of a volume that is to be made. Raises: InvalidError."""
+    check_volume_name(name)
+    check_shards(shards)
+    if layout != "immutable":
+        raise InvalidError(f"layout is 'immutable', not {layout!r}", op="create_volume", key=name)
+    return check_root(f"{name}/" if root is None else root)
+
+
 class Volumes:
     """The registry of one catalog."""
 
@@ -100,16 +109,17 @@ class Volumes:
         check_timeout(timeout_s)
         return Volumes(self._lister.within(timeout_s), self._deadline_of, self._new_id, self._finish, timeout_s)
 
-    async def get(self, name: str | None) -> VolumeInfo:
-        """A volume by its name, or the default one. Raises: NotFoundError."""
+    async def get(self, name: str | None, deadline: Deadline | None = None) -> VolumeInfo:
+        """A volume by its name, or the default one. Raises: NotFoundError, UnavailableError."""
         if name is not None:
             check_volume_name(name)
-        registry = await self._registry()
+        deadline = deadline or self._deadline()
+        registry = await self._registry(deadline)
         name = registry.default if name is None else name
         if name is None:
             message = "this catalog has no default volume: make one, or name one"
             raise NotFoundError(message, op="volume", kind="not-found.volume")
-        row = await self._deadline().retried(lambda: self._table.get(REGISTRY, volume_row(name)))
+        row = await deadline.retried(lambda: self._table.get(REGISTRY, volume_row(name)))
         if row is None:
             raise NotFoundError(f"there is no volume {name!r}", op="volume", key=name, kind="not-found.volume")
         return parse_volume(row, registry.default)
@@ -122,9 +132,9 @@ class Volumes:
                 for row in page:
                     yield parse_volume(row, registry.default)
 
-    async def reload(self, info: VolumeInfo) -> VolumeInfo:
+    async def reload(self, info: VolumeInfo, deadline: Deadline) -> VolumeInfo:
         """A volume as it is now. Raises: NotFoundError where it is another one by now."""
-        now = await self.get(info.name)
+        now = await self.get(info.name, deadline)
         if now.epoch != info.epoch:
             message = f"volume {info.name!r} was deleted and made again: open it anew"
             raise NotFoundError(message, op="volume", key=info.name, kind="not-found.volume")
@@ -155,14 +165,14 @@ class Volumes:
         await deadline.write(lambda: self._table.submit(REGISTRY, changes))
 
     async def of_epoch(self, name: str, epoch: str) -> VolumeInfo:
-        """A volume by its epoch, also one that was deleted. Raises: NotFoundError."""
-        rows = volume_row(check_volume_name(name)), deleted_row(epoch)
+        """A volume by its epoch, also one that was deleted. Raises: InvalidError where there was none."""
+        rows, deadline = (volume_row(check_volume_name(name)), deleted_row(epoch)), self._deadline()
         for key in rows:
-            row = await self._deadline().retried(lambda key=key: self._table.get(REGISTRY, key))  # type: ignore[misc]
+            row = await deadline.retried(lambda key=key: self._table.get(REGISTRY, key))  # type: ignore[misc]
             if row is not None and (info := parse_volume(row, None)).epoch == epoch:
                 return info
-        message = f"there is no volume {name!r} of this epoch: the token belongs to another catalog"
-        raise NotFoundError(message, op="resolve", key=name, kind="not-found.volume")
+        message = f"the token belongs to another catalog: this one never had that volume {name!r}"
+        raise InvalidError(message, op="resolve", key=name, kind="invalid.token")
 
     async def unswept(self) -> AsyncGenerator[VolumeRow, None]:
         """Deleted volumes of which something late may still have to be removed."""
@@ -184,11 +194,7 @@ class Volumes:
         Raises: InvalidError, ConflictError (it is there already, or its root overlaps another's), UnavailableError,
         OutcomeUnknownError.
         """
-        check_volume_name(name)
-        check_shards(shards)
-        if layout != "immutable":
-            raise InvalidError(f"layout is 'immutable', not {layout!r}", op="create_volume", key=name)
-        root = check_root(f"{name}/" if root is None else root)
+        root = check_new(name, layout, shards, root)
         tried: set[str] = set()
 
         async def attempt(deadline: Deadline) -> VolumeInfo | None:
@@ -271,7 +277,7 @@ class Volumes:
 
         async def attempt(deadline: Deadline) -> str | None:
             registry = await self._registry(deadline)
-            await self.get(name)  # after the registry: who removes it meanwhile rewrites that
+            await self.get(name, deadline)  # after the registry: who removes it meanwhile rewrites that
             if registry.default != name:
                 change = _registry_row(registry, Registry(name))
                 await deadline.write(lambda: self._table.submit(REGISTRY, [change]))

@@ -4,7 +4,6 @@ Whoever is stopped by a deletion that nobody finishes, helps it along: a writer 
 the same name, recovery.
 """
 
-from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from .browse import LIVE
@@ -31,8 +30,8 @@ from .errors import CatalogError, ConflictError, IntegrityError, OutcomeUnknownE
 from .keys import GATES, gate_generation, gate_row, heads, partition, shut_gate_row
 from .listing import Lister
 from .messages import Absent, Answer, Done, Doubt, Expired, Failed, Found, Refused
-from .recovery import Action, Recovered, Recovery, RecoveryReport
-from .registry import Volumes
+from .recovery import Recovered, RecoveredVolume, Recovery, RecoveryReport
+from .registry import Volumes, check_volume_name
 from .retry import Deadline
 from .rows import Entity
 from .table import Delete, Insert, Operation, RefusedError
@@ -59,13 +58,17 @@ class Removal:
         """Delete a volume.
 
         Raises: NotFoundError, ConflictError (it has a file, and stays), AccessDeniedError, UnavailableError (it was
-        not begun), OutcomeUnknownError (it was: whoever comes next brings it to its end).
+        not begun), OutcomeUnknownError (it was: whoever comes next brings it to its end), IntegrityError (rows of it
+        are lost).
         """
-        info = await self._volumes.get(name)
-        match await self._drive(info, delete(), self._lister.deadline()):
+        deadline = self._lister.deadline()
+        info = await self._volumes.get(check_volume_name(name), deadline)  # None would be the default one
+        match await self._drive(info, delete(), deadline):
             case Kept(path):
                 message = f"volume {name!r} has files, {path!r} for one: only an empty volume can be deleted"
                 raise ConflictError(message, found=path, op="delete_volume", key=name, kind="conflict.not-empty")
+            case Unfinished(IntegrityError() as error):  # nobody can bring it to its end
+                raise error
             case Unfinished(error, begun=True):
                 message = f"volume {name!r} may or may not be deleted ({error}): do it again, or recover"
                 raise OutcomeUnknownError(message, op="delete_volume", key=name) from error
@@ -75,34 +78,43 @@ class Removal:
     async def help_along(self, info: VolumeInfo, deadline: Deadline) -> bool:
         """Bring a deletion to its end that somebody began; whether the volume is gone.
 
-        Raises: AccessDeniedError, UnavailableError.
+        Raises: AccessDeniedError, UnavailableError, IntegrityError (rows of it are lost).
         """
         match await self._drive(info, help_along(), deadline):
-            case Unfinished(error):
+            case Unfinished(UnavailableError() | OutcomeUnknownError() as error):
                 message = f"volume {info.name!r} is being deleted, and that could not be brought to its end ({error})"
                 raise UnavailableError(message, op="recover", key=info.name, kind="unavailable.closing") from error
+            case Unfinished(error):
+                raise error
             case result:
                 return isinstance(result, Gone)
 
-    async def recover(self, patience_s: float | None) -> AsyncGenerator[Recovered, None]:
-        """Recover all volumes; end deletions that somebody began; remove what came late in volumes that are gone."""
+    async def recover(self, patience_s: float | None) -> RecoveryReport:
+        """Recover all volumes; end deletions that somebody began; remove what came late in volumes that are gone.
+
+        Raises: NotFoundError (no catalog), AccessDeniedError, UnavailableError.
+        """
+        items, ended = list[Recovered](), list[RecoveredVolume]()
         async with aclosing(self._volumes.all()) as volumes:
             async for info in volumes:
                 if info.state != "open":
-                    gone = await self.help_along(info, self._lister.deadline())
-                    action: Action = "committed" if gone else "aborted"
-                    yield Recovered(info.name, "", info.epoch, "delete_volume", "", action)
-                    if gone:
-                        continue
-                for item in await self._recovery.run(info, patience_s=patience_s):
-                    yield item
+                    ended.append(await self._ended(info))
+                if not ended or ended[-1].epoch != info.epoch or ended[-1].action == "kept":
+                    items += await self._recovery.run(info, patience_s=patience_s)
         async with aclosing(self._volumes.unswept()) as rows:
             async for row in rows:
-                items = await self._recovery.run(row.info, patience_s=patience_s)
-                for item in items:
-                    yield item
-                if not items:
+                late = await self._recovery.run(row.info, patience_s=patience_s)
+                items += late
+                if not late:
                     await self._volumes.swept(row)
+        return RecoveryReport(tuple(items), tuple(ended))
+
+    async def _ended(self, info: VolumeInfo) -> RecoveredVolume:
+        try:
+            gone = await self.help_along(info, self._lister.deadline())
+        except CatalogError as exc:
+            return RecoveredVolume(info.name, info.epoch, "failed", exc)
+        return RecoveredVolume(info.name, info.epoch, "deleted" if gone else "kept")
 
     async def _drive(self, info: VolumeInfo, first: DeletionNext, deadline: Deadline) -> DeletionResult:
         at, request = first

@@ -18,6 +18,7 @@ from .events import Listener
 from .settings import Settings
 
 FIRST_PAUSE_S: Final = 0.02
+LEAST_S: Final = 0.001
 LONGEST_PAUSE_S: Final = 2.0
 NOTHING_ANSWERS: Final = frozenset({"unavailable.azurite", "unavailable.connect", "unavailable.dns", "unavailable.tls"})
 
@@ -53,6 +54,19 @@ class ToldClock:
         self.now = clock.now
         self.sleep = clock.sleep
         self.paused = listener.paused
+
+
+class Limit:
+    """The time that a call of several stages has in all: each stage gets what the ones before it left."""
+
+    def __init__(self, clock: Clock, settings: Settings, timeout_s: float | None) -> None:
+        self._clock = clock
+        self._end = clock.now() + (timeout_s or settings.timeout_s)
+
+    @property
+    def left_s(self) -> float:
+        """In seconds; a moment where there is nothing left, so that a stage begins, and says that it gave up."""
+        return max(LEAST_S, self._end - self._clock.now())
 
 
 class Deadline:

@@ -240,12 +240,13 @@ class Volume(ReadableVolume):
         """
         path, version, mode = self._path(path), check_version(version), check_mode(mode)
         check_request_id(request_id)
-        older = await self.stat(path, version=version, timeout_s=timeout_s)
+        limit = self._tools.writer.limit(timeout_s)
+        older = await self.stat(path, version=version, timeout_s=limit.left_s)
         if older.kind == "delete":
             message = f"version {version} of {path!r} is a delete: restore the one before it"
             raise NotFoundError(message, op="restore", key=path, kind="not-found.deleted")
         change = self._taking("restore", "", older.path, mode, request_id)
-        return await self._change(taking(change, older), timeout_s)
+        return await self._change(taking(change, older), limit.left_s)
 
     async def delete(
         self,

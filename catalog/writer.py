@@ -38,8 +38,8 @@ from .moves import Settled, Unsettled, settle, settling_step
 from .op import Op, Phase, referring
 from .paths import RESERVED
 from .protocol import Known, begin, recover, resolve, step
-from .retry import Clock, Deadline
-from .settings import Settings
+from .retry import Clock, Deadline, Limit
+from .settings import Settings, check_timeout
 from .sources import Content
 from .steps import Next
 from .table import (
@@ -92,6 +92,11 @@ class Writer:
         if timeout_s is not None:
             limited._settings = replace(self._settings, timeout_s=timeout_s)  # noqa: SLF001 — it is one of our own
         return limited
+
+    def limit(self, timeout_s: float | None) -> Limit:
+        """A time limit that begins now, for a call of several stages. Raises: InvalidError."""
+        check_timeout(timeout_s)
+        return Limit(self._clock, self._settings, timeout_s)
 
     def deadline(self, timeout_s: float | None = None) -> Deadline:
         """A deadline that begins now."""

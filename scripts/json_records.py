@@ -12,7 +12,7 @@ from catalog.doctor import DoctorItem, DoctorReport
 from catalog.download import DownloadReport
 from catalog.entities import FileVersion, Folder, VolumeInfo
 from catalog.ingest import IngestReport
-from catalog.recovery import Recovered, RecoveryReport
+from catalog.recovery import Recovered, RecoveredVolume, RecoveryReport
 from catalog.usage import FolderUsage
 from catalog.verify import Finding, VerifyReport
 from catalog.walk import Failure
@@ -56,7 +56,8 @@ RECORDS: Mapping[str, Record] = {
     ),
     "VerifyReport": Record("What was read again.", VerifyReport),
     "Finding": Record("A version whose content is not what was written, or could not be read.", Finding),
-    "RecoveryReport": Record("Every write that was found half-done.", RecoveryReport),
+    "RecoveryReport": Record("Every write, and every deletion of a volume, that was found half-done.", RecoveryReport),
+    "RecoveredVolume": Record("A volume that was half deleted, and what became of it.", RecoveredVolume),
     "Recovered": Record("A write that was found half-done, and what became of it.", Recovered),
     "Resolution": Record(
         "What became of a write whose outcome was unknown.",
@@ -135,7 +136,11 @@ MEANINGS: Mapping[str, str] = {
     "VerifyReport.findings": "What is damaged, missing or unreadable; empty where all is well.",
     "Finding.file": "The version.",
     "Finding.error": "What is wrong; its kind is `integrity.missing` where the content is gone.",
-    "RecoveryReport.items": "Each of them; empty where there is nothing to settle.",
+    "RecoveryReport.items": "Each of the writes; empty where there is nothing to settle.",
+    "RecoveryReport.volumes": "Each of the volumes; empty where none was half deleted.",
+    "RecoveredVolume.volume": "The volume's name.",
+    "RecoveredVolume.epoch": "The volume's own id.",
+    "RecoveredVolume.error": "Why it failed; else null.",
     "Recovered.volume": "The volume's name.",
     "Recovered.path": "The file's path.",
     "Recovered.op": "The id of the write: the etag of the version that it made, or would have made.",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 FAULTS: Final = "tests/faults/test_every_fault.py"
-PAIRS: Final = "tests/races/test_interleavings.py::test_every_interleaving"
+PAIRS: Final = "tests/races/test_interleavings.py::test_interleavings"
 SEARCH: Final = "tests/catalog/test_protocol.py::test_no_state_breaks_an_invariant"
 MOVES: Final = "tests/catalog/test_moves.py::test_no_state_breaks_an_invariant"
 LANES: Final = "tests/catalog/test_commit.py"

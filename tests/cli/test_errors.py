@@ -272,6 +272,6 @@ def test_a_token_of_another_catalog_is_called_that(blobcat: Blobcat, volume: str
     refused = blobcat("resolve", str(Token(volume, other, "x", other, 0, "put")))
     assert refused.code == 2
     assert refused.err.splitlines() == [
-        "blobcat: the token belongs to another catalog or to a volume that was deleted",
+        f"blobcat: the token belongs to another catalog: this one never had that volume '{volume}'",
         "  → give the --url of the catalog that the write went to",
     ]

@@ -91,6 +91,7 @@ VERBS: Mapping[str, Verb] = {
     "Catalog.create_volume": lambda cat, _, __: cat.create_volume("w"),
     "Catalog.volume": lambda cat, _, __: cat.volume("w"),
     "Catalog.volumes": lambda cat, _, __: taken(cat.volumes()),
+    "Catalog.delete_volume": lambda cat, _, __: cat.delete_volume("w"),
     "Catalog.set_default_volume": lambda cat, _, __: cat.set_default_volume("w"),
     "Catalog.recover": lambda cat, _, __: cat.recover(patience_s=0),
     "Catalog.resolve": lambda cat, _, __: cat.resolve(str(Token("v", EPOCH, "a", EPOCH, 0, "put"))),

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -15,11 +15,14 @@ from catalog import Catalog, CatalogError, F, InvalidError, Item, OutcomeUnknown
 from catalog.retry import SystemClock
 from catalog.token import Token
 from tests.faults.plan import Plan
+from tests.faults.ports import VirtualClock
 from tests.faults.scenarios import FAR, SCENARIOS, Scenario, make_tree
 from tests.faults.site import EVERY, SETTINGS, Opened, Site, Trial, new_name, try_all
 from tests.faults.transport import Fault
 
 LIMIT_S = 1.0
+SLACK_S = 0.25
+BUSY_S = 5.0
 ENDS_S = 20.0
 """On a machine that has much else to do; without a limit of its own a call would take the settings' hour."""
 HOUR = replace(SETTINGS, timeout_s=3600, request_timeout_s=LIMIT_S, silence_timeout_s=3600)
@@ -30,6 +33,7 @@ NO_REQUEST = {"Catalog.close", "Catalog.unwrap"}
 NOT_NEEDED = {"Volume.move": 2}
 """The last requests that a call may do without: a move that is decided is one, whoever puts the tombstone."""
 
+T = TypeVar("T")
 Call = Callable[[Catalog, Path], Awaitable[object]]
 
 
@@ -37,9 +41,25 @@ def on(call: Callable[[Volume], Awaitable[object]]) -> Call:
     """A call of the volume, which is opened with the same limit."""
 
     async def act(catalog: Catalog, _: Path) -> object:
-        return await call(await catalog.volume("v", timeout_s=LIMIT_S))
+        return await timed(catalog, call(await catalog.volume("v", timeout_s=LIMIT_S)))
 
     return act
+
+
+async def timed(catalog: Catalog, call: Awaitable[T], *, pieces: int = 1) -> T:
+    """A call, which may take no longer than its limit and a quarter of a second; by the clock that it goes by itself.
+
+    Where a service hangs that is the machine's, which has much else to do: then what is real time gets more of it. A
+    call of several `pieces` (checks, files, blocks that are staged) has its limit for each.
+    """
+    clock = catalog._clock
+    slack = SLACK_S if isinstance(getattr(clock.now, "__self__", None), VirtualClock) else BUSY_S
+    start = clock.now()
+    try:
+        return await call
+    finally:
+        took = clock.now() - start
+        assert took <= LIMIT_S * pieces + slack, f"it took {took:.2f} s"
 
 
 async def drained(items: AsyncIterator[object]) -> None:
@@ -68,18 +88,20 @@ async def put_many(volume: Volume) -> None:
 
 async def downloaded(catalog: Catalog, folder: Path) -> None:
     volume = await catalog.volume("v", timeout_s=LIMIT_S)
-    await volume.download("a", folder / "x", overwrite=True, timeout_s=LIMIT_S)
+    await timed(catalog, volume.download("a", folder / "x", overwrite=True, timeout_s=LIMIT_S))
 
 
 async def tree(catalog: Catalog, folder: Path) -> None:
     volume = await catalog.volume("v", timeout_s=LIMIT_S)
-    for failure in (await volume.download_tree("", folder / "t", existing="overwrite", timeout_s=LIMIT_S)).failed:
+    written = volume.download_tree("", folder / "t", existing="overwrite", timeout_s=LIMIT_S)
+    for failure in (await timed(catalog, written)).failed:
         raise failure.error
 
 
 async def ingest(catalog: Catalog, folder: Path) -> None:
     volume = await catalog.volume("v", timeout_s=LIMIT_S)
-    for failure in (await volume.ingest(make_tree(folder / "in"), timeout_s=LIMIT_S)).failed:
+    written = volume.ingest(make_tree(folder / "in"), timeout_s=LIMIT_S)
+    for failure in (await timed(catalog, written, pieces=6)).failed:
         raise failure.error
 
 
@@ -89,13 +111,13 @@ async def verify(volume: Volume) -> None:
 
 
 async def recover(catalog: Catalog, _: Path) -> None:
-    for item in (await catalog.recover(patience_s=0, timeout_s=LIMIT_S)).items:
+    for item in (await timed(catalog, catalog.recover(patience_s=0, timeout_s=LIMIT_S))).items:
         if item.error:
             raise item.error
 
 
 async def doctor(catalog: Catalog, _: Path) -> None:
-    report = await catalog.doctor(timeout_s=LIMIT_S)
+    report = await timed(catalog, catalog.doctor(timeout_s=LIMIT_S), pieces=3)
     for item in report.items:
         if item.status == "fail" or item.name.endswith("clean-up") or "cannot tell" in item.detail:
             raise UnavailableError(item.detail)
@@ -106,17 +128,18 @@ async def resolve(catalog: Catalog, _: Path) -> None:
     async with aclosing(catalog.volumes(timeout_s=LIMIT_S)) as volumes:
         info = await anext(volumes)
     token = Token(info.name, info.epoch, "a", "01ARZ3NDEKTSV4RRFFQ69G5FAV", 0, "put")
-    await catalog.resolve(str(token), timeout_s=LIMIT_S)
+    await timed(catalog, catalog.resolve(str(token), timeout_s=LIMIT_S))
 
 
 CALLS: dict[str, Call] = {
-    "Catalog.create_volume": lambda catalog, _: catalog.create_volume("w", shards=1, timeout_s=LIMIT_S),
+    "Catalog.create_volume": lambda catalog, _: timed(catalog, catalog.create_volume("w", shards=1, timeout_s=LIMIT_S)),
+    "Catalog.delete_volume": lambda catalog, _: timed(catalog, catalog.delete_volume("u", timeout_s=LIMIT_S)),
     "Catalog.doctor": doctor,
     "Catalog.recover": recover,
     "Catalog.resolve": resolve,
-    "Catalog.set_default_volume": lambda catalog, _: catalog.set_default_volume("u", timeout_s=LIMIT_S),
-    "Catalog.volume": lambda catalog, _: catalog.volume("v", timeout_s=LIMIT_S),
-    "Catalog.volumes": lambda catalog, _: drained(catalog.volumes(timeout_s=LIMIT_S)),
+    "Catalog.set_default_volume": lambda catalog, _: timed(catalog, catalog.set_default_volume("u", timeout_s=LIMIT_S)),
+    "Catalog.volume": lambda catalog, _: timed(catalog, catalog.volume("v", timeout_s=LIMIT_S)),
+    "Catalog.volumes": lambda catalog, _: timed(catalog, drained(catalog.volumes(timeout_s=LIMIT_S))),
     "Volume.copy": on(lambda volume: volume.copy("a", FAR, timeout_s=LIMIT_S)),
     "Volume.delete": on(lambda volume: volume.delete("a", timeout_s=LIMIT_S)),
     "Volume.download": downloaded,
@@ -129,7 +152,7 @@ CALLS: dict[str, Call] = {
     "Volume.move": on(lambda volume: volume.move("a", FAR, timeout_s=LIMIT_S)),
     "Volume.open": on(opened),
     "Volume.open_seekable": on(sought),
-    "Volume.put": on(lambda volume: volume.put("a", b"0123456789" * 3, timeout_s=LIMIT_S)),
+    "Volume.put": on(lambda volume: volume.put("a", b"0123456789", timeout_s=LIMIT_S)),
     "Volume.put_many": on(put_many),
     "Volume.query": on(lambda volume: drained(volume.query(F.size > 0, timeout_s=LIMIT_S))),
     "Volume.read": on(lambda volume: volume.read("a", timeout_s=LIMIT_S)),
@@ -139,6 +162,11 @@ CALLS: dict[str, Call] = {
     "Volume.stat": on(lambda volume: volume.stat("a", timeout_s=LIMIT_S)),
     "Volume.verify": on(verify),
 }
+
+
+async def staged(catalog: Catalog, _: Path) -> object:
+    volume = await catalog.volume("v", timeout_s=LIMIT_S)
+    return await timed(catalog, volume.put("a", b"0123456789" * 3, timeout_s=LIMIT_S), pieces=4)
 
 
 def offered() -> dict[str, Any]:
@@ -155,12 +183,13 @@ def test_whatever_sends_a_request_takes_a_time_limit_and_is_tried_here() -> None
     assert [name for name, method in offered().items() if "timeout_s" not in inspect.signature(method).parameters] == []
 
 
-@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("name", [*CALLS, "staged"])
 async def test_a_call_ends_in_time(site: Site, name: str, tmp_path: Path) -> None:
+    call = CALLS.get(name, staged)
     folders = (make(tmp_path, number) for number in range(1000))
 
     async def act(catalog: Catalog) -> tuple[()]:
-        await CALLS[name](catalog, next(folders))
+        await call(catalog, next(folders))
         return ()
 
     trial = await site.trial(scenario(name, act), site.behind_transports)

@@ -12,6 +12,7 @@ import pytest
 
 from catalog import Catalog, IfMatch, IfVersion, InvalidError, Overwrite, Settings, Volume, connect
 from catalog.sqlite_table import SqliteTable
+from catalog.token import Token
 from storage.memory import MemoryContent
 from tests.faults.ports import FaultContent, FaultTable, Wire
 
@@ -50,7 +51,7 @@ GLOBS = [".", "..", "g/..", "./*", "*/..", "*/./a", "*/a.", "../*", "*\\a", "[",
 FOLDERS = [None, 5, b"x", "a\0b"]
 SOURCES = [*FOLDERS, BytesPath()]
 
-Table = Mapping[str, tuple[Mapping[str, Any], Mapping[str, Sequence[Any]]]]
+Table = dict[str, tuple[Mapping[str, Any], Mapping[str, Sequence[Any]]]]
 
 CHANGE: Mapping[str, Sequence[Any]] = {"mode": MODES, "request_id": REQUEST_IDS}
 
@@ -68,10 +69,10 @@ VOLUME: Table = {  # method: what is right, and what is wrong
         {"prefix": PREFIXES, "folder": FOLDERS, "existing": [None, "", 5, ["fail"]], "progress": CALLBACKS},
     ),
     "list": ({}, {"prefix": PREFIXES, "recursive": FLAGS, "deleted": FLAGS}),
-    "glob": ({}, {"pattern": [*NO_TEXT, "", *GLOBS]}),
+    "glob": ({"pattern": "*"}, {"pattern": [*NO_TEXT, "", *GLOBS]}),
     "folders": ({}, {"prefix": PREFIXES, "depth": [None, 251, *NUMBERS]}),
     "query": ({"where": None}, {"where": [None, True, "size > 1"]}),
-    "history": ({}, {"path": PATHS}),
+    "history": ({"path": "a"}, {"path": PATHS}),
     "sign": (
         {"path": "a", "expires_in": 60},
         {
@@ -112,15 +113,32 @@ VOLUME: Table = {  # method: what is right, and what is wrong
     "delete": ({"path": "a"}, {**CHANGE, "path": PATHS, "missing_ok": FLAGS}),
 }
 
+TOKEN = str(Token("raw", "01ARZ3NDEKTSV4RRFFQ69G5FAV", "a", "01ARZ3NDEKTSV4RRFFQ69G5FAV", 0, "put"))
 CATALOG: Table = {
     "volume": ({}, {"name": [5, "", "A", "a/b", True]}),
-    "set_default_volume": ({}, {"name": [None, 5, "", "A"]}),
+    "set_default_volume": ({"name": "raw"}, {"name": [None, 5, "", "A"]}),
+    "create_volume": (
+        {"name": "new"},
+        {
+            "name": [None, 5, "", "A"],
+            "layout": ["path", None, 5],
+            "shards": [0, 3, 512, True, "4", None],
+            "root": [5, "", "x", "../", "a//"],
+            "exist_ok": FLAGS,
+        },
+    ),
+    "delete_volume": ({"name": "raw"}, {"name": [None, 5, "", "A"]}),
+    "volumes": ({}, {}),
+    "doctor": ({}, {}),
     "recover": ({}, {"patience_s": [-1, True, NAN, INF, "5"]}),
-    "resolve": ({}, {"token": [None, 5, "", b"blobcat1.", "blobcat1.x"]}),
+    "resolve": ({"token": TOKEN}, {"token": [None, 5, "", b"blobcat1.", "blobcat1.x"]}),
 }
 
-OTHERS = {"create_volume", "volumes", "doctor", "unwrap", "close", "capabilities"}
-"""Of a catalog: what takes no argument, and `create_volume`, which sends requests before it looks at them."""
+for _table in (VOLUME, CATALOG):
+    for _method, (_right, _wrong) in _table.items():
+        _table[_method] = (_right, {"timeout_s": SECONDS, **_wrong})  # every call has a limit of its own
+OTHERS = {"unwrap", "close", "capabilities"}
+"""Of a catalog: what takes no argument."""
 
 
 def cases(table: Table) -> Sequence[Any]:

@@ -5,10 +5,11 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from catalog import Catalog, ConflictError, FileVersion, NotFoundError, Volume, connect
+from catalog import Catalog, ConflictError, FileVersion, IntegrityError, InvalidError, NotFoundError, Volume, connect
 from catalog.deletion import Advance
 from catalog.entities import VolumeState
 from catalog.retry import Deadline
+from catalog.table import Delete
 from catalog.token import Token
 
 
@@ -135,12 +136,24 @@ async def test_recovery_ends_what_somebody_left(cat: Catalog, volume: Volume) ->
         await stopped(cat, name)
     assert {info.state async for info in cat.volumes()} == {"closing"}
     report = await cat.recover()
-    assert [(item.volume, item.kind, item.action) for item in report.items] == [
-        ("kept", "delete_volume", "aborted"),
-        ("raw", "delete_volume", "committed"),
-    ]
+    assert [(each.volume, each.action) for each in report.volumes] == [("kept", "kept"), ("raw", "deleted")]
+    assert not report.quiet
     assert [(info.name, info.state) async for info in cat.volumes()] == [("kept", "open")]
     assert (await cat.recover()).quiet
+
+
+async def test_a_volume_that_lost_its_gates_keeps_no_other_from_recovery(cat: Catalog, volume: Volume) -> None:
+    """Rows that are gone are damage, and called that: to wait for them would be in vain."""
+    await cat.create_volume("alpha", shards=1)
+    for name in ("alpha", "raw"):
+        await stopped(cat, name)
+    info = await cat._volumes.get("alpha")
+    await cat._table.submit(f"{info.epoch}~00", [Delete("g1")])
+    report = await cat.recover()
+    assert [(each.volume, each.action) for each in report.volumes] == [("alpha", "failed"), ("raw", "deleted")]
+    assert isinstance(report.volumes[0].error, IntegrityError)
+    with pytest.raises(IntegrityError, match="has no gate"):
+        await cat.delete_volume("alpha")
 
 
 async def test_the_name_is_free_for_who_finds_it_half_deleted(cat: Catalog, volume: Volume) -> None:
@@ -178,7 +191,7 @@ async def test_an_open_write_is_settled_first(cat: Catalog, volume: Volume) -> N
 
 async def test_a_token_of_another_catalog_is_refused(cat: Catalog, volume: Volume) -> None:
     token = Token("raw", "01ARZ3NDEKTSV4RRFFQ69G5FAV", "a", "01ARZ3NDEKTSV4RRFFQ69G5FAV", 0, "put")
-    with pytest.raises(NotFoundError, match="of this epoch"):
+    with pytest.raises(InvalidError, match="belongs to another catalog"):
         await cat.resolve(str(token))
 
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 SAID = {
     "aborted": "it will never be applied",
     "committed": "it had been applied",
+    "deleted": "the volume is gone, as somebody had begun to",
+    "kept": "the volume has files, and stays; somebody had begun to delete it",
     "waiting": "its writer may be alive; --patience 0 does not wait for it",
 }
 
@@ -28,18 +30,23 @@ async def recover(
         ),
     ] = None,
 ) -> int:
-    """Settle the writes that were left half-done, in all volumes.
+    """Settle the writes that were left half-done, in all volumes, and deletions of volumes.
 
     Safe at any time and from anywhere. Without --patience a write is left alone while its writer may be alive, at least
     ten minutes. Half-done writes are never visible, with or without this.
 
-    --json: one RecoveryReport (items), where items lists Recovered (volume, path, op, kind, writer, action, error). See
-    docs/json.md.
+    --json: one RecoveryReport (items, volumes), where items lists Recovered (volume, path, op, kind, writer, action,
+    error), and volumes RecoveredVolume (volume, epoch, action, error). See docs/json.md.
     """
     async with session.catalog() as catalog:
         report = await catalog.recover(patience_s=patience)
-    failed = report.count("failed")
+    failed = report.count("failed") or any(each.error for each in report.volumes)
     if not session.output.json:
+        for each in report.volumes:
+            style = "red" if each.error else "bold"
+            session.output.line(
+                (f"{each.action:9}{GAP}", style), each.volume, (f"{GAP}{each.error or SAID[each.action]}", "dim")
+            )
         for item in report.items:
             if item.action not in ("swept", "dropped"):
                 reason = str(item.error) if item.error else SAID.get(item.action, "")
@@ -59,4 +66,6 @@ def _line(report: "RecoveryReport") -> Line:
         for action in ("aborted", "committed", "waiting", "failed")
         if report.count(action)
     ]
+    if not report.items:
+        return [(f"{count(len(report.volumes), 'volume')} settled", "bold")]
     return [(", ".join(parts), "bold"), (f"  of {count(len(report.items), 'write')}", "dim")]

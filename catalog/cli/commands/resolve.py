@@ -18,16 +18,8 @@ async def resolve(
 
     --json: one Resolution (applied, file); the file is null where it was not applied. See docs/json.md.
     """
-    from ...errors import CatalogError, InvalidError
-
     async with session.catalog() as catalog:
-        try:
-            file = await catalog.resolve(token)
-        except CatalogError as exc:
-            if exc.kind not in ("invalid.token", "not-found.volume") or not exc.key:
-                raise
-            message = "the token belongs to another catalog or to a volume that was deleted"
-            raise InvalidError(message, op="resolve", key=exc.key, kind="invalid.token") from exc
+        file = await catalog.resolve(token)
     session.output.show(
         {"applied": file is not None, "file": file},
         lambda: (

@@ -12,6 +12,13 @@ if TYPE_CHECKING:
     from ... import VolumeInfo
 
 
+STATES = {
+    "open": "",
+    "closing": f"{GAP}being deleted: blobcat recover ends that",
+    "opening": f"{GAP}not deleted, and not open again yet: blobcat recover ends that",
+}
+
+
 async def volumes(
     session: Session,
     set_default: Annotated[
@@ -50,5 +57,5 @@ def _row(info: "VolumeInfo", name_width: int, root_width: int) -> Line:
         (f"{info.name:{name_width}}{GAP}", "bold"),
         f"{info.shards:>6}{GAP}",
         (f"{info.root:{root_width}}{GAP}{time(info.created)}", "dim"),
-        ("" if info.state == "open" else f"{GAP}being deleted: blobcat recover ends that", "yellow"),
+        (STATES[info.state], "yellow"),
     ]
