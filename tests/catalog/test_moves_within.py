@@ -6,7 +6,8 @@ and at any moment somebody may recover any intent that there is. All states are 
 
 - of an etag only whether it is that of the row as it is now: nothing compares two that are not;
 - of who is done only what was promised, and of who can only abort by now not what would have been committed;
-- a request that is held back, and would be refused for ever, is gone.
+- a request that is held back, and would be refused for ever, is gone;
+- who runs out of time in doubt was promised nothing, and is as one who stops.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -46,6 +47,7 @@ from catalog.messages import (
     StartOver,
     StatContent,
     Stored,
+    Undecided,
 )
 from catalog.modes import Create, Mode, Overwrite
 from catalog.op import Op, Phase, fence_of, version_of
@@ -76,7 +78,9 @@ class Shard:
 
     @cached_property
     def hashed(self) -> int:
-        return hash((self.heads, self.intents, self.blobs, len(self.rows)))
+        heads = tuple(head and (head.file.etag, head.row_etag) for head in self.heads)
+        intents = tuple((row.intent.op, row.intent.state, row.etag) for row in self.intents)
+        return hash((heads, intents, self.blobs, len(self.rows)))
 
     def __hash__(self) -> int:
         return self.hashed
@@ -104,7 +108,8 @@ class World:
 
     @cached_property
     def hashed(self) -> int:
-        return hash((self.shard, self.net, self.actors, self.told, self.faults, self.attacks))
+        actors = tuple(op and (op.id, op.phase.name, op.doubt, op.ending, op.intent, op.error) for op in self.actors)
+        return hash((self.shard, len(self.net), actors, self.told, self.faults, self.attacks))
 
     def __hash__(self) -> int:
         return self.hashed
@@ -310,8 +315,9 @@ def successors(world: World) -> Iterator[tuple[str, World]]:
         who = "recover of " if index == len("MN") else ""
         for label, after, answer in sent(world, op, asks(op)):
             yield f"{who}{label}", went_on(after, index, step(op, answer))
-        if not who:
-            yield f"{op.id}: out of time", went_on(world, index, step(op, LATE))
+        late = step(op, LATE)
+        if not who and not isinstance(late[1], Undecided):  # who is told nothing has only stopped, and that is here
+            yield f"{op.id}: out of time", went_on(world, index, late)
     if world.attacks and world.actors[-1] is None:
         for row in world.shard.intents:
             attacked = replace(world, attacks=world.attacks - 1)
@@ -331,7 +337,7 @@ def asks(op: Op) -> Request:
 
 def violation(known: "Known", before: World, now: World) -> str | None:
     """What is wrong with a state, or with having come to it."""
-    if set(before.shard.rows) - set(now.shard.rows):
+    if before.shard is not now.shard and set(before.shard.rows) - set(now.shard.rows):
         return "S11: history was rewritten"
     if now in known.worlds:
         return None
@@ -400,10 +406,10 @@ class Known:
         """Whether a call comes to its end, with nobody else about."""
         way: list[tuple[Shard, Op]] = []
         now: Op | None = op
-        while now and (shard, now) not in self._ending:
-            if (shard, now) in way:
+        while now and (here := (shard, now)) not in self._ending:
+            if here in way:
                 return False
-            way.append((shard, now))
+            way.append(here)
             shard, now = alone(shard, now)
         self._ending.update(way)
         return True
