@@ -63,6 +63,8 @@ class Op:
     origin: str = ""  # of a copy or a move: the path of its source
     blocked: Head | None = None  # a claimed head that is to be settled first
     resume: Phase = Phase.HEAD  # what was to be done when it was met
+    bound: bool = False  # its content is staged for it alone, and cannot be had again
+    unheard: bool = False  # the last W1 was not answered
     found: FileVersion | None = None  # what the caller is told in the end: this op's version, or that of its request
 
 

@@ -135,7 +135,7 @@ def _on_intent(op: Op, answer: Answer) -> Next:
         case Found(IntentRow() as row):  # applied, and the answer told etag and time
             return _on_fenced(op, row)
         case Done() | Refused() | Doubt():  # refused: the gate is gone, or this is the answer to a second copy
-            return to(op, Phase.READ_BACK)
+            return to(replace(op, unheard=isinstance(answer, Doubt)), Phase.READ_BACK)
         case Failed(error):
             return op, NotApplied(error)
     raise unexpected(op, answer)
@@ -145,6 +145,8 @@ def _on_read_back(op: Op, answer: Answer) -> Next:
     match answer:
         case Found(IntentRow(intent=intent) as row) if intent.state == "open":
             return _on_fenced(op, row)
+        case Absent() if op.bound and op.unheard:  # no other op can have this content: the same W1 once more
+            return to(op, Phase.INTENT)
         case Found() | Absent():  # aborted; or not there, and if it still comes, recovery will find it
             return op, StartOver()
         case Failed(error):

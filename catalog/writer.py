@@ -150,7 +150,7 @@ class Writer:
         """
         while True:
             exchange = self._exchange(volume, deadline, payload, seat)
-            op = replace(op, facts=payload.facts) if payload else op
+            op = replace(op, facts=payload.facts, bound=payload.bound) if payload else op
             match await self._drive(exchange, begin(op, known)):
                 case op, Committed(file):
                     return file

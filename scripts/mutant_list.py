@@ -47,7 +47,7 @@ MUTANTS: Final = (
         "unknown-w1-not-read-back",
         "an unknown W1 is read once, and its intent used",
         "catalog/protocol.py",
-        "            return to(op, Phase.READ_BACK)\n",
+        "            return to(replace(op, unheard=isinstance(answer, Doubt)), Phase.READ_BACK)\n",
         "            return op, StartOver()\n",
         ("tests/catalog/test_protocol.py::test_an_unknown_intent_is_read_back_and_used",),
     ),

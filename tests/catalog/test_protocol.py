@@ -238,9 +238,11 @@ def violation(before: World, now: World) -> str | None:  # noqa: PLR0911 — one
     return None
 
 
-def search(mode: Mode, *, head: bool, faults: int, attacks: int, rivals: int) -> tuple[int, list[str] | None]:
+def search(
+    mode: Mode, *, head: bool, faults: int, attacks: int, rivals: int, bound: bool = False
+) -> tuple[int, list[str] | None]:
     store = overwritten(Store()) if head else Store()
-    start = World(store, (), begin(an_op(mode)), None, faults, attacks, rivals)
+    start = World(store, (), begin(replace(an_op(mode), bound=bound)), None, faults, attacks, rivals)
     return explore(start, successors, violation)
 
 
@@ -260,6 +262,15 @@ def test_no_state_breaks_an_invariant(mode: Mode, head: bool, faults: int, attac
     states, way = search(mode, head=head, faults=faults, attacks=attacks, rivals=rivals)
     assert way is None, "\n".join(way)
     assert states > 500
+
+
+@pytest.mark.parametrize("name", ["create against a rival", "overwrite against a rival", "three faults"])
+def test_content_that_is_bound_to_its_op_breaks_none_either(name: str) -> None:
+    """Its W1 is sent again by the same op: a copy may come after the commit, or after an abort."""
+    mode, head, faults, attacks, rivals = SCENARIOS[name]
+    states, way = search(mode, head=head, faults=faults, attacks=attacks, rivals=rivals, bound=True)
+    assert way is None, "\n".join(way)
+    assert states > search(mode, head=head, faults=faults, attacks=attacks, rivals=rivals)[0]
 
 
 def refusal_is_proof(op: Op, answer: Answer) -> Next:

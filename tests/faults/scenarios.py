@@ -194,6 +194,12 @@ async def _create_volume(catalog: Catalog) -> Sequence[Told]:
     return []
 
 
+async def _once() -> AsyncIterator[bytes]:
+    """Content that can be had once: where its write would have to start over, it could not."""
+    for _ in range(5):
+        yield b"0123456789"
+
+
 async def _volumes(catalog: Catalog) -> Sequence[Told]:
     try:
         names = [info.name async for info in catalog.volumes()]
@@ -248,6 +254,7 @@ SCENARIOS = (
     Scenario(
         "create-conflict", _put(b"new", Create()), given={"a": [b"old"]}, then={"a": [b"old"]}, errors=[ConflictError]
     ),
+    Scenario("streamed", _on_volume(lambda volume: volume.put("a", _once())), then={"a": [b"0123456789" * 5]}),
     Scenario("staged", _put(b"0123456789" * 5), then={"a": [b"0123456789" * 5]}),
     Scenario("delete", _delete, given={"a": [b"old"]}, then={"a": [b"old", None]}),
     Scenario("put-delete-put", _put_then_delete, then={"a": [b"1", None, b"3"]}),
