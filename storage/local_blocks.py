@@ -65,6 +65,12 @@ class Part:
             self._descriptor = None
 
 
+class MissingBlockError(InvalidError):
+    """A put names a block that is not staged: it never was, or another put has used it up."""
+
+    default_kind = "invalid.block"
+
+
 @dataclass(frozen=True, slots=True)
 class Extent:
     """Where a block is, or will be."""
@@ -125,7 +131,7 @@ class Staged:
 
     @contextmanager
     def chosen(self, name: str, ids: Sequence[str]) -> Iterator[tuple[Assembly, list[Extent]]]:
-        """The blocks of a put, in its order, for it alone. Raises: InvalidError (a block that is not there)."""
+        """The blocks of a put, in its order, for it alone. Raises: MissingBlockError."""
         with self._lock:
             assembly = self._assemblies.get(name) or Assembly()
         with assembly.putting:
@@ -135,7 +141,7 @@ class Staged:
                 extents = [] if missing else [assembly.blocks[block] for block in ids]
             if missing:
                 message = f"put {name}: the block {missing[0]!r} was never staged"
-                raise InvalidError(message, op="put", key=name, kind="invalid.block")
+                raise MissingBlockError(message, op="put", key=name)
             yield assembly, extents
 
     def drop(self, name: str) -> None:

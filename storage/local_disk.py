@@ -18,7 +18,7 @@ from pathlib import Path
 
 from .content import Always, Blob, Blocks, Headers, Precondition, Span
 from .errors import IntegrityError
-from .local_blocks import Assembly, Extent, Part, Staged, append, whole, write_at
+from .local_blocks import Assembly, Extent, MissingBlockError, Part, Staged, append, whole, write_at
 from .local_errors import leaves_unknown
 from .local_files import Files, place_of, token_of
 from .local_index import Index, Kept
@@ -71,8 +71,15 @@ class Disk:
         return token
 
     def put_blocks(self, name: str, blocks: Blocks, when: Precondition, headers: Headers) -> str:
-        """Write a blob of staged blocks. Returns its etag."""
+        """Write a blob of staged blocks. Returns its etag. Its condition comes before its blocks, as on Azure."""
         self._begin()
+        try:
+            return self._put_chosen(name, blocks, when, headers)
+        except MissingBlockError:
+            self.index.check_put(name, when)  # another copy of this put may have used them up
+            raise
+
+    def _put_chosen(self, name: str, blocks: Blocks, when: Precondition, headers: Headers) -> str:
         with self.staged.chosen(name, blocks.ids) as (assembly, extents):
             size = sum(extent.size for extent in extents)
             part = whole(extents)

@@ -97,6 +97,11 @@ class Index:
         decide_there(when, row[1], op=op, key=name)
         return _kept(row)
 
+    def check_put(self, name: str, when: Precondition) -> None:
+        """Look whether the precondition of a put holds. Raises: ConflictError."""
+        found: tuple[str, str] | None = self._connection().execute(_FIND_FILE, (name,)).fetchone()
+        decide_put(when, found[0] if found else None, key=name)
+
     def put(self, kept: Kept, when: Precondition) -> str | None:
         """Commit a blob if the precondition holds. Returns the file that it replaces. Raises: ConflictError."""
         blob = kept.blob

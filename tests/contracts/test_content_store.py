@@ -394,6 +394,16 @@ async def test_a_put_of_no_blocks_is_empty(store: ContentStore) -> None:
     assert await read(store, "a") == b""
 
 
+async def test_a_condition_is_looked_at_before_the_blocks(store: ContentStore) -> None:
+    """So that the second copy of a put is refused, as that of any other: its blocks are gone with the first."""
+    await store.stage("a", "1", b"x")
+    await put(store, "a", Blocks(["1"]))
+    with pytest.raises(ConflictError):
+        await put(store, "a", Blocks(["1"]), when=IfAbsent())
+    with pytest.raises(ConflictError):
+        await put(store, "a", Blocks(["1"]), when=IfMatch("0x1"))
+
+
 async def test_a_block_that_was_never_staged_is_invalid(store: ContentStore) -> None:
     await store.stage("a", "1", b"x")
     with pytest.raises(InvalidError) as caught:

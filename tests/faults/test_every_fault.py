@@ -52,55 +52,70 @@ async def for_every_request(fault: Fault, *, on: bool = False) -> AsyncIterator[
 async def test_one_transient_fault_is_invisible(scenario: Scenario, fault: Fault) -> None:
     async for wire in for_every_request(fault):
         async with World() as world:
-            before = await world.prepare(scenario)
-            client = world.client(wire)
-            said = await scenario.act(client)
-            assert [type(item) for item in said if isinstance(item, CatalogError)] == list(scenario.errors), wire
-            after = await world.look()
-            assert contents(after) == digests(scenario.then), f"S9: {wire}"
-            assert volumes(after) == (sorted(scenario.volumes), scenario.default), wire
-            check_said(before, after, said)
-            await recover(world)
-            wire.heal()
-            await works(world, client)
+            await one_fault(world, scenario, wire)
 
 
 @pytest.mark.parametrize("fault", PERSISTENT, ids=lambda fault: fault.name.lower())
 async def test_an_outage_ends_in_the_truth(scenario: Scenario, fault: Fault) -> None:
     async for wire in for_every_request(fault, on=True):
         async with World() as world:
-            before = await world.prepare(scenario)
-            client = world.client(wire)
-            try:
-                said = await scenario.act(client)
-            except UnavailableError as error:
-                said = [error]
-            wire.heal()
-            said = await resolved(world, said)
-            after = await world.look()
-            check_said(before, after, said)
-            s2_failures_left_nothing(before, after, acknowledged(said), counted(said))
-            if any(isinstance(item, UnavailableError) for item in said):
-                assert volumes(after) == volumes(before), f"S2: {wire}"
-            await recover(world)
-            await again(world, scenario)
-            await works(world, client)
+            await an_outage(world, scenario, wire)
 
 
 @pytest.mark.parametrize("fault", CRASHES, ids=lambda fault: fault.name.lower())
 async def test_a_killed_client_leaves_nothing_half_done(scenario: Scenario, fault: Fault) -> None:
     async for wire in for_every_request(fault):
         async with World() as world:
-            before = await world.prepare(scenario)
-            await outlived(wire, scenario.act(world.client(wire)))
-            after = await world.look()
-            check(after)
-            check_grown(before, after)
-            done, expected = contents(after), digests(scenario.then)
-            assert all(versions == expected[path][: len(versions)] for path, versions in done.items()), wire
-            await recover(world)
-            assert contents(await world.look()) == done, f"recovery changed what a reader sees: {wire}"
-            await again(world, scenario)
+            await a_kill(world, scenario, wire)
+
+
+async def one_fault(world: World, scenario: Scenario, wire: Wire) -> None:
+    """It goes as if nothing had been (S9)."""
+    before = await world.prepare(scenario)
+    client = world.client(wire)
+    said = await scenario.act(client)
+    assert [type(item) for item in said if isinstance(item, CatalogError)] == list(scenario.errors), wire
+    after = await world.look()
+    assert contents(after) == digests(scenario.then), f"S9: {wire}"
+    assert volumes(after) == (sorted(scenario.volumes), scenario.default), wire
+    check_said(before, after, said)
+    await recover(world)
+    wire.heal()
+    await works(world, client)
+
+
+async def an_outage(world: World, scenario: Scenario, wire: Wire) -> None:
+    """What was told is what is, or can be asked for (S1, S2, S3)."""
+    before = await world.prepare(scenario)
+    client = world.client(wire)
+    try:
+        said = await scenario.act(client)
+    except UnavailableError as error:
+        said = [error]
+    wire.heal()
+    said = await resolved(world, said)
+    after = await world.look()
+    check_said(before, after, said)
+    s2_failures_left_nothing(before, after, acknowledged(said), counted(said))
+    if any(isinstance(item, UnavailableError) for item in said):
+        assert volumes(after) == volumes(before), f"S2: {wire}"
+    await recover(world)
+    await again(world, scenario)
+    await works(world, client)
+
+
+async def a_kill(world: World, scenario: Scenario, wire: Wire) -> None:
+    """What was begun is a beginning of what was to be done, and recovery changes nothing that is seen."""
+    before = await world.prepare(scenario)
+    await outlived(wire, scenario.act(world.client(wire)))
+    after = await world.look()
+    check(after)
+    check_grown(before, after)
+    done, expected = contents(after), digests(scenario.then)
+    assert all(versions == expected[path][: len(versions)] for path, versions in done.items()), wire
+    await recover(world)
+    assert contents(await world.look()) == done, f"recovery changed what a reader sees: {wire}"
+    await again(world, scenario)
 
 
 def acknowledged(said: Sequence[Told]) -> set[str]:
