@@ -35,7 +35,7 @@ if TYPE_CHECKING:
         ThrottledEvent,
     )
     from .fields import F
-    from .filters import Condition
+    from .filters import Condition, Expression
     from .ingest import IngestProgress, IngestReport, Progress
     from .metadata import Metadata
     from .modes import Create, IfMatch, IfVersion, Mode, Overwrite
@@ -80,7 +80,7 @@ _HOMES = {
         "ThrottledEvent",
     ),
     "fields": ("F",),
-    "filters": ("Condition",),
+    "filters": ("Condition", "Expression"),
     "ingest": ("IngestProgress", "IngestReport", "Progress"),
     "metadata": ("Metadata",),
     "modes": ("Create", "IfMatch", "IfVersion", "Mode", "Overwrite"),
@@ -115,6 +115,7 @@ __all__ = [
     "DownloadReport",
     "Event",
     "Existing",
+    "Expression",
     "F",
     "Failure",
     "FileVersion",

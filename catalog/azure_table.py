@@ -66,6 +66,13 @@ _KEYS: Final = ("PartitionKey", "RowKey", "Timestamp")
 Change = tuple[str, Mapping[str, Any], Mapping[str, Any]]
 
 
+class UnpickledTableClient(TableClient):
+    """The SDK's client, which would take its key along into a pickle, in plain text (S15)."""
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a client holds connections and a credential: it cannot be pickled")
+
+
 def table_client(
     endpoint: str,
     table: str,
@@ -80,7 +87,7 @@ def table_client(
     """
     check_table_name(table)
     try:
-        return TableClient(
+        return UnpickledTableClient(
             _loopback(endpoint), table, credential=credential, transport=transport or single_shot(), **SENT_ONCE
         )
     except ValueError:  # its text may quote the url, and with it a SAS

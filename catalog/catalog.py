@@ -143,8 +143,8 @@ class Catalog:
 
         Refused while it has a file. One that is written at this moment stays, and the volume with it; or its writer is
         told NotFoundError. Versions of deleted files are no files: their rows and blobs stay where they are, out of
-        reach. Stopped half-way, it is brought to its end by whoever writes to the volume, makes one of that name,
-        deletes it again, or recovers.
+        reach of that name. Who has the volume open still sees it, empty, and may read those versions. Stopped half-way,
+        it is brought to its end by whoever writes to the volume, makes one of that name, deletes it again, or recovers.
         Raises: NotFoundError, ConflictError (it has files), AccessDeniedError, UnavailableError. OutcomeUnknownError:
         it may be gone, or go; `volumes()` tells, or the same call again.
         """

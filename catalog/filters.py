@@ -62,6 +62,10 @@ class Condition(ABC):
         raise InvalidError("combine conditions with & | ~ and parentheses, not with and, or, not, ==", op="query")
 
 
+Expression = Condition
+"""What `Volume.query` takes: a condition, as it is spelt with `F`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Comparison(Condition):
     """A column against a literal."""

@@ -152,6 +152,7 @@ class Strand:
         self._portal = portal
         self._queue: asyncio.Queue[tuple[Work, Future[Any]] | None] = asyncio.Queue()
         self._current: Future[Any] | None = None
+        self._at_end: list[Work] = []
         self._ended = False
         self.task: asyncio.Task[Any] | None = None
 
@@ -169,6 +170,10 @@ class Strand:
     def end(self) -> None:
         """See Runs."""
         self._portal.soon(self._end)
+
+    def at_end(self, work: Work) -> None:
+        """Do it before the task ends, whoever ends it; what was asked for last comes first."""
+        self._at_end.append(work)
 
     def _end(self) -> None:
         self._ended = True
@@ -200,9 +205,14 @@ class Strand:
 
     async def serve(self) -> None:
         """Do what comes, until there is no more."""
-        while (given := await self._queue.get()) is not None:
-            await self._serve(*given)
-            del given  # or what is iterated over would be held until there is more to do
+        try:
+            while (given := await self._queue.get()) is not None:
+                await self._serve(*given)
+                del given  # or what is iterated over would be held until there is more to do
+        finally:
+            while self._at_end:
+                with suppress(Exception):  # nobody is left who could be told
+                    await self._at_end.pop()()
 
     async def _serve(self, work: Work, done: "Future[Any]") -> None:
         if done.cancelled():
@@ -234,6 +244,9 @@ class _Part(Strand):
 
     def strand(self) -> Strand:
         return self
+
+    def at_end(self, work: Work) -> None:
+        self._whole.at_end(work)
 
     def end(self) -> None:
         """Nothing: the strand goes on."""

@@ -83,17 +83,21 @@ class ReadableVolume:
 
         Raises: NotFoundError, AccessDeniedError, UnavailableError.
         """
+        return await self._described("stat", path, version, timeout_s)
+
+    async def _described(self, op: str, path: str, version: int | None, timeout_s: float | None) -> FileVersion:
         limit, path = self._tools.writer.limit(timeout_s), self._path(path)
         row = head_row(path) if version is None else version_row(path, check_version(version))
         entity = await self._get(self._tools.within(limit.left_s), path, row)
         entity = await self._settled(self._tools.within(limit.left_s), entity)
         if entity is None:
             what = f"file {path!r}" if version is None else f"version {version} of {path!r}"
-            raise NotFoundError(f"there is no {what} in volume {self.name!r}", op="stat", key=path)
+            kind = None if version is None else "not-found.version"
+            raise NotFoundError(f"there is no {what} in volume {self.name!r}", op=op, key=path, kind=kind)
         file = parse_file(self.name, entity)
         if version is None and file.kind == "delete":
             message = f"file {path!r} was deleted (version {file.version}); its older versions can still be read"
-            raise NotFoundError(message, op="stat", key=path, kind="not-found.deleted")
+            raise NotFoundError(message, op=op, key=path, kind="not-found.deleted")
         return file
 
     async def read(self, path: str, *, version: int | None = None, timeout_s: float | None = None) -> bytes:
@@ -102,7 +106,7 @@ class ReadableVolume:
         Raises: NotFoundError, IntegrityError (not what was written), AccessDeniedError, UnavailableError.
         """
         limit = self._tools.writer.limit(timeout_s)
-        file = await self.stat(path, version=version, timeout_s=limit.left_s)
+        file = await self._described("read", path, version, limit.left_s)
         async with self._tools.readers.within(limit.left_s).open(file, Span()) as reader:
             return await reader.read()
 
@@ -124,7 +128,7 @@ class ReadableVolume:
         """
         span = check_span(start, length)
         limit = self._tools.writer.limit(timeout_s)
-        file = await self.stat(path, version=version, timeout_s=limit.left_s)
+        file = await self._described("open", path, version, limit.left_s)
         async with self._tools.readers.within(limit.left_s).open(file, span) as reader:
             yield reader
 
@@ -146,7 +150,7 @@ class ReadableVolume:
         """
         check_read_ahead(read_ahead_bytes)
         limit = self._tools.writer.limit(timeout_s)
-        file = await self.stat(path, version=version, timeout_s=limit.left_s)
+        file = await self._described("open_seekable", path, version, limit.left_s)
         async with seekable(self._tools.readers.within(limit.left_s), file, read_ahead_bytes) as reader:
             yield reader
 
@@ -170,7 +174,7 @@ class ReadableVolume:
         local = check_file_target(target)
         check_flags("download", overwrite=overwrite)
         limit = self._tools.writer.limit(timeout_s)
-        file = await self.stat(path, version=version, timeout_s=limit.left_s)
+        file = await self._described("download", path, version, limit.left_s)
         return await _downloads(self._tools.within(limit.left_s)).file(file, local, overwrite=overwrite)
 
     async def download_tree(
@@ -294,7 +298,7 @@ class ReadableVolume:
         """
         expires = expiry(expires_in)
         limit = self._tools.writer.limit(timeout_s)
-        file = await self.stat(path, version=version, timeout_s=limit.left_s)
+        file = await self._described("sign", path, version, limit.left_s)
         deadline = self._tools.writer.deadline(limit.left_s)
         return await deadline.retried(lambda: signed_url(self._tools.store, file, expires))
 

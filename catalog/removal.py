@@ -26,7 +26,7 @@ from .deletion import (
     help_along,
 )
 from .entities import SCHEMA, VolumeInfo, parse_file
-from .errors import CatalogError, ConflictError, IntegrityError, OutcomeUnknownError, UnavailableError
+from .errors import CatalogError, ConflictError, IntegrityError, NotFoundError, OutcomeUnknownError, UnavailableError
 from .keys import GATES, gate_generation, gate_row, heads, partition, shut_gate_row
 from .listing import Lister
 from .messages import Absent, Answer, Done, Doubt, Expired, Failed, Found, Refused
@@ -100,7 +100,7 @@ class Removal:
                 if info.state != "open":
                     ended.append(await self._ended(info))
                 if not ended or ended[-1].epoch != info.epoch or ended[-1].action == "kept":
-                    items += await self._recovery.run(info, patience_s=patience_s)
+                    items += await self._recovered(info, patience_s)
         async with aclosing(self._volumes.unswept()) as rows:
             async for row in rows:
                 late = await self._recovery.run(row.info, patience_s=patience_s)
@@ -108,6 +108,14 @@ class Removal:
                 if not late:
                     await self._volumes.swept(row)
         return RecoveryReport(tuple(items), tuple(ended))
+
+    async def _recovered(self, info: VolumeInfo, patience_s: float | None) -> list[Recovered]:
+        try:
+            return await self._recovery.run(info, patience_s=patience_s)
+        except NotFoundError as exc:
+            if exc.kind != "not-found.volume":
+                raise
+            return []  # deleted meanwhile; its record is among the unswept ones, and what is left comes up there
 
     async def _ended(self, info: VolumeInfo) -> RecoveredVolume:
         try:

@@ -6,7 +6,7 @@ work is done is `portal`'s business.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from functools import wraps
 from inspect import isawaitable, signature
 from types import TracebackType
@@ -94,6 +94,7 @@ class _Iteration:
         if self._strand is None:
             self._strand = self._runs.strand()
             self._items = aiter(self._items)
+            self._strand.at_end(self._items_closed(self._items))
         try:
             item = self._strand.run(self._next)
         except BaseException:
@@ -115,8 +116,17 @@ class _Iteration:
                 self._strand.last(self._close)
 
     async def _close(self) -> None:
-        if hasattr(self._items, "aclose"):
-            await self._items.aclose()
+        await self._items_closed(self._items)()
+
+    @staticmethod
+    def _items_closed(items: Any) -> Callable[[], Awaitable[None]]:
+        """What closes them, holding nothing else: whoever lets go of the iteration ends it."""
+
+        async def close() -> None:
+            if hasattr(items, "aclose"):
+                await items.aclose()
+
+        return close
 
     def __del__(self) -> None:
         self.close()

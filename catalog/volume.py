@@ -201,6 +201,7 @@ class Volume(ReadableVolume):
     ) -> FileVersion:
         """Make a file of the content, type and metadata of another. No bytes move; never overwrites unasked.
 
+        The copy is of the version that the source had when this looked; who changes it meanwhile does not stop it (N2).
         Raises: NotFoundError (no such source), InvalidError (a file onto itself), and as `put`.
         """
         source, target = self._two(source, target, "copy")
@@ -241,7 +242,7 @@ class Volume(ReadableVolume):
         path, version, mode = self._path(path), check_version(version), check_mode(mode)
         check_request_id(request_id)
         limit = self._tools.writer.limit(timeout_s)
-        older = await self.stat(path, version=version, timeout_s=limit.left_s)
+        older = await self._described("restore", path, version, limit.left_s)
         if older.kind == "delete":
             message = f"version {version} of {path!r} is a delete: restore the one before it"
             raise NotFoundError(message, op="restore", key=path, kind="not-found.deleted")
@@ -275,8 +276,12 @@ class Volume(ReadableVolume):
     async def _change(self, change: Change, timeout_s: float | None) -> FileVersion:
         check_timeout(timeout_s)
         writer = self._tools.writer
-        op = writer.fresh(self.info, change, timeout_s)
-        file = await writer.write(self.info, op, deadline=writer.deadline(timeout_s))
+        op, deadline = writer.fresh(self.info, change, timeout_s), writer.deadline(timeout_s)
+        try:
+            file = await writer.write(self.info, op, deadline=deadline)
+        except NotFoundError:  # of the file, or of the whole volume: no gate was asked yet
+            await writer.current(self.info, deadline)
+            raise
         assert file  # noqa: S101 — None is for content that was staged
         return file
 

@@ -52,6 +52,13 @@ _NO_SUCH_RANGE: Final = 416
 _UNTOLD: Final = frozenset({400, 401, 403, 404, 409})  # to whoever may not ask, or where nobody knows the question
 
 
+class UnpickledContainerClient(ContainerClient):
+    """The SDK's client, which would take its key along into a pickle, in plain text (S15)."""
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a client holds connections and a credential: it cannot be pickled")
+
+
 def blob_client(
     endpoint: str,
     container: str,
@@ -66,7 +73,7 @@ def blob_client(
     name).
     """
     check_container(container, op="connect")
-    return ContainerClient(endpoint, container, credential, transport=transport or single_shot(), **SENT_ONCE)
+    return UnpickledContainerClient(endpoint, container, credential, transport=transport or single_shot(), **SENT_ONCE)
 
 
 class AzureBlobContent:

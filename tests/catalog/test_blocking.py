@@ -55,6 +55,23 @@ def test_iterators_are_iterators(volume: blocking.Volume) -> None:
         next(volume.history("no"))
 
 
+def test_what_is_not_iterated_to_its_end_is_closed_with_the_catalog(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """In its order: the outer generator first. Nothing is printed."""
+    with blocking.connect(f"local:{tmp_path}") as cat:
+        volume = cat.create_volume("raw", shards=2)
+        for name in ("d/a", "d/b", "d/c"):
+            volume.put(name, b"x")
+        kept = [volume.list("d/", recursive=True), volume.glob("d/*"), volume.query(F.size > 0)]
+        for each in kept:
+            next(each)
+    assert capfd.readouterr() == ("", "")
+    for each in kept:
+        with pytest.raises((InvalidError, StopIteration)):
+            next(each)
+
+
 def test_what_is_left_early_is_closed(volume: blocking.Volume) -> None:
     volume.put("a", b"1")
     volume.put("b", b"1")

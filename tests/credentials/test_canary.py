@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from catalog import Catalog, CatalogError, Settings, connect
+from catalog.azure_clients import AzureClients
 from catalog.azure_credential import azure_credential
 from catalog.keys import RowRange
 from catalog.locations import AzureLocation, parse_location
@@ -188,6 +189,8 @@ async def test_no_pickle_holds_one(secret: str) -> None:
     assert isinstance(location, AzureLocation)
     s15_no_secret_leaves([repr(location), str(location), repr(azure_credential(location, None))], CANARIES)
     async with _catalog(1, secret) as cat:
-        for thing in (location, cat, cat._table, cat._content):
+        clients = cat.unwrap()
+        assert isinstance(clients, AzureClients)
+        for thing in (location, cat, cat._table, cat._content, clients, clients.table, clients.container):
             with pytest.raises(TypeError, match=r"pickle"):
                 pickle.dumps(thing)

@@ -106,6 +106,38 @@ async def test_who_has_it_open_still_writes_nothing(
     assert [file async for file in again.list()] == []
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda volume: volume.delete("b", missing_ok=True),
+        lambda volume: volume.delete("b"),
+        lambda volume: volume.copy("b", "c"),
+        lambda volume: volume.move("b", "c"),
+        lambda volume: volume.set_metadata("b", {}),
+    ],
+    ids=["delete-if-there", "delete", "copy", "move", "set_metadata"],
+)
+async def test_nothing_there_is_not_said_of_another_volume(
+    cat: Catalog, change: Callable[[Volume], Awaitable[object]]
+) -> None:
+    """Who has the old one open is told that, and not that there is no such file: there is, in the new one."""
+    old = await cat.create_volume("raw", shards=1)
+    await cat.delete_volume("raw")
+    await (await cat.create_volume("raw", shards=1)).put("b", b"1")
+    with pytest.raises(NotFoundError, match="was deleted and made again"):
+        await change(old)
+
+
+async def test_recovery_goes_on_where_a_volume_is_deleted_under_it(cat: Catalog) -> None:
+    """Whatever it has in hand: the volume is gone, and the others are recovered."""
+    for name in ("alpha", "beta"):
+        await cat.create_volume(name, shards=1)
+    info = await cat._volumes.get("alpha")
+    await cat.delete_volume("alpha")
+    assert await cat._removal._recovered(info, 0) == []
+    assert (await cat.recover(patience_s=0)).quiet
+
+
 @pytest.mark.parametrize("state", ["closing", "opening"])
 async def test_a_writer_is_not_stopped_by_a_deletion_that_somebody_left(
     cat: Catalog, volume: Volume, state: VolumeState
