@@ -619,3 +619,13 @@ def test_a_simpler_version_is_found_out(
     for where, name, wrong in patches:
         monkeypatch.setitem(where, name, wrong)
     assert search(scene, steps, only_lost=True)[1]
+
+
+@pytest.mark.parametrize(("kind", "origin", "error"), [("copy", "a", None), ("restore", "", "not-found.purged")])
+def test_a_flagged_source_starts_a_copy_over_and_refuses_a_restore(kind: Kind, origin: str, error: str | None) -> None:
+    """The file that is copied is at another version by then; the version that is restored is what was asked for."""
+    op = replace(an_op("Q", "q", kind, a_file("a", 1, "put", PUT)), origin=origin)
+    fence = IntentRow(intent_of(op), "1", 0)
+    at, request = step(replace(op, intent=fence, phase=Phase.SOURCE), Absent())
+    assert request == AbortIntent(fence)
+    assert (at.error and at.error.kind) == error
