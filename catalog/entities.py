@@ -59,6 +59,23 @@ class FileVersion:
 
 
 @dataclass(frozen=True, slots=True)
+class VersionRow:
+    """A version as it was read from its own row: with what became of its content, and the etag to change that under."""
+
+    file: FileVersion
+    etag: str
+    purging: str = ""
+    """The run that is about to purge its content; never taken back, see `purging`. Empty: the content is live."""
+    purged: bool = False
+    """Its content was proven gone."""
+
+    @property
+    def live(self) -> bool:
+        """Whether it has content, and for good as long as it is referred to."""
+        return self.file.kind != "delete" and not self.purging and not self.purged
+
+
+@dataclass(frozen=True, slots=True)
 class Folder:
     """What lies between two slashes: the paths that begin with it. Nothing is stored for a folder itself."""
 
@@ -208,6 +225,14 @@ def parse_file(volume: str, entity: Entity) -> FileVersion:
         raise _damaged(entity) from exc
 
 
+def parse_version(volume: str, entity: Entity) -> VersionRow:
+    """The version that a version row holds, and its state. Raises: InvalidError (newer schema), IntegrityError."""
+    values = entity.values
+    return VersionRow(
+        parse_file(volume, entity), entity.etag, str(values.get("purging", "")), bool(values.get("purged", False))
+    )
+
+
 def parse_head(volume: str, entity: Entity) -> Head:
     """The head that a row holds. Raises: InvalidError (newer schema), IntegrityError."""
     moving, target = entity.values.get("moving"), entity.values.get("moving_to")
@@ -228,6 +253,16 @@ def head_values(file: FileVersion, claim: Claim | None = None) -> dict[str, Valu
     """A head as columns."""
     values = file_values(file)
     return values | {"moving": claim.op, "moving_to": claim.target} if claim else values
+
+
+def purging_values(run: str) -> dict[str, Value]:
+    """The columns that flag a version row: merged into it, so nothing of its record is touched."""
+    return {"schema": SCHEMA, "purging": run}
+
+
+def purged_values() -> dict[str, Value]:
+    """The columns that say of a version row that its content is gone."""
+    return {"schema": SCHEMA, "purged": True}
 
 
 def chain(previous: str, file: FileVersion) -> str:

@@ -30,6 +30,7 @@ from .entities import (
     parse_head,
     parse_intent,
     parse_request,
+    parse_version,
     request_values,
 )
 from .errors import CatalogError, ConflictError, NotFoundError, OutcomeUnknownError, UnavailableError
@@ -120,7 +121,8 @@ class Exchange:
                 return Absent() if entity is None else Found(parse_head(self.volume.name, entity))
             case ReadSource(file):
                 entity = await self._get(file.path, version_row(file.path, file.version))
-                return Absent() if entity is None else Found(parse_file(self.volume.name, entity))
+                row = None if entity is None else parse_version(self.volume.name, entity)
+                return Found(row.file) if row and row.live else Absent()
             case ReadIntent(path, id_):
                 entity = await self._get(path, intent_row(id_))
                 return Absent() if entity is None else Found(parse_intent(entity))

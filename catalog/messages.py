@@ -6,7 +6,7 @@ A request is sent once. An answer says what that one sending proved, and nothing
 from dataclasses import dataclass
 
 from .changes import Facts
-from .entities import Claim, FileVersion, Head, Intent, IntentRow, VolumeRow
+from .entities import Claim, FileVersion, Head, Intent, IntentRow, VersionRow, VolumeRow
 from .errors import CatalogError
 
 # --- Requests --------------------------------------------------------------------------------------------------------
@@ -28,7 +28,7 @@ class ReadRequest:
 
 @dataclass(frozen=True, slots=True)
 class ReadSource:
-    """Read the version row that is to be referred to."""
+    """Read the version row that is to be referred to. Absent: its content is gone, or about to go."""
 
     file: FileVersion
 
@@ -214,7 +214,7 @@ class Stored:
 class Found:
     """A row was read."""
 
-    row: Head | IntentRow | FileVersion | VolumeRow
+    row: Head | IntentRow | FileVersion | VersionRow | VolumeRow
 
 
 @dataclass(frozen=True, slots=True)

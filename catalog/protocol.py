@@ -170,11 +170,14 @@ def _on_fenced(op: Op, row: IntentRow) -> Next:
 def _on_source(op: Op, answer: Answer) -> Next:
     """The intent names the blob by now, so whoever would purge it sees that; and it must be live still."""
     match answer:
-        case Found(FileVersion() as file) if file.kind != "delete":
+        case Found(FileVersion() as file):
             return to(referring(op, file), Phase.COMMIT)
-        case Found() | Absent():
-            message = f"there is no content to {op.change.kind} to {op.change.path!r} any more"
-            return abort(op, NotFoundError(message, op=op.change.kind, key=op.change.path))
+        case Absent() if op.origin:  # no current version is ever purged: the source is another one by now
+            return abort(op)
+        case Absent():
+            message = f"the content to {op.change.kind} to {op.change.path!r} is purged, or about to be"
+            error = NotFoundError(message, op=op.change.kind, key=op.change.path, kind="not-found.purged")
+            return abort(op, error)
         case Failed(error):
             return abort(op, error)
     raise unexpected(op, answer)

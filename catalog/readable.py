@@ -20,6 +20,7 @@ from .entities import (
     VolumeInfo,
     parse_file,
     parse_head,
+    parse_version,
 )
 from .errors import InvalidError, NotFoundError
 from .exchange import partition_of
@@ -68,7 +69,7 @@ class ReadableVolume:
 
     def __init__(self, info: VolumeInfo, tools: Tools) -> None:
         self.info = info
-        self._tools = tools
+        self._tools = replace(tools, readers=tools.readers.asking(self._is_purged))
 
     def __repr__(self) -> str:
         return f"<Volume {self.info.name!r}, {self.info.shards} shards, blobs under {self.info.root!r}>"
@@ -327,6 +328,10 @@ class ReadableVolume:
     async def _get(self, tools: Tools, path: str, row: str) -> Entity | None:
         deadline, table = tools.writer.deadline(), tools.lister.table
         return await deadline.retried(lambda: table.get(partition_of(self.info, path), row))
+
+    async def _is_purged(self, file: FileVersion) -> bool:
+        entity = await self._get(self._tools, file.path, version_row(file.path, file.version))
+        return entity is not None and not parse_version(self.name, entity).live
 
     async def _settled(self, tools: Tools, row: Entity | None) -> Entity | None:
         """A head that a reader met: where a move that takes it away was decided, as it is after that."""

@@ -1,11 +1,12 @@
 """Reading content: streamed, picked up again where a connection broke, and verified at the end.
 
 A whole content is verified: at its end its digest is the catalog's, or an error is raised instead of the last chunk
-(S4). A range is pinned to the blob that the catalog means, and not verified; `Reader.verified` says which. What is open
-when its catalog is closed is closed with it.
+(S4). A range is pinned to the blob that the catalog means, and not verified; `Reader.verified` says which. Content that
+is not there was purged, or is damage: the version's row tells, read once more. What is open when its catalog is closed
+is closed with it.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from concurrent.futures import Executor
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from copy import copy
@@ -98,6 +99,10 @@ class Reader:
         self._closed = True
 
 
+IsPurged = Callable[[FileVersion], Awaitable[bool]]
+"""Reads a version's row, to see whether its content is purged, or about to be. Raises: UnavailableError."""
+
+
 class Readers:
     """Opens the content of file versions."""
 
@@ -107,6 +112,13 @@ class Readers:
         self._settings = settings
         self._clock = clock
         self._open: set[Closable] = set()
+        self._is_purged: IsPurged | None = None
+
+    def asking(self, is_purged: IsPurged) -> Self:
+        """It, for the versions of one volume: who asks their rows."""
+        asking = copy(self)
+        asking._is_purged = is_purged  # noqa: SLF001 — it is one of our own
+        return asking
 
     def within(self, timeout_s: float | None) -> Self:
         """It, for calls with a time limit of their own."""
@@ -189,11 +201,17 @@ class Readers:
                 if deadline.passed:
                     raise deadline.expired(exc) from exc
             except NotFoundError as exc:
-                raise damaged(file, "it is missing", "integrity.missing") from exc
+                raise await self._missing(file) from exc
             except IntegrityError as exc:
                 raise damaged(file, exc.message, exc.kind) from exc
             except ConflictError as exc:
                 raise damaged(file, "it was changed while it was read", "integrity.changed") from exc
+
+    async def _missing(self, file: FileVersion) -> CatalogError:
+        if self._is_purged and await self._is_purged(file):
+            message = f"the content of version {file.version} of {file.path!r} was purged"
+            return NotFoundError(message, op="read", key=file.path, kind="not-found.purged")
+        return damaged(file, "it is missing", "integrity.missing")
 
     def _deadline(self) -> Deadline:
         return Deadline(self._clock, self._settings)

@@ -13,6 +13,8 @@ PAIRS: Final = "tests/races/test_interleavings.py::test_interleavings"
 SEARCH: Final = "tests/catalog/test_protocol.py::test_no_state_breaks_an_invariant"
 MOVES: Final = "tests/catalog/test_moves.py::test_no_state_breaks_an_invariant"
 LANES: Final = "tests/catalog/test_commit.py"
+PURGES: Final = "tests/catalog/test_purging.py::test_no_state_breaks_an_invariant"
+PURGER: Final = "tests/catalog/test_purger.py"
 EXCHANGE: Final = "tests/catalog/test_exchange.py"
 
 
@@ -336,10 +338,93 @@ MUTANTS: Final = (
         "            return at, Settled()\n",
         (f"{MOVES}[onto nothing]",),
     ),
+    # --- Purging content that versions share -------------------------------------------------------------------------
+    Mutant(
+        "purge-flag-taken-back",
+        "S5: the flag is one-way; a DELETE of an earlier run may be applied much later",
+        "catalog/purging.py",
+        "            return at, Held(by)\n",
+        "            return _to(replace(at, run=''), Step.FLAG)\n",
+        (f"{PURGES}[a copy, two runs]",),
+    ),
+    Mutant(
+        "purge-searches-before-it-flags",
+        "S5: all candidates are flagged before anything is searched",
+        "catalog/purging.py",
+        "else _rows(at, Step.FLAG)\n",
+        "else _to(at, Step.INTENTS)\n",
+        (f"{PURGES}[a copy]",),
+    ),
+    Mutant(
+        "purge-reads-versions-before-intents",
+        "S5: a copy commits between the two, and is in neither",
+        "catalog/purging.py",
+        "        case Step.INTENTS:\n            return SearchIntents(at.at, at.blob)\n"
+        "        case Step.VERSIONS:\n            return SearchVersions(at.at, at.blob, at.run)\n",
+        "        case Step.INTENTS:\n            return SearchVersions(at.at, at.blob, at.run)\n"
+        "        case Step.VERSIONS:\n            return SearchIntents(at.at, at.blob)\n",
+        (f"{PURGES}[a copy]",),
+    ),
+    Mutant(
+        "purge-ignores-the-flags-of-other-runs",
+        "S5: what another run has flagged meanwhile may have been copied before",
+        "catalog/purging.py",
+        "not row.purged and row.purging != run\n",
+        "row.live and run != ''\n",
+        (f"{PURGES}[two copies, two runs]",),
+    ),
+    Mutant(
+        "purge-of-a-current-version",
+        "S5: a change of metadata refers to the head's content, and does not look twice",
+        "catalog/purging.py",
+        "if current.version > file.version:\n",
+        "if current.version >= file.version:\n",
+        (f"{PURGES}[metadata, two runs]",),
+    ),
+    Mutant(
+        "purged-before-it-is-gone",
+        "S5: an unanswered DELETE proves nothing",
+        "catalog/purging.py",
+        "        case Done() | Absent():\n            return _rows(at, Step.MARK)\n        case Doubt():\n",
+        "        case Done() | Absent() | Doubt():\n            return _rows(at, Step.MARK)\n        case Doubt():\n",
+        (f"{PURGES}[a copy]",),
+    ),
+    Mutant(
+        "copy-of-a-flagged-version",
+        "S5: a copy's source is live once its intent is there",
+        "catalog/exchange.py",
+        "return Found(row.file) if row and row.live else Absent()",
+        "return Found(row.file) if row else Absent()",
+        (f"{PURGER}::test_a_flagged_version_is_no_source",),
+    ),
+    Mutant(
+        "flag-whatever-the-row-says",
+        "S5: flags are set by compare-and-swap, so that nobody's is replaced unseen",
+        "catalog/purger.py",
+        "values, row.etag),))",
+        "values),))",
+        (f"{PURGER}::test_each_write_names_the_etag_of_what_was_looked_at",),
+    ),
+    Mutant(
+        "purge-deletes-whatever-blob-is-there",
+        "S5: content is deleted only if its metadata carries the op's id",
+        "catalog/purger.py",
+        "Stored(found.etag, NOTHING) if found.headers.metadata.get(OP) == op else Foreign()",
+        "Stored(found.etag, NOTHING) if found.headers.metadata.get(OP) else Foreign()",
+        (f"{PURGER}::test_a_blob_of_somebody_else_is_not_deleted",),
+    ),
+    Mutant(
+        "purged-row-removed",
+        "S11: rows of history stay; a late W1 of the put finds its version, and spares what copies live on",
+        "catalog/purger.py",
+        "        unit = Unit((Merge(version_row(file.path, file.version), values, row.etag),))\n",
+        "        unit = Unit((Merge(version_row(file.path, file.version), values, row.etag),))\n"
+        "        if after.purged:\n"
+        "            gone = __import__('catalog').table.Delete(version_row(file.path, file.version), row.etag)\n"
+        "            unit = Unit((gone,))\n",
+        (f"{PURGER}::test_the_content_of_an_old_version_goes_and_its_row_stays",),
+    ),
 )
 
-LATER: Final[Mapping[str, str]] = {
-    "purge-flag-taken-back": "S5: the flag is one-way; purge is not built yet",
-    "purged-row-removed": "S11: rows of history stay; purge is not built yet",
-}
+LATER: Final[Mapping[str, str]] = {}
 """Guards of the protocol whose code is not there yet: whoever builds it moves their mutants up."""

@@ -100,6 +100,7 @@ _HINTS: Final[dict[str, str | Callable[["CatalogError"], str]]] = {
     "not-found": _folder,
     "not-found.container": _NO_CATALOG,
     "not-found.deleted": lambda error: f"blobcat history {_about(error)}, then blobcat get --version N {_about(error)}",
+    "not-found.purged": lambda error: f"blobcat history {_about(error)} shows its other versions",
     "not-found.source": "",
     "not-found.target": "",
     "not-found.table": _NO_CATALOG,

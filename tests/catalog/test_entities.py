@@ -14,6 +14,7 @@ from catalog.entities import (
     Intent,
     Kind,
     Registry,
+    VersionRow,
     VolumeInfo,
     chain,
     file_values,
@@ -21,7 +22,10 @@ from catalog.entities import (
     parse_file,
     parse_intent,
     parse_registry,
+    parse_version,
     parse_volume,
+    purged_values,
+    purging_values,
     registry_values,
     volume_values,
 )
@@ -73,6 +77,17 @@ def test_a_version_comes_back_from_its_row_as_it_was(file: FileVersion) -> None:
     assert {key: type(value) for key, value in parsed.metadata.items()} == {
         key: type(value) for key, value in file.metadata.items()
     }
+
+
+def test_a_version_row_says_what_became_of_its_content() -> None:
+    """Columns are merged into it, one after the other; the record stays what it was."""
+    values = file_values(A_FILE)
+    assert parse_version("raw", row(values)) == VersionRow(A_FILE, "e")
+    values |= purging_values("run")
+    assert parse_version("raw", row(values)) == VersionRow(A_FILE, "e", "run")
+    values |= purged_values()
+    assert parse_version("raw", row(values)) == VersionRow(A_FILE, "e", "run", purged=True)
+    assert not parse_version("raw", row(values)).live
 
 
 @given(

@@ -21,6 +21,7 @@ from catalog.token import Token
 from tests.faults.observer import State, Values
 
 CLAIM = ("moving", "moving_to")
+PURGE = ("purging", "purged")
 MARKS = frozenset({"table.mark"})
 """The marker that asks the service for its time is the one write that changes nothing."""
 
@@ -64,9 +65,11 @@ def s4_content_is_what_was_written(state: State) -> None:
 
 
 def s5_content_is_there(state: State) -> None:
-    """S5: what a version refers to is there."""
+    """S5: what a version refers to is there, unless it is purged; and nobody purges what is current."""
     for row in _with_content(state):
-        assert row["blob"] in state.blobs, f"S5: the content of {_name(row)} is gone"
+        assert row["blob"] in state.blobs or "purging" in row, f"S5: the content of {_name(row)} is gone"
+    for history in state.histories.values():
+        assert "purging" not in history[-1], f"S5: {_name(history[-1])} is current, and being purged"
 
 
 def s5_content_is_that_of_one_put(state: State) -> None:
@@ -151,10 +154,15 @@ def s12_a_move_that_is_over_claims_nothing(state: State) -> None:
 
 
 def s11_history_is_append_only(before: State, after: State) -> None:
-    """S11: no version that was there is gone, or another."""
+    """S11: no version that was there is gone, or another; that it is purged is added to its row, for good."""
     for key, values in before.rows.items():
         if key[0] != "~" and key[1][0] == "v":
-            assert after.rows.get(key) == values, f"S11: {key[1]} was changed"
+            now = after.rows.get(key, {})
+            was = {name: value for name, value in values.items() if name not in PURGE}
+            assert {name: value for name, value in now.items() if name not in PURGE} == was, (
+                f"S11: {key[1]} was changed"
+            )
+            assert now.keys() >= values.keys(), f"S11: {key[1]} is no longer purged"
 
 
 def s1_a_volume_that_is_gone_has_no_file(state: State) -> None:
