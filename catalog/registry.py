@@ -109,7 +109,7 @@ class Volumes:
         check_timeout(timeout_s)
         return Volumes(self._lister.within(timeout_s), self._deadline_of, self._new_id, self._finish, timeout_s)
 
-    async def get(self, name: str | None, deadline: Deadline | None = None) -> VolumeInfo:
+    async def get(self, name: str | None, deadline: Deadline | None = None, *, op: str = "volume") -> VolumeInfo:
         """A volume by its name, or the default one. Raises: NotFoundError, UnavailableError."""
         if name is not None:
             check_volume_name(name)
@@ -118,10 +118,10 @@ class Volumes:
         name = registry.default if name is None else name
         if name is None:
             message = "this catalog has no default volume: make one, or name one"
-            raise NotFoundError(message, op="volume", kind="not-found.volume")
+            raise NotFoundError(message, op=op, kind="not-found.volume")
         row = await deadline.retried(lambda: self._table.get(REGISTRY, volume_row(name)))
         if row is None:
-            raise NotFoundError(f"there is no volume {name!r}", op="volume", key=name, kind="not-found.volume")
+            raise NotFoundError(f"there is no volume {name!r}", op=op, key=name, kind="not-found.volume")
         return parse_volume(row, registry.default)
 
     async def all(self) -> AsyncGenerator[VolumeInfo, None]:

@@ -62,7 +62,7 @@ class Removal:
         are lost).
         """
         deadline = self._lister.deadline()
-        info = await self._volumes.get(check_volume_name(name), deadline)  # None would be the default one
+        info = await self._volumes.get(check_volume_name(name), deadline, op="delete_volume")  # None: the default one
         match await self._drive(info, delete(), deadline):
             case Kept(path):
                 message = f"volume {name!r} has files, {path!r} for one: only an empty volume can be deleted"

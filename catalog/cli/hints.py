@@ -30,7 +30,7 @@ def _about(error: "CatalogError") -> str:
 
 
 def _folder(error: "CatalogError") -> str:
-    if error.op not in ("stat", "history", "delete", "list", "download", "copy", "move"):
+    if error.op not in ("stat", "history", "delete", "list", "download", "copy", "move", "read", "verify"):
         return ""
     folder = error.key.rstrip("/").rpartition("/")[0]
     listing = f"blobcat ls {shlex.quote(folder + '/')}" if folder and folder.isprintable() else "blobcat ls"
@@ -40,6 +40,8 @@ def _folder(error: "CatalogError") -> str:
 def _volume(error: "CatalogError") -> str:
     if not error.key:
         return _NO_CATALOG
+    if error.op == "delete_volume":
+        return "blobcat volumes shows those that are there"
     return f"blobcat volumes shows those that are there, blobcat init --volume {_about(error)} makes it"
 
 
@@ -102,7 +104,8 @@ _HINTS: Final[dict[str, str | Callable[["CatalogError"], str]]] = {
     "not-found.deleted": lambda error: f"blobcat history {_about(error)}, then blobcat get --version N {_about(error)}",
     "not-found.purged": lambda error: f"blobcat history {_about(error)} shows its other versions",
     "not-found.source": "",
-    "not-found.target": "",
+    "not-found.target": "make it first: mkdir -p",
+    "not-found.version": lambda error: f"blobcat history {_about(error)} shows those that there are",
     "not-found.table": _NO_CATALOG,
     "not-found.volume": _volume,
     "outcome-unknown": _unknown,

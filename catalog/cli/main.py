@@ -71,6 +71,9 @@ PANELS: Final[dict[str, dict[str, Body]]] = {  # a new command is a module in `c
 
 def main() -> None:
     """The entry point of the `blobcat` command."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # closed by whoever started us: there is nobody to read it, and no trouble
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123 — for as long as we run
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # of a locale that lacks a character
     code = run(sys.argv[1:])

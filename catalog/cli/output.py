@@ -31,6 +31,18 @@ def clean(text: str) -> str:
     return _UNSAFE.sub(lambda found: found[0].encode("unicode-escape").decode(), text)
 
 
+_LINES: Final = str.maketrans({"├": "|", "└": "`", "─": "-", "│": "|"})
+
+
+def drawn(lines: str) -> str:
+    """Lines of a tree, in what marks stdout has."""
+    try:
+        lines.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return lines.translate(_LINES)
+    return lines
+
+
 class Output:
     """Where a command writes to."""
 

@@ -39,6 +39,8 @@ class Session:
             raise UsageError(
                 "where is the catalog? No url was given", "export BLOBCAT_URL=local:.blobcat, or pass --url"
             )
+        if url.strip().lower() == "memory:":
+            raise UsageError("a catalog in memory ends with its command", "keep it in a folder: --url local:FOLDER")
         _check_folder(url)
         container, table = self.options.container, self.options.table
         remote = isinstance(parse_location(url, container=container, table=table), AzureLocation)

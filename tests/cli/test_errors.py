@@ -4,6 +4,7 @@ import os
 import resource
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from catalog.errors import (
     UnavailableError,
 )
 from catalog.token import Token
-from tests.cli.driver import Blobcat
+from tests.cli.driver import PROGRAM, Blobcat
 
 KEY = "c2VjcmV0LWNhbmFyeQ=="
 AT_ONCE_S = 4  # it takes 0.6 s, and as much to import the SDKs; a busy machine takes a while longer
@@ -275,3 +276,29 @@ def test_a_token_of_another_catalog_is_called_that(blobcat: Blobcat, volume: str
         f"blobcat: the token belongs to another catalog: this one never had that volume '{volume}'",
         "  → give the --url of the catalog that the write went to",
     ]
+
+
+@pytest.mark.parametrize("arguments", [("ls", "typo"), ("verify", "typo"), ("tree", "typo"), ("du", "typo")])
+def test_a_prefix_with_nothing_below_is_not_found(blobcat: Blobcat, arguments: tuple[str, ...]) -> None:
+    """Of `verify` above all: nothing checked is no all-clear."""
+    blobcat("put", blobcat.file("a"), "a")
+    refused = blobcat(*arguments)
+    assert refused.code == 3
+    assert refused.err.startswith("blobcat: there is nothing below 'typo' in volume 'main'\n  → ")
+
+
+@pytest.mark.parametrize("stream", ["stdin", "stdout", "stderr"])
+def test_a_stream_that_was_closed_is_no_trouble(blobcat: Blobcat, stream: str) -> None:
+    """`blobcat ls >&-`, as some schedulers start what they start."""
+    number = ["stdin", "stdout", "stderr"].index(stream)
+    program = f"import os, sys; os.close({number}); os.execv(sys.executable, [sys.executable, '-c', {PROGRAM!r}, 'ls'])"
+    ran = subprocess.run([sys.executable, "-c", program], env=os.environ, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+
+
+def test_a_tree_is_drawn_with_what_marks_there_are(blobcat: Blobcat) -> None:
+    blobcat("put", blobcat.file("a"), "d/e/a")
+    blobcat("put", blobcat.file("a"), "d/b")
+    with blobcat.start("tree", stdout=subprocess.PIPE, env={**os.environ, "PYTHONIOENCODING": "ascii"}) as tree:
+        drawn = tree.communicate()[0].decode().splitlines()
+    assert [line.rpartition("  ")[0] for line in drawn[1:]] == ["`-- d/", "    |-- b", "    `-- e/", "        `-- a"]

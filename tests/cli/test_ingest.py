@@ -82,7 +82,7 @@ def test_recover_says_that_there_is_nothing_to_settle(tree: Blobcat) -> None:
     tree("ingest", "in")
     quiet = tree("recover", "--patience", "0")
     assert (quiet.code, quiet.lines) == (0, ["nothing to settle  every write is applied or undone"])
-    assert tree("recover", "--json").record == {"items": []}
+    assert tree("recover", "--json").record == {"items": [], "volumes": []}
     assert tree("recover", "--patience", "-1").code == 2
     assert tree("recover", "--patience", "nan").code == 2
 

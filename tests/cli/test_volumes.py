@@ -11,6 +11,17 @@ def test_init_makes_the_catalog_and_a_default_volume(empty: Blobcat) -> None:
     assert made.lines == ["volume main made  16 shards, the default"]
 
 
+def test_init_takes_the_name_as_it_is_listed(empty: Blobcat) -> None:
+    assert empty("init", "raw").lines == ["volume raw made  16 shards, the default"]
+    assert empty("init", "raw", "-v", "other").code == 2
+
+
+def test_a_catalog_in_memory_is_no_use_to_a_command(empty: Blobcat) -> None:
+    refused = empty("--url", "memory:", "init")
+    assert refused.code == 2
+    assert "a catalog in memory ends with its command" in refused.err
+
+
 def test_init_again_says_that_it_is_there(blobcat: Blobcat) -> None:
     again = blobcat("init")
     assert again.code == 0
@@ -54,10 +65,18 @@ def test_volumes_sets_the_default_one(blobcat: Blobcat) -> None:
 
 def test_volumes_deletes_one_without_files(blobcat: Blobcat) -> None:
     blobcat("init", "-v", "raw")
-    assert [info["name"] for info in blobcat("volumes", "--delete", "raw", "--json").records] == ["main"]
-    assert blobcat("volumes", "--delete", "raw").code == 3
+    asked = blobcat("volumes", "--delete", "raw")
+    assert asked.code == 2
+    assert "asks before it deletes" in asked.err
+    deleted = blobcat("volumes", "--delete", "raw", "--yes")
+    assert (deleted.code, deleted.err) == (0, "volume raw deleted\n")
+    gone = blobcat("volumes", "--delete", "raw", "-y")
+    assert gone.code == 3
+    assert "blobcat volumes shows those that are there" in gone.err
+    assert "init" not in gone.err
+    assert [info["name"] for info in blobcat("volumes", "--json").records] == ["main"]
     blobcat("put", blobcat.file("a"), "a")
-    refused = blobcat("volumes", "--delete", "main")
+    refused = blobcat("volumes", "--delete", "main", "-y")
     assert refused.code == 4
     assert "volume 'main' has files, 'a' for one: only an empty volume can be deleted" in refused.err
     assert "delete its files first" in refused.err

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..columns import count
+from ..errors import UsageError
 from ..output import Line
 from ..records import record_of
 from ..session import Session
@@ -18,6 +19,7 @@ DEFAULT_SHARDS = 16
 
 async def init(
     session: Session,
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="The volume; else --volume, else main.")] = None,
     shards: Annotated[
         int | None,
         typer.Option(
@@ -33,13 +35,14 @@ async def init(
 ) -> None:
     """Make a catalog with its first volume, or one more volume.
 
-    The volume is called main unless --volume names it. The first one becomes the default. Run again, this changes
-    nothing.
+    The first volume becomes the default. Run again, this changes nothing.
 
     --json: one MadeVolume (name, epoch, layout, shards, root, generation, created, default, state, made). See
     docs/json.md.
     """
-    name = session.options.volume or DEFAULT_NAME
+    if name and session.options.volume and name != session.options.volume:
+        raise UsageError("two names for one volume", f"blobcat init {name}")
+    name = name or session.options.volume or DEFAULT_NAME
     async with session.catalog() as catalog:
         there = await _found(catalog, name)
         if there:

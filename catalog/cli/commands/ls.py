@@ -38,6 +38,7 @@ async def ls(
     --json: a FileVersion or a Folder (path, kind) per line. See docs/json.md.
     """
     from ... import Folder
+    from ...paths import nothing_below
 
     if glob is not None and (prefix or recursive or deleted):
         raise UsageError("--glob says it all: PREFIX, -r and --deleted do not go with it", "blobcat ls --glob 'a/**'")
@@ -56,6 +57,8 @@ async def ls(
             else:
                 files, bytes_ = files + 1, bytes_ + found.size
             session.output.show(found, lambda found=found: _row(session, found, long=long))  # type: ignore[misc]
+        if prefix and not folders + files + gone:
+            raise nothing_below(prefix, volume.name, op="list")
     parts = [
         (folders, count(folders, "folder")),
         (files, f"{count(files, 'file')}, {size(bytes_)}"),

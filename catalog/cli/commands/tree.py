@@ -7,7 +7,7 @@ import typer
 from ..branches import Branch
 from ..columns import GAP, count, size
 from ..options import PrefixArgument
-from ..output import Line
+from ..output import Line, drawn
 from ..session import Session
 
 if TYPE_CHECKING:
@@ -57,5 +57,5 @@ def _row(guide: str, twig: "Branch | FileVersion") -> Line:
     name = twig.path.rstrip("/").rpartition("/")[2]
     if isinstance(twig, Branch):
         held = f"{GAP}{count(twig.files, 'file')}, {size(twig.bytes)}"
-        return [(guide, "dim"), (f"{name}/", "bold blue"), (held, "dim")]
-    return [(guide, "dim"), name, (f"{GAP}{size(twig.size)}", "green")]
+        return [(drawn(guide), "dim"), (f"{name}/", "bold blue"), (held, "dim")]
+    return [(drawn(guide), "dim"), name, (f"{GAP}{size(twig.size)}", "green")]

@@ -22,10 +22,14 @@ async def verify(session: Session, prefix: PrefixArgument = "") -> int:
     --json: one VerifyReport (checked, bytes_read, findings), where findings lists Finding (file, error). See
     docs/json.md.
     """
+    from ...paths import nothing_below
+
     began = monotonic()
     async with session.volume() as volume:
         with progress(session.output, "verify") as update:
             report = await volume.verify(prefix, progress=VerifyText(update))
+        if prefix and not report.checked and not report.findings:
+            raise nothing_below(prefix, volume.name, op="verify")
     if session.output.json:
         session.output.show(report, list)
         return OK if report.ok else FINDINGS

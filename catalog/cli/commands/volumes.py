@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..columns import GAP, time
+from ..errors import FINDINGS, OK, UsageError
 from ..output import Line
 from ..session import Session
 
@@ -27,8 +28,11 @@ async def volumes(
     delete: Annotated[
         str | None, typer.Option("--delete", metavar="NAME", help="Delete this volume first, if it has no files.")
     ] = None,
-) -> None:
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before deleting a volume.")] = False,
+) -> int:
     """List the volumes of the catalog; a star marks the default one.
+
+    Before a volume is deleted you are asked: the history of the files that were in it goes out of reach.
 
     --json: a VolumeInfo (name, epoch, layout, shards, root, generation, created, default, state) per line. See
     docs/json.md.
@@ -37,14 +41,27 @@ async def volumes(
         if set_default is not None:
             await catalog.set_default_volume(set_default)
         if delete is not None:
+            if not yes and not await _agreed(session, delete):
+                return FINDINGS
             await catalog.delete_volume(delete)
+            session.output.note(("volume ", ""), (delete, "bold"), (" deleted", "green"))
         found = [info async for info in catalog.volumes()]
     widths = [max([len(heading), *map(len, names)]) for heading, names in _columns(found)]
     session.output.heading(f"  {'NAME':{widths[0]}}{GAP}SHARDS{GAP}{'ROOT':{widths[1]}}{GAP}CREATED")
     for info in found:
         session.output.show(info, lambda info=info: _row(info, *widths))  # type: ignore[misc]
-    if not found:
+    if not found and not delete:
         session.output.note("no volumes yet", ("  make one with blobcat init", "dim"))
+    return OK
+
+
+async def _agreed(session: Session, name: str) -> bool:
+    if not session.output.asks:
+        raise UsageError("volumes --delete asks before it deletes, and here is nobody to ask", "--yes, if you are sure")
+    if await session.output.confirmed(f"delete volume {name}", f"{GAP}its history goes out of reach"):
+        return True
+    session.output.note("nothing was deleted")
+    return False
 
 
 def _columns(found: "list[VolumeInfo]") -> list[tuple[str, list[str]]]:
