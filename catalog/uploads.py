@@ -207,7 +207,8 @@ class Uploads:
     async def prepare(self, content: Content, blob: str, deadline: Deadline) -> AsyncIterator[Ready]:
         """Read content; what is small is held until the end, what is larger is staged for this blob.
 
-        Raises: InvalidError (not readable as bytes, or changed while it was read), TooLargeError, UnavailableError.
+        Raises: NotFoundError, AccessDeniedError, InvalidError (not readable as bytes, or changed while it was read),
+        TooLargeError, UnavailableError.
         """
         async with AsyncExitStack() as memory:
             size = _known_size(content)
