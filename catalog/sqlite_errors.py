@@ -12,7 +12,7 @@ from .errors import AccessDeniedError, CatalogError, IntegrityError, NotFoundErr
 NOT_COMMITTED: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL})
 """Codes of a COMMIT that prove that it had no effect: the write-ahead log lacks the frame that would say so."""
 
-_NO_TABLE: Final = (NotFoundError, "not-found.table", "there is no table")
+_NO_TABLE: Final[Meaning] = (NotFoundError, "not-found.table", "there is no table")
 _BY_CODE: Final[Mapping[int | None, Meaning]] = {
     None: (IntegrityError, "integrity.row", "a stored row is damaged"),
     sqlite3.SQLITE_CORRUPT: (IntegrityError, "integrity.file", "the file is damaged"),
