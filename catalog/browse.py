@@ -10,9 +10,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Final
 
-from .arguments import check_flags
+from .arguments import check_flags, check_whole
 from .entities import FileVersion, Folder, VolumeInfo, parse_file
-from .errors import InvalidError
 from .exchange import partition_of
 from .filters import Comparison
 from .glob import Glob, parse_glob
@@ -74,8 +73,7 @@ class Browser:
     async def folders(self, prefix: str, depth: int) -> AsyncGenerator[FolderUsage, None]:
         """What `Volume.folders` says."""
         prefix = check_prefix(prefix)
-        if isinstance(depth, bool) or not isinstance(depth, int) or not 0 <= depth <= DEPTH_MAX:
-            raise InvalidError(f"depth is a whole number from 0 to {DEPTH_MAX}, not {depth!r}", op="folders")
+        check_whole("folders", "depth", depth, most=DEPTH_MAX)
         totals = Totals(prefix, depth)
         shards = self._lister.shards(self._volume, heads(prefix), where=LIVE, select=COLUMNS)
         async with aclosing(shards) as rows:

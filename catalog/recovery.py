@@ -12,9 +12,9 @@ and a writer that is still alive starts over with a fresh op.
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
-from math import isfinite
 from typing import Final, Literal
 
+from .arguments import is_number
 from .commit import Unit
 from .entities import SCHEMA, IntentRow, VolumeInfo, parse_intent
 from .errors import CatalogError, InvalidError
@@ -87,8 +87,7 @@ def check_patience(patience_s: float | None) -> float | None:
     """Raises: InvalidError for what is no finite number of seconds from 0 up."""
     if patience_s is None:
         return None
-    number = isinstance(patience_s, int | float) and not isinstance(patience_s, bool)
-    if not number or not isfinite(patience_s) or patience_s < 0:
+    if not is_number(patience_s) or patience_s < 0:
         raise InvalidError(f"patience_s is a number of seconds from 0 up, not {patience_s!r}", op="recover")
     return patience_s
 
