@@ -89,15 +89,12 @@ class Browser:
         """The rows among which all are that match."""
         if glob.exact:
             row = head_row(glob.pattern)
-            pages = self._lister.pages(partition_of(self._volume, glob.pattern), RowRange(row, row + " "), where=LIVE)
-            async with aclosing(pages):
-                async for page in pages:
-                    for each in page:
-                        yield each
-            return
-        shards = self._lister.shards(self._volume, heads(glob.literal), where=LIVE, hop=_past_barren(glob))
-        async with aclosing(shards):
-            async for each in shards:
+            shard = partition_of(self._volume, glob.pattern)
+            found = self._lister.rows(shard, RowRange(row, row + " "), where=LIVE)
+        else:
+            found = self._lister.shards(self._volume, heads(glob.literal), where=LIVE, hop=_past_barren(glob))
+        async with aclosing(found):
+            async for each in found:
                 yield each
 
     async def _read_again(self, row: Entity) -> Entity | None:

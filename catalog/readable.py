@@ -271,12 +271,11 @@ class ReadableVolume:
         """All versions of a file, newest first; deletes too. Raises: NotFoundError where there never was one."""
         path = self._path(path)
         found = False
-        pages = self._tools.within(timeout_s).lister.pages(partition_of(self.info, path), versions(path))
-        async with aclosing(pages):
-            async for page in pages:
-                for row in page:
-                    found = True
-                    yield parse_file(self.name, row)
+        lister = self._tools.within(timeout_s).lister
+        async with aclosing(lister.rows(partition_of(self.info, path), versions(path))) as rows:
+            async for row in rows:
+                found = True
+                yield parse_file(self.name, row)
         if not found:
             raise NotFoundError(f"there never was a file {path!r} in volume {self.name!r}", op="history", key=path)
 

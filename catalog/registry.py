@@ -164,10 +164,9 @@ class Volumes:
     async def all(self) -> AsyncGenerator[VolumeInfo, None]:
         """All volumes, in order of name."""
         registry = await self._registry()
-        async with aclosing(self._lister.pages(REGISTRY, VOLUMES)) as pages:
-            async for page in pages:
-                for row in page:
-                    yield parse_volume(row, registry.default)
+        async with aclosing(self._lister.rows(REGISTRY, VOLUMES)) as rows:
+            async for row in rows:
+                yield parse_volume(row, registry.default)
 
     async def reload(self, info: VolumeInfo, deadline: Deadline) -> VolumeInfo:
         """A volume as it is now. Raises: NotFoundError where it is gone, or another one by now."""
@@ -216,11 +215,9 @@ class Volumes:
 
     async def unswept(self) -> AsyncGenerator[VolumeRow, None]:
         """Deleted volumes of which something late may still have to be removed."""
-        async with aclosing(self._lister.pages(REGISTRY, DELETED, where=_UNSWEPT)) as pages:
-            async for page in pages:
-                for row in page:
-                    if _UNSWEPT.holds(row.values):
-                        yield VolumeRow(parse_volume(row, None), row.etag)
+        async with aclosing(self._lister.rows(REGISTRY, DELETED, where=_UNSWEPT)) as rows:
+            async for row in rows:
+                yield VolumeRow(parse_volume(row, None), row.etag)
 
     async def swept(self, row: VolumeRow) -> None:
         """Note that nothing is left to remove of a deleted volume."""

@@ -174,7 +174,7 @@ class Removal:
     async def _settle(self, info: VolumeInfo, shard: int, deadline: Deadline) -> Answer:
         """Recover until there is nothing to settle: what was settled may have been one half of a move."""
         while not deadline.passed:
-            items = await self._recovery.shard(info, shard, patience_s=0)
+            items = await self._recovery.run(info, patience_s=0, shards=[shard])
             errors = [item.error for item in items if item.error]
             if errors:
                 return Failed(errors[0])
@@ -185,9 +185,7 @@ class Removal:
 
     async def _survey(self, info: VolumeInfo, shard: int) -> Answer | Met:
         key = partition(info.epoch, shard)
-        async with aclosing(self._lister.pages(key, heads(""), where=LIVE)) as pages:
-            async for page in pages:
-                for row in page:
-                    if LIVE.holds(row.values):
-                        return Met(parse_file(info.name, row).path)
+        async with aclosing(self._lister.rows(key, heads(""), where=LIVE)) as rows:
+            async for row in rows:
+                return Met(parse_file(info.name, row).path)
         return Absent()
