@@ -55,7 +55,7 @@ async def ls(
                 gone += 1
             else:
                 files, bytes_ = files + 1, bytes_ + found.size
-            session.output.show(found, lambda found=found: _row(session, found, long=long))  # type: ignore[misc]
+            session.output.show(found, lambda found: _row(session, found, long=long))
     parts = [
         (folders, count(folders, "folder")),
         (files, f"{count(files, 'file')}, {size(bytes_)}"),

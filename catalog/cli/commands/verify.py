@@ -27,7 +27,7 @@ async def verify(session: Session, prefix: PrefixArgument = "") -> int:
         with progress(session.output, "verify") as update:
             report = await volume.verify(prefix, progress=VerifyText(update))
     if session.output.json:
-        session.output.show(report, list)
+        session.output.record(report)
         return OK if report.ok else FINDINGS
     for finding in report.findings:
         _show(session, finding)
