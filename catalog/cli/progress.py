@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from ..download import DownloadProgress
-    from ..ingest import IngestProgress
+    from ..ingest_report import IngestProgress
 
 BAR_WIDTH: Final = 28
 
