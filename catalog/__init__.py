@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     )
     from .fields import F
     from .filters import Condition, Expression
-    from .ingest import IngestProgress, IngestReport, Progress
+    from .ingest_report import IngestProgress, IngestReport, Progress
     from .metadata import Metadata
     from .modes import Create, IfMatch, IfVersion, Mode, Overwrite
     from .reader import Reader
@@ -81,7 +81,7 @@ _HOMES = {
     ),
     "fields": ("F",),
     "filters": ("Condition", "Expression"),
-    "ingest": ("IngestProgress", "IngestReport", "Progress"),
+    "ingest_report": ("IngestProgress", "IngestReport", "Progress"),
     "metadata": ("Metadata",),
     "modes": ("Create", "IfMatch", "IfVersion", "Mode", "Overwrite"),
     "reader": ("Reader",),

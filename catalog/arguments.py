@@ -1,10 +1,31 @@
-"""Arguments that have no module of their own: flags and callbacks, checked before any request. Pure."""
+"""Arguments that have no module of their own: numbers, flags and callbacks, checked before any request. Pure."""
 
 from collections.abc import Callable
 from inspect import isasyncgenfunction, iscoroutinefunction
-from typing import Any
+from math import isfinite
+from typing import Any, TypeGuard
 
 from .errors import InvalidError
+
+
+def is_whole(value: object) -> TypeGuard[int]:
+    """Whether it is a whole number; True and False are none."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether it is a number, and finite; True and False are none."""
+    return is_whole(value) or (isinstance(value, float) and isfinite(value))
+
+
+def check_whole(
+    op: str, name: str, value: object, *, least: int = 0, most: int | None = None, kind: str | None = None
+) -> int:
+    """Raises: InvalidError for what is no whole number within these limits."""
+    if is_whole(value) and least <= value and (most is None or value <= most):
+        return value
+    limits = f"from {least} up" if most is None else f"from {least} to {most}"
+    raise InvalidError(f"{name} is a whole number {limits}, not {value!r}", op=op, kind=kind)
 
 
 def check_flags(op: str, **flags: bool) -> None:

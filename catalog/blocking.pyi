@@ -15,7 +15,7 @@ from .download import DownloadListener, DownloadReport
 from .entities import FileVersion, Folder, VolumeInfo
 from .events import OnEvent
 from .filters import Condition
-from .ingest import IngestReport, Progress
+from .ingest_report import IngestReport, Progress
 from .metadata import Metadata
 from .modes import Mode
 from .recovery import RecoveryReport

@@ -10,9 +10,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Final
 
-from .arguments import check_flags
+from .arguments import check_flags, check_whole
 from .entities import FileVersion, Folder, VolumeInfo, parse_file
-from .errors import InvalidError
 from .exchange import partition_of
 from .filters import Comparison
 from .glob import Glob, parse_glob
@@ -74,8 +73,7 @@ class Browser:
     async def folders(self, prefix: str, depth: int) -> AsyncGenerator[FolderUsage, None]:
         """What `Volume.folders` says."""
         prefix = check_prefix(prefix)
-        if isinstance(depth, bool) or not isinstance(depth, int) or not 0 <= depth <= DEPTH_MAX:
-            raise InvalidError(f"depth is a whole number from 0 to {DEPTH_MAX}, not {depth!r}", op="folders")
+        check_whole("folders", "depth", depth, most=DEPTH_MAX)
         totals = Totals(prefix, depth)
         shards = self._lister.shards(self._volume, heads(prefix), where=LIVE, select=COLUMNS)
         async with aclosing(shards) as rows:
@@ -91,15 +89,12 @@ class Browser:
         """The rows among which all are that match."""
         if glob.exact:
             row = head_row(glob.pattern)
-            pages = self._lister.pages(partition_of(self._volume, glob.pattern), RowRange(row, row + " "), where=LIVE)
-            async with aclosing(pages):
-                async for page in pages:
-                    for each in page:
-                        yield each
-            return
-        shards = self._lister.shards(self._volume, heads(glob.literal), where=LIVE, hop=_past_barren(glob))
-        async with aclosing(shards):
-            async for each in shards:
+            shard = partition_of(self._volume, glob.pattern)
+            found = self._lister.rows(shard, RowRange(row, row + " "), where=LIVE)
+        else:
+            found = self._lister.shards(self._volume, heads(glob.literal), where=LIVE, hop=_past_barren(glob))
+        async with aclosing(found):
+            async for each in found:
                 yield each
 
     async def _read_again(self, row: Entity) -> Entity | None:

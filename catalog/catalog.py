@@ -77,7 +77,7 @@ class Catalog:
             table, content = ObservedTable(table, self._listener), ObservedContent(content, self._listener)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="blobcat")
         lister = Lister(table, settings, clock)
-        self._volumes = Volumes(lister, self._deadline, new_id, finish=self._finished)
+        self._volumes = Volumes(lister, self._deadline, new_id)
         self._writer = Writer(
             table=table,
             content=content,
@@ -117,13 +117,13 @@ class Catalog:
         Raises: InvalidError, ConflictError, AccessDeniedError, UnavailableError. OutcomeUnknownError: the services were
         lost while it was made; `volumes()` tells, or the same call again.
         """
-        check_new(name, layout, shards, root)
+        wanted = check_new(name, layout, shards, root)
         check_flags("create_volume", exist_ok=exist_ok)
         limit = self._writer.limit(timeout_s)
         await self._deadline(limit.left_s).retried(self._create_table)
         await self._deadline(limit.left_s).retried(self._create_container)
         volumes = self._volumes.within(limit.left_s)
-        info = await volumes.create(name, layout=layout, shards=shards, root=root, exist_ok=exist_ok)
+        info = await volumes.create(wanted, exist_ok=exist_ok, finish=self._removal.help_along)
         return self._volume_type(info, self._tools)
 
     async def volume(self, name: str | None = None, *, timeout_s: float | None = None) -> Volume:
@@ -219,12 +219,8 @@ class Catalog:
         now = await self._volumes.reload(info, deadline)
         if now.state == "open":
             return now
-        await self._finished(now, deadline)
+        await self._removal.help_along(now, deadline)
         return await self._volumes.reload(info, deadline)
-
-    async def _finished(self, info: VolumeInfo, deadline: Deadline) -> None:
-        """Bring the deletion of a volume to its end that somebody began."""
-        await self._removal.help_along(info, deadline)
 
     def _deadline(self, timeout_s: float | None = None) -> Deadline:
         return Deadline(self._clock, self._settings, timeout_s)

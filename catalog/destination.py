@@ -19,7 +19,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
-from .errors import AccessDeniedError, CatalogError, ConflictError, InvalidError, NotFoundError, UnavailableError
+from storage.disk_errors import DISK, Meaning, meaning
+
+from .errors import ConflictError, NotFoundError
 
 Existing = Literal["fail", "overwrite", "skip", "newer"]
 """What becomes of a local file that is there: it is an error, replaced, left alone, or replaced by a newer one."""
@@ -28,23 +30,9 @@ BY_DESCRIPTOR: Final = os.open in os.supports_dir_fd and hasattr(os, "O_DIRECTOR
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 _REPARSED: Final = getattr(stat, "FILE_ATTRIBUTE_REPARSE_POINT", 0)
 
-_Meaning = tuple[type[CatalogError], str, str]
-_DENIED: Final[_Meaning] = (AccessDeniedError, "access-denied.disk", "no permission")
-_MEANINGS: Final[dict[int | None, _Meaning]] = {
-    errno.ENOSPC: (UnavailableError, "disk-full", "the disk is full"),
-    errno.EDQUOT: (UnavailableError, "disk-full", "the disk quota is used up"),
-    errno.EFBIG: (UnavailableError, "disk-full", "the file would be larger than is allowed here"),
-    errno.EACCES: _DENIED,
-    errno.EPERM: _DENIED,
-    errno.EROFS: (AccessDeniedError, "access-denied.read-only", "the disk is read-only"),
+_OWN: Final[dict[int | None, Meaning]] = {
     errno.EEXIST: (ConflictError, "conflict.target", "it is there already"),
     errno.ENOENT: (NotFoundError, "not-found.target", "there is no such folder"),
-    errno.EISDIR: (InvalidError, "invalid.target", "a folder is there"),
-    errno.ENOTDIR: (InvalidError, "invalid.target", "a file is where a folder must be"),
-    errno.ELOOP: (InvalidError, "invalid.target", "a link is in the way, and is not followed"),
-    errno.ENAMETOOLONG: (InvalidError, "invalid.target", "the name is too long for this disk"),
-    errno.EMFILE: (UnavailableError, "too-many-files", "this process has too many open files"),
-    errno.ENFILE: (UnavailableError, "too-many-files", "this machine has too many open files"),
 }
 
 
@@ -54,8 +42,8 @@ def explaining(path: str, target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as exc:
-        error, kind, text = _MEANINGS.get(exc.errno, (UnavailableError, "disk", "the disk fails"))
-        detail = "" if exc.errno in _MEANINGS else f" ({exc.strerror or type(exc).__name__})"
+        error, kind, text = found = meaning(exc.errno, "target", _OWN)
+        detail = f" ({exc.strerror or type(exc).__name__})" if found is DISK else ""
         raise error(f"cannot write {target}: {text}{detail}", op="download", key=path, kind=kind) from exc
 
 

@@ -1,7 +1,7 @@
 """One request of the protocol, sent once, and what came back as an answer.
 
-Here stands what an error of a port proves. A refusal is an answer of its own; what is proven not to be applied has
-`Failed`; whatever may have been applied, or may yet be, is in `Doubt`.
+What an error of a port proves stands in `driving`: a refusal is an answer of its own; what is proven not to be applied
+has `Failed`; whatever may have been applied, or may yet be, is in `Doubt`.
 """
 
 from collections.abc import Sequence
@@ -15,6 +15,7 @@ from .changes import (
     NOTHING,
 )
 from .commit import Committer, Seat, Unit
+from .driving import proven
 from .entities import (
     SCHEMA,
     Claim,
@@ -33,7 +34,7 @@ from .entities import (
     parse_version,
     request_values,
 )
-from .errors import CatalogError, ConflictError, NotFoundError, OutcomeUnknownError, UnavailableError
+from .errors import CatalogError, NotFoundError
 from .filters import Comparison
 from .keys import gate_row, head_row, intent_row, partition, request_row, shard_of, shut_gate_row, version_row, versions
 from .messages import (
@@ -45,7 +46,6 @@ from .messages import (
     CommitMove,
     DeleteContent,
     Done,
-    Doubt,
     DropIntent,
     Failed,
     FindVersion,
@@ -58,7 +58,6 @@ from .messages import (
     ReadIntent,
     ReadRequest,
     ReadSource,
-    Refused,
     Release,
     Request,
     SettleClaim,
@@ -103,14 +102,8 @@ class Exchange:
         """Send a request once. `op` says whose content is meant."""
         try:
             return await self._send(op, request)
-        except OutcomeUnknownError as exc:
-            return Doubt(exc)
-        except ConflictError as exc:
-            if isinstance(request, READS):  # no word about what was to be read: the service has its own troubles
-                return Failed(UnavailableError(f"{exc}", op=exc.op, key=exc.key))
-            return Refused()
         except CatalogError as exc:
-            return Failed(exc)
+            return proven(exc, reading=isinstance(request, READS))
 
     async def _send(self, op: Op, request: Request) -> Answer:  # noqa: C901, PLR0911, PLR0912 — one case each
         match request:

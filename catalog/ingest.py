@@ -11,12 +11,10 @@ bad file stops no other: every failure is in the report, with its path and its r
 links to folders are counted there, and not followed.
 """
 
-import asyncio
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from concurrent.futures import Executor
-from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import aclosing
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -27,19 +25,17 @@ from .changes import (
     Change,
     same_metadata,
 )
-from .commit import Committer, Seat
-from .entities import FileVersion, Head, VolumeInfo, parse_head
+from .cohorts import Packer, Pending
+from .commit import Seat
+from .entities import Head, VolumeInfo, parse_head
 from .errors import CatalogError, InvalidError, NotFoundError
-from .exchange import partition_of
-from .flow import concurrently, first_of
+from .flow import concurrently
+from .ingest_report import IngestReport, Progress, Tally
 from .keys import encode, heads
 from .listing import Lister
 from .media import content_type_of
 from .metadata import Metadata
 from .modes import Overwrite
-from .op import (
-    Op,
-)
 from .paths import check_folder
 from .protocol import (
     Known,
@@ -52,98 +48,8 @@ from .uploads import Ready, SmallFile
 from .walk import Failure, FolderLink, Found, LocalFile, walk
 from .writer import Writer
 
-COHORT: Final = 99  # intents in a transaction, with the gate beside them
-COHORTS_MAX: Final = 16
 WALKED_AT_A_TIME: Final = 256
 COMPARED_AT_A_TIME: Final = 8
-
-
-@dataclass(frozen=True, slots=True)
-class IngestProgress:
-    """How far an ingest has come."""
-
-    found: int = 0
-    written: int = 0
-    unchanged: int = 0
-    failed: int = 0
-    bytes_written: int = 0
-    walked: bool = False
-    """Whether `found` is all there is."""
-
-
-Progress = Callable[[IngestProgress], None]
-
-
-@dataclass(frozen=True, slots=True)
-class IngestReport:
-    """What an ingest did. `failed` is empty where every file of the tree is in the catalog."""
-
-    written: int
-    unchanged: int
-    """Also what another writer was faster to write, if it was the same."""
-    bytes_written: int
-    failed: Sequence[Failure] = ()
-    links_skipped: int = 0
-    """Links to folders: they are not followed."""
-
-    @property
-    def ok(self) -> bool:
-        """Whether every file of the tree is in the catalog."""
-        return not self.failed
-
-
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """A file that will be written, on what is there now."""
-
-    file: LocalFile
-    op: Op
-    known: Known
-    payload: Ready | SmallFile
-
-
-@dataclass(slots=True)
-class Tally:
-    """The counts of a run, and who wants to hear of them."""
-
-    listener: Progress | None
-    found: int = 0
-    written: int = 0
-    unchanged: int = 0
-    bytes_written: int = 0
-    links_skipped: int = 0
-    walked: bool = False
-    failed: list[Failure] = field(default_factory=list)
-
-    def tell(self) -> None:
-        """Say how far it has come."""
-        if self.listener:
-            self.listener(
-                IngestProgress(
-                    self.found, self.written, self.unchanged, len(self.failed), self.bytes_written, self.walked
-                )
-            )
-
-    def keep(self) -> None:
-        """Count a file that is there already."""
-        self.unchanged += 1
-        self.tell()
-
-    def write(self, file: FileVersion) -> None:
-        """Count a file that was written."""
-        self.written += 1
-        self.bytes_written += file.size
-        self.tell()
-
-    def fail(self, failure: Failure) -> None:
-        """Count a file that did not get in."""
-        self.failed.append(failure)
-        self.tell()
-
-    def report(self) -> IngestReport:
-        """The end of it."""
-        failed = tuple(sorted(self.failed, key=lambda failure: failure.path))
-        return IngestReport(self.written, self.unchanged, self.bytes_written, failed, self.links_skipped)
 
 
 class Ingest:
@@ -181,7 +87,7 @@ class Ingest:
             raise NotFoundError(
                 f"there is no file or folder {root}", op="ingest", key=str(root), kind="not-found.source"
             )
-        packer = _Packer(self._volume, self._writer.committer, self._write)
+        packer = Packer(self._volume, self._writer.committer, self._write)
         try:
             async with (
                 packer.packing(),
@@ -282,60 +188,6 @@ class Ingest:
         finally:
             if staged := self._staged.pop(op.blob, None):
                 await staged.let_go(op.blob)
-
-
-class _Packer:
-    """Gathers what is to be written by shard, and lets it go in cohorts that fill transactions."""
-
-    def __init__(
-        self, volume: VolumeInfo, committer: Committer, write: Callable[[Pending, Seat], Awaitable[None]]
-    ) -> None:
-        self._volume = volume
-        self._committer = committer
-        self._write = write
-        self._waiting: dict[str, list[Pending]] = {}
-        self._places = asyncio.Semaphore(COHORTS_MAX)
-        self._cohorts = asyncio.TaskGroup()
-
-    @asynccontextmanager
-    async def packing(self) -> AsyncIterator[None]:
-        """Take things in; at the end let go what is left, and wait for all. Whatever ends it early leaves no task."""
-        try:
-            async with self._cohorts:
-                yield
-                for shard in list(self._waiting):
-                    await self._go(shard)
-        except BaseExceptionGroup as group:
-            raise first_of(group) from None
-
-    async def add(self, pending: Pending) -> None:
-        """Take one more; wait where enough are under way."""
-        shard = partition_of(self._volume, pending.file.path)
-        waiting = self._waiting.setdefault(shard, [])
-        waiting.append(pending)
-        if len(waiting) == COHORT:
-            await self._go(shard)
-
-    async def _go(self, shard: str) -> None:
-        cohort = self._waiting.pop(shard)
-        await self._places.acquire()
-        self._cohorts.create_task(self._run(shard, cohort))
-
-    async def _run(self, shard: str, cohort: list[Pending]) -> None:
-        """All of them begin at once, so that their intents are one transaction; each commit waits for a full one."""
-        lane = self._committer.lane(shard)
-        try:
-            async with asyncio.TaskGroup() as writes:
-                for pending in cohort:
-                    writes.create_task(self._seated(pending, Seat(lane)))
-        finally:
-            self._places.release()
-
-    async def _seated(self, pending: Pending, seat: Seat) -> None:
-        try:
-            await self._write(pending, seat)
-        finally:
-            seat.leave()
 
 
 def _checked_source(source: os.PathLike[str] | str) -> Path:

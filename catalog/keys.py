@@ -19,6 +19,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from .arguments import is_whole
 from .errors import InvalidError, TooLargeError
 
 ENCODED_UNITS_MAX = 500  # of the 512 that a RowKey has: a letter, a separator and ten digits go beside it
@@ -103,19 +104,14 @@ def partition(epoch: str, shard: int) -> str:
 
 def check_shards(shards: int) -> int:
     """A power of two, up to SHARDS_MAX. Raises: InvalidError."""
-    if (
-        isinstance(shards, bool)
-        or not isinstance(shards, int)
-        or not 1 <= shards <= SHARDS_MAX
-        or shards & (shards - 1)
-    ):
+    if not is_whole(shards) or not 1 <= shards <= SHARDS_MAX or shards & (shards - 1):
         raise InvalidError(f"shards is a power of two from 1 to {SHARDS_MAX}, not {shards!r}", op="create_volume")
     return shards
 
 
 def check_version(version: int) -> int:
     """A version as there can be one. Raises: InvalidError."""
-    if isinstance(version, bool) or not isinstance(version, int) or not 1 <= version <= VERSION_MAX:
+    if not is_whole(version) or not 1 <= version <= VERSION_MAX:
         raise InvalidError(f"a version is a whole number from 1 up, not {version!r}", op="version")
     return version
 

@@ -76,6 +76,24 @@ class Lister:
                 if deadline.passed:
                     raise deadline.expired(exc) from exc
 
+    async def rows(
+        self,
+        partition_key: str,
+        rows: RowRange,
+        *,
+        where: Condition | None = None,
+        select: Sequence[str] | None = None,
+    ) -> AsyncGenerator[Entity, None]:
+        """The rows of one partition for which `where` holds; what it asks for is to be among `select`.
+
+        Raises: as `pages`.
+        """
+        async with aclosing(self.pages(partition_key, rows, where=where, select=select)) as pages:
+            async for page in pages:
+                for row in page:
+                    if where is None or where.holds(row.values):
+                        yield row
+
     async def shards(
         self,
         volume: VolumeInfo,

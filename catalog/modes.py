@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from .arguments import is_whole
 from .errors import InvalidError
 
 
@@ -42,7 +43,7 @@ def check_mode(mode: Mode) -> Mode:
     match mode:
         case Overwrite(force) if not isinstance(force, bool):
             raise InvalidError(f"force is True or False, not {force!r}", op="mode")
-        case IfVersion(version) if isinstance(version, bool) or not isinstance(version, int) or version < 1:
+        case IfVersion(version) if not is_whole(version) or version < 1:
             raise InvalidError(f"IfVersion takes a version from 1 up, not {version!r}", op="mode")
         case IfMatch(etag) if not isinstance(etag, str) or not etag:
             raise InvalidError(f"IfMatch takes the etag of a FileVersion, not {etag!r}", op="mode")

@@ -10,7 +10,7 @@ from os import PathLike
 
 from storage import ContentStore, Span
 
-from .arguments import check_callback, check_flags
+from .arguments import check_callback, check_flags, check_whole
 from .browse import LIVE, Browser
 from .destination import Existing
 from .download import DownloadListener, DownloadReport, Downloads, check_existing, check_file_target, check_target
@@ -258,8 +258,8 @@ class ReadableVolume:
         prefix = check_prefix(prefix)
         if not isinstance(where, Condition):
             raise InvalidError(f"where is a condition, such as F.size > 1000, not {where!r}", op="query")
-        if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 0):
-            raise InvalidError(f"limit is a whole number from 0 up, not {limit!r}", op="query")
+        if limit is not None:
+            check_whole("query", "limit", limit)
         left, tools = limit, self._tools.within(timeout_s)
         both = LIVE & where
         async with aclosing(tools.lister.shards(self.info, heads(prefix), where=both)) as rows:
@@ -276,12 +276,11 @@ class ReadableVolume:
         """All versions of a file, newest first; deletes too. Raises: NotFoundError where there never was one."""
         path = self._path(path)
         found = False
-        pages = self._tools.within(timeout_s).lister.pages(partition_of(self.info, path), versions(path))
-        async with aclosing(pages):
-            async for page in pages:
-                for row in page:
-                    found = True
-                    yield parse_file(self.name, row)
+        lister = self._tools.within(timeout_s).lister
+        async with aclosing(lister.rows(partition_of(self.info, path), versions(path))) as rows:
+            async for row in rows:
+                found = True
+                yield parse_file(self.name, row)
         if not found:
             raise NotFoundError(f"there never was a file {path!r} in volume {self.name!r}", op="history", key=path)
 

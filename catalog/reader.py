@@ -15,6 +15,7 @@ from typing import Protocol, Self
 
 from storage import Always, ContentStore, Digester, IfMatch, Opened, Span
 
+from .arguments import check_whole, is_whole
 from .entities import FileVersion
 from .errors import CatalogError, ConflictError, IntegrityError, InvalidError, NotFoundError, UnavailableError
 from .retry import Clock, Deadline
@@ -220,8 +221,7 @@ class Readers:
 def check_span(start: int, length: int | None) -> Span:
     """The bytes of a content that are wanted. Raises: InvalidError."""
     for name, value in (("start", start), ("length", 0 if length is None else length)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise InvalidError(f"{name} is a whole number from 0 up, not {value!r}", op="read", kind="invalid.span")
+        check_whole("read", name, value, kind="invalid.span")
     return Span(start, length)
 
 
@@ -229,7 +229,7 @@ def check_size(size: int | None) -> int:
     """How much is to be read, as the io module has it: negative is all that is left. Raises: InvalidError."""
     if size is None:
         return -1
-    if isinstance(size, bool) or not isinstance(size, int):
+    if not is_whole(size):
         message = f"size is a whole number of bytes, or None for all that is left, not {size!r}"
         raise InvalidError(message, op="read", kind="invalid.size")
     return size

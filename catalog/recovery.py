@@ -12,9 +12,9 @@ and a writer that is still alive starts over with a fresh op.
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
-from math import isfinite
 from typing import Final, Literal
 
+from .arguments import is_number
 from .commit import Unit
 from .entities import SCHEMA, IntentRow, VolumeInfo, parse_intent
 from .errors import CatalogError, InvalidError
@@ -87,8 +87,7 @@ def check_patience(patience_s: float | None) -> float | None:
     """Raises: InvalidError for what is no finite number of seconds from 0 up."""
     if patience_s is None:
         return None
-    number = isinstance(patience_s, int | float) and not isinstance(patience_s, bool)
-    if not number or not isfinite(patience_s) or patience_s < 0:
+    if not is_number(patience_s) or patience_s < 0:
         raise InvalidError(f"patience_s is a number of seconds from 0 up, not {patience_s!r}", op="recover")
     return patience_s
 
@@ -107,35 +106,34 @@ class Recovery:
         """It, with another time limit for each write."""
         return Recovery(self._writer.within(timeout_s), self._lister.within(timeout_s))
 
-    async def run(self, volume: VolumeInfo, *, patience_s: float | None) -> list[Recovered]:
-        """Settle all intents that are older than `patience_s`, or than the patience each asks for.
+    async def run(
+        self, volume: VolumeInfo, *, patience_s: float | None, shards: Iterable[int] | None = None
+    ) -> list[Recovered]:
+        """Settle all intents that are older than `patience_s`, or than the patience each asks for; of some shards only.
 
         Raises: UnavailableError, AccessDeniedError where the rows cannot be read; an op's own trouble is in its item.
         """
         check_patience(patience_s)
-        return await self._run(volume, range(volume.shards), patience_s)
 
-    async def shard(self, volume: VolumeInfo, shard: int, *, patience_s: float | None) -> list[Recovered]:
-        """The same in one shard."""
-        return await self._run(volume, [shard], patience_s)
+        async def settle(found: tuple[IntentRow, int]) -> Recovered:
+            row, age_us = found
+            patience = row.intent.patience_s if patience_s is None else patience_s
+            return await self._settle(volume, row, age_us, patience)
 
-    async def _run(self, volume: VolumeInfo, shards: Iterable[int], patience_s: float | None) -> list[Recovered]:
         async with (
-            aclosing(self._due(volume, shards, patience_s)) as found,
-            aclosing(concurrently(found, lambda due: self._settle(volume, *due), limit=ROWS_AT_A_TIME)) as settled,
+            aclosing(self._aged(volume, range(volume.shards) if shards is None else shards)) as aged,
+            aclosing(concurrently(aged, settle, limit=ROWS_AT_A_TIME)) as settled,
         ):
             return [item async for item in settled]
 
-    async def _due(
-        self, volume: VolumeInfo, shards: Iterable[int], patience_s: float | None
-    ) -> AsyncGenerator[tuple[IntentRow, int, float | None], None]:
+    async def _aged(self, volume: VolumeInfo, shards: Iterable[int]) -> AsyncGenerator[tuple[IntentRow, int], None]:
+        """Intents, and how old they are."""
         for shard in shards:
             key, now = partition(volume.epoch, shard), 0
-            async with aclosing(self._lister.pages(key, INTENTS)) as pages:
-                async for page in pages:
-                    for entity in page:
-                        now = now or await self._now(volume, key)
-                        yield parse_intent(entity), now - entity.timestamp, patience_s
+            async with aclosing(self._lister.rows(key, INTENTS)) as rows:
+                async for row in rows:
+                    now = now or await self._now(volume, key)
+                    yield parse_intent(row), now - row.timestamp
 
     async def _now(self, volume: VolumeInfo, key: str) -> int:
         """The service's time: that of a marker just written. Nobody depends on the etag of a gate.
@@ -158,15 +156,14 @@ class Recovery:
         return entity.timestamp if entity else 0
 
     async def _settle(  # noqa: PLR0911 — one line per end
-        self, volume: VolumeInfo, row: IntentRow, age_us: int, patience_s: float | None
+        self, volume: VolumeInfo, row: IntentRow, age_us: int, patience_s: float
     ) -> Recovered:
         intent = row.intent
 
         def item(action: Action, error: CatalogError | None = None) -> Recovered:
             return Recovered(volume.name, intent.path, intent.op, intent.kind, intent.writer, action, error)
 
-        patience = intent.patience_s if patience_s is None else patience_s
-        if intent.state == "open" and age_us < patience * 1_000_000:
+        if intent.state == "open" and age_us < patience_s * 1_000_000:
             return item("waiting")
         try:
             match await self._writer.settle(volume, row):

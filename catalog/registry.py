@@ -10,9 +10,9 @@ generation 1 takes its place, by its etag. So a late copy of either transaction 
 """
 
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Container, Iterable
 from contextlib import aclosing, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
@@ -34,9 +34,6 @@ from .keys import CATALOG, DELETED, REGISTRY, VOLUMES, check_shards, deleted_row
 from .listing import Lister
 from .paths import check_path
 from .retry import Deadline
-from .rows import (
-    Entity,
-)
 from .settings import check_timeout
 from .table import (
     Delete,
@@ -52,6 +49,9 @@ ROOT_CHARACTERS_MAX = 200
 GATES_AT_A_TIME = 16
 _UNSWEPT = Comparison("swept", "==", literal=False)
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
+
+Finish = Callable[[VolumeInfo, Deadline], Awaitable[object]]
+"""Brings the deletion of a volume to its end that somebody began."""
 
 T = TypeVar("T")
 
@@ -73,13 +73,53 @@ def check_root(root: str) -> str:
     return root
 
 
-def check_new(name: str, layout: str, shards: int, root: str | None) -> str:
-    """The root of a volume that is to be made. Raises: InvalidError."""
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A volume that is to be made."""
+
+    name: str
+    layout: str
+    shards: int
+    root: str
+
+
+def check_new(name: str, layout: str, shards: int, root: str | None) -> Wanted:
+    """Raises: InvalidError."""
     check_volume_name(name)
     check_shards(shards)
     if layout != "immutable":
         raise InvalidError(f"layout is 'immutable', not {layout!r}", op="create_volume", key=name)
-    return check_root(f"{name}/" if root is None else root)
+    return Wanted(name, layout, shards, check_root(f"{name}/" if root is None else root))
+
+
+def existing(wanted: Wanted, there: Iterable[VolumeInfo], *, exist_ok: bool, ours: Container[str]) -> VolumeInfo | None:
+    """The volume of that name: as wanted, or made by this very call, or one whose deletion has to be ended first. Pure.
+
+    Raises: ConflictError.
+    """
+    for other in there:
+        if other.epoch in ours:
+            return other
+        if other.name == wanted.name:
+            if other.state != "open":
+                return other
+            if exist_ok and wanted == Wanted(other.name, other.layout, other.shards, other.root):
+                return other
+            raise _is_there(wanted, other, exist_ok=exist_ok)
+        if other.root.startswith(wanted.root) or wanted.root.startswith(other.root):
+            message = f"root {wanted.root!r} overlaps with root {other.root!r} of volume {other.name!r}"
+            raise ConflictError(message, found=other.root, op="create_volume", key=wanted.name, kind="conflict.root")
+    return None
+
+
+def _is_there(wanted: Wanted, other: VolumeInfo, *, exist_ok: bool) -> ConflictError:
+    expected, found = ((each.layout, each.shards, each.root) for each in (wanted, other))
+    message = f"volume {wanted.name!r} is there already"
+    if exist_ok:
+        message += f", with other settings: wanted {expected}, found {found}"
+    return ConflictError(
+        message, expected=expected, found=found, op="create_volume", key=wanted.name, kind="conflict.exists"
+    )
 
 
 class Volumes:
@@ -90,7 +130,6 @@ class Volumes:
         lister: Lister,
         deadline: Callable[[float | None], Deadline],
         new_id: Callable[[], str],
-        finish: Callable[[VolumeInfo, Deadline], Awaitable[object]],
         timeout_s: float | None = None,
     ) -> None:
         self._table = lister.table
@@ -98,8 +137,6 @@ class Volumes:
         self._deadline_of = deadline
         self._deadline: Callable[[], Deadline] = partial(deadline, timeout_s)
         self._new_id = new_id
-        self._finish = finish
-        """Brings the deletion of a volume to its end that somebody began."""
 
     def __repr__(self) -> str:
         return f"<Volumes of {self._table!r}>"
@@ -107,7 +144,7 @@ class Volumes:
     def within(self, timeout_s: float | None) -> "Volumes":
         """It, for a call with a time limit of its own. Raises: InvalidError."""
         check_timeout(timeout_s)
-        return Volumes(self._lister.within(timeout_s), self._deadline_of, self._new_id, self._finish, timeout_s)
+        return Volumes(self._lister.within(timeout_s), self._deadline_of, self._new_id, timeout_s)
 
     async def get(self, name: str | None, deadline: Deadline | None = None, *, op: str = "volume") -> VolumeInfo:
         """A volume by its name, or the default one. Raises: NotFoundError, UnavailableError."""
@@ -127,22 +164,24 @@ class Volumes:
     async def all(self) -> AsyncGenerator[VolumeInfo, None]:
         """All volumes, in order of name."""
         registry = await self._registry()
-        async with aclosing(self._lister.pages(REGISTRY, VOLUMES)) as pages:
-            async for page in pages:
-                for row in page:
-                    yield parse_volume(row, registry.default)
+        async with aclosing(self._lister.rows(REGISTRY, VOLUMES)) as rows:
+            async for row in rows:
+                yield parse_volume(row, registry.default)
 
     async def reload(self, info: VolumeInfo, deadline: Deadline) -> VolumeInfo:
-        """A volume as it is now. Raises: NotFoundError where it is another one by now."""
-        now = await self.get(info.name, deadline)
-        if now.epoch != info.epoch:
-            message = f"volume {info.name!r} was deleted and made again: open it anew"
+        """A volume as it is now. Raises: NotFoundError where it is gone, or another one by now."""
+        row = await deadline.retried(lambda: self._row(info))
+        if row is None:
+            message = f"volume {info.name!r} was deleted: where one has its name again, open it anew"
             raise NotFoundError(message, op="volume", key=info.name, kind="not-found.volume")
-        return now
+        return replace(row.info, default=info.default)
 
     async def row(self, info: VolumeInfo, deadline: Deadline) -> VolumeRow | None:
         """A volume's row as it is now, read once; None where it is gone, or another volume has its name."""
-        row = await deadline.read(lambda: self._table.get(REGISTRY, volume_row(info.name)))
+        return await deadline.read(lambda: self._row(info))
+
+    async def _row(self, info: VolumeInfo) -> VolumeRow | None:
+        row = await self._table.get(REGISTRY, volume_row(info.name))
         if row is None or (now := parse_volume(row, None)).epoch != info.epoch:
             return None
         return VolumeRow(now, row.etag)
@@ -176,11 +215,9 @@ class Volumes:
 
     async def unswept(self) -> AsyncGenerator[VolumeRow, None]:
         """Deleted volumes of which something late may still have to be removed."""
-        async with aclosing(self._lister.pages(REGISTRY, DELETED, where=_UNSWEPT)) as pages:
-            async for page in pages:
-                for row in page:
-                    if _UNSWEPT.holds(row.values):
-                        yield VolumeRow(parse_volume(row, None), row.etag)
+        async with aclosing(self._lister.rows(REGISTRY, DELETED, where=_UNSWEPT)) as rows:
+            async for row in rows:
+                yield VolumeRow(parse_volume(row, None), row.etag)
 
     async def swept(self, row: VolumeRow) -> None:
         """Note that nothing is left to remove of a deleted volume."""
@@ -188,68 +225,40 @@ class Volumes:
         with suppress(RefusedError):  # others were faster
             await self._deadline().retried(lambda: self._table.submit(REGISTRY, [change]))
 
-    async def create(self, name: str, *, layout: str, shards: int, root: str | None, exist_ok: bool) -> VolumeInfo:
+    async def create(self, wanted: Wanted, *, exist_ok: bool, finish: Finish) -> VolumeInfo:
         """Make a volume. The first one becomes the default.
 
         Raises: InvalidError, ConflictError (it is there already, or its root overlaps another's), UnavailableError,
         OutcomeUnknownError.
         """
-        root = check_new(name, layout, shards, root)
         tried: set[str] = set()
 
         async def attempt(deadline: Deadline) -> VolumeInfo | None:
-            registry = await self._registry(deadline)
-            if existing := await self._existing(
-                name, layout, shards, root, exist_ok=exist_ok, ours=tried, registry=registry, deadline=deadline
-            ):
-                return existing
+            while True:
+                registry = await self._registry(deadline)
+                met = existing(wanted, await self._there(registry, deadline), exist_ok=exist_ok, ours=tried)
+                if met is None:
+                    break
+                if met.state == "open" or met.epoch in tried:
+                    return met
+                await finish(met, deadline)
             epoch = self._new_id()
             tried.add(epoch)
-            info = VolumeInfo(name, epoch, layout, shards, root, 1, created=EPOCH, default=False)
-            await self._make(info, registry, deadline)
+            shape = (wanted.layout, wanted.shards, wanted.root)
+            await self._make(
+                VolumeInfo(wanted.name, epoch, *shape, 1, created=EPOCH, default=False), registry, deadline
+            )
             return None
 
-        return await self._settled(attempt, "create_volume", name)
+        return await self._settled(attempt, "create_volume", wanted.name)
 
-    async def _existing(
-        self,
-        name: str,
-        layout: str,
-        shards: int,
-        root: str,
-        *,
-        exist_ok: bool,
-        ours: set[str],
-        registry: Registry,
-        deadline: Deadline,
-    ) -> VolumeInfo | None:
-        """The volume, where it is there as wanted, or was made by this very call. Raises: ConflictError."""
-
-        async def rows() -> list[Entity]:
-            return [row async for page in self._table.query(REGISTRY, VOLUMES) for row in page]
-
-        for row in await deadline.read(rows):
-            other = parse_volume(row, registry.default)
-            if other.epoch in ours:
-                return other
-            if other.name == name and other.state != "open":
-                await self._finish(other, deadline)
-                raise RefusedError(f"volume {name!r} was being deleted", index=None)  # look again
-            if other.name == name:
-                wanted, found = (layout, shards, root), (other.layout, other.shards, other.root)
-                if exist_ok and wanted == found:
-                    return other
-                if not exist_ok:
-                    message = f"volume {name!r} is there already"
-                else:
-                    message = f"volume {name!r} is there already, with other settings: wanted {wanted}, found {found}"
-                raise ConflictError(
-                    message, expected=wanted, found=found, op="create_volume", key=name, kind="conflict.exists"
-                )
-            if other.root.startswith(root) or root.startswith(other.root):
-                message = f"root {root!r} overlaps with root {other.root!r} of volume {other.name!r}"
-                raise ConflictError(message, found=other.root, op="create_volume", key=name, kind="conflict.root")
-        return None
+    async def _there(self, registry: Registry, deadline: Deadline) -> list[VolumeInfo]:
+        """All volumes, each page read once."""
+        there = list[VolumeInfo]()
+        async with aclosing(self._table.query(REGISTRY, VOLUMES)) as pages:
+            while (page := await deadline.read(lambda: anext(pages, None))) is not None:
+                there += [parse_volume(row, registry.default) for row in page]
+        return there
 
     async def _make(self, info: VolumeInfo, registry: Registry, deadline: Deadline) -> None:
         keys = (partition(info.epoch, shard) for shard in range(info.shards))

@@ -5,10 +5,12 @@ the same name, recovery.
 """
 
 from contextlib import aclosing
+from typing import TypeGuard
 
 from .browse import LIVE
 from .deletion import (
     Advance,
+    Deletion,
     DeletionNext,
     DeletionRequest,
     DeletionResult,
@@ -25,16 +27,21 @@ from .deletion import (
     deletion_step,
     help_along,
 )
+from .driving import drive, proven
 from .entities import SCHEMA, VolumeInfo, parse_file
 from .errors import CatalogError, ConflictError, IntegrityError, NotFoundError, OutcomeUnknownError, UnavailableError
 from .keys import GATES, gate_generation, gate_row, heads, partition, shut_gate_row
 from .listing import Lister
-from .messages import Absent, Answer, Done, Doubt, Expired, Failed, Found, Refused
+from .messages import Absent, Answer, Done, Failed, Found, Refused
 from .recovery import Recovered, RecoveredVolume, Recovery, RecoveryReport
 from .registry import Volumes, check_volume_name
 from .retry import Deadline
 from .rows import Entity
-from .table import Delete, Insert, Operation, RefusedError
+from .table import Delete, Insert, Operation
+
+
+def _is_over(request: DeletionRequest | DeletionResult) -> TypeGuard[DeletionResult]:
+    return isinstance(request, DeletionResult)
 
 
 class Removal:
@@ -125,25 +132,15 @@ class Removal:
         return RecoveredVolume(info.name, info.epoch, "deleted" if gone else "kept")
 
     async def _drive(self, info: VolumeInfo, first: DeletionNext, deadline: Deadline) -> DeletionResult:
-        at, request = first
-        last: CatalogError | None = None
-        while not isinstance(request, DeletionResult):
-            if deadline.passed:
-                at, request = deletion_step(at, Expired(deadline.expired(last)))
-                continue
+        async def send(_: Deletion, request: DeletionRequest) -> Answer | Met:
             answer = await self._send(info, request, deadline)
-            if isinstance(answer, Doubt | Failed):
-                last = answer.error
-                if isinstance(last, UnavailableError | OutcomeUnknownError):
-                    await deadline.pause(last)
-            elif isinstance(answer, Refused):
+            if isinstance(answer, Refused):
                 await deadline.pause()
-            at, request = deletion_step(at, answer)
-        return request
+            return answer
 
-    async def _send(  # noqa: PLR0911 — one case each
-        self, info: VolumeInfo, request: DeletionRequest, deadline: Deadline
-    ) -> Answer | Met:
+        return (await drive(first, ends=_is_over, send=send, step=deletion_step, deadline=deadline))[1]
+
+    async def _send(self, info: VolumeInfo, request: DeletionRequest, deadline: Deadline) -> Answer | Met:
         """Send a request once, and say what its answer proves."""
         try:
             match request:
@@ -160,12 +157,8 @@ class Removal:
                     return await self._settle(row.info, shard, deadline)
                 case Survey(shard):
                     return await self._survey(info, shard)
-        except OutcomeUnknownError as exc:
-            return Doubt(exc)
-        except RefusedError:
-            return Refused()
         except CatalogError as exc:
-            return Failed(exc)
+            return proven(exc, reading=isinstance(request, ReadVolume | Survey))
         return Done()
 
     async def _advance(self, shard: str, to: Advance, deadline: Deadline) -> Answer:
@@ -189,19 +182,18 @@ class Removal:
     async def _settle(self, info: VolumeInfo, shard: int, deadline: Deadline) -> Answer:
         """Recover until there is nothing to settle: what was settled may have been one half of a move."""
         while not deadline.passed:
-            items = await self._recovery.shard(info, shard, patience_s=0)
+            items = await self._recovery.run(info, patience_s=0, shards=[shard])
             errors = [item.error for item in items if item.error]
             if errors:
                 return Failed(errors[0])
             if RecoveryReport(tuple(items)).quiet:
                 return Done()
-        return Failed(deadline.expired(None))
+        message = f"shard {shard} of volume {info.name!r} always had something to settle"
+        return Failed(UnavailableError(message, op="delete_volume", key=info.name, kind="unavailable.deadline"))
 
     async def _survey(self, info: VolumeInfo, shard: int) -> Answer | Met:
         key = partition(info.epoch, shard)
-        async with aclosing(self._lister.pages(key, heads(""), where=LIVE)) as pages:
-            async for page in pages:
-                for row in page:
-                    if LIVE.holds(row.values):
-                        return Met(parse_file(info.name, row).path)
+        async with aclosing(self._lister.rows(key, heads(""), where=LIVE)) as rows:
+            async for row in rows:
+                return Met(parse_file(info.name, row).path)
         return Absent()

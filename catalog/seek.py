@@ -17,6 +17,7 @@ from typing import Final
 
 from storage import Digester, Span
 
+from .arguments import check_whole, is_whole
 from .entities import FileVersion
 from .errors import CatalogError, InvalidError
 from .reader import Pin, Readers, check_readable, check_size, closed, damaged
@@ -129,7 +130,7 @@ class SeekableReader:
         """
         self._check_open()
         bases = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self.size}
-        whole = all(isinstance(each, int) and not isinstance(each, bool) for each in (offset, whence))
+        whole = is_whole(offset) and is_whole(whence)
         if not whole or whence not in bases:
             raise self._invalid(f"seek takes whole numbers, and 0, 1 or 2 as whence, not ({offset!r}, {whence!r})")
         if bases[whence] + offset < 0:
@@ -214,7 +215,4 @@ async def seekable(readers: Readers, file: FileVersion, read_ahead_bytes: int) -
 
 def check_read_ahead(read_ahead_bytes: int) -> int:
     """Raises: InvalidError."""
-    if isinstance(read_ahead_bytes, bool) or not isinstance(read_ahead_bytes, int) or read_ahead_bytes < 0:
-        message = f"read_ahead_bytes is a whole number from 0 up, not {read_ahead_bytes!r}"
-        raise InvalidError(message, op="read")
-    return read_ahead_bytes
+    return check_whole("read", "read_ahead_bytes", read_ahead_bytes)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
+from .arguments import check_whole, is_number
 from .errors import InvalidError
 
 SECONDS_MAX: Final = 10**9
@@ -42,9 +43,7 @@ class Settings:
         for name in ("timeout_s", "request_timeout_s", "connect_timeout_s", "silence_timeout_s"):
             _check_seconds(name, getattr(self, name))
         for name in ("transfers_max", "buffer_bytes", "one_shot_bytes", "block_bytes", "concurrency_max"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise InvalidError(f"{name} is a whole number from 1 up, not {value!r}", op="settings")
+            check_whole("settings", name, getattr(self, name), least=1)
 
 
 def check_timeout(timeout_s: float | None) -> None:
@@ -54,6 +53,6 @@ def check_timeout(timeout_s: float | None) -> None:
 
 
 def _check_seconds(name: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= SECONDS_MAX:
+    if not is_number(value) or not 0 < value <= SECONDS_MAX:
         rule = f"a positive number of seconds, finite and up to {SECONDS_MAX:,}"
         raise InvalidError(f"{name} is {rule}, not {value!r}", op="settings")

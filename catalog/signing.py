@@ -1,10 +1,10 @@
 """Signed urls: how long they may be good for, and who can make them. The store signs; nothing here is ever logged."""
 
 from datetime import UTC, datetime, timedelta
-from math import isfinite
 
 from storage import ContentStore, Signing
 
+from .arguments import is_number
 from .entities import FileVersion
 from .errors import InvalidError, NotFoundError
 
@@ -14,7 +14,11 @@ SHORTEST = timedelta(seconds=1)  # what a signature counts in
 def expiry(expires_in: timedelta | float) -> datetime:
     """The moment that is so long from now. Raises: InvalidError for what is no time from one second up."""
     try:
-        span = expires_in if isinstance(expires_in, timedelta) else timedelta(seconds=_seconds(expires_in))
+        span = (
+            expires_in
+            if isinstance(expires_in, timedelta)
+            else timedelta(seconds=expires_in if is_number(expires_in) else 0)
+        )
         if span >= SHORTEST:
             return datetime.now(UTC) + span
     except OverflowError:
@@ -32,9 +36,3 @@ async def signed_url(store: ContentStore, file: FileVersion, expires: datetime) 
         message = "only a catalog on Azure signs urls: what is on this machine is read, or downloaded"
         raise InvalidError(message, op="sign", key=file.path, kind="invalid.unsupported")
     return await store.sign(file.blob, expires=expires, filename=file.path.rpartition("/")[2])
-
-
-def _seconds(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
-        return 0
-    return value

@@ -13,7 +13,9 @@ from contextlib import aclosing, contextmanager
 from pathlib import Path
 from typing import IO, Final
 
-from .errors import InvalidError, NotFoundError
+from storage.disk_errors import DISK, meaning
+
+from .errors import CatalogError, InvalidError, NotFoundError
 from .feed import Feed
 from .threads import in_thread
 
@@ -130,7 +132,11 @@ def _close(opening: "asyncio.Future[IO[bytes]]") -> None:
 
 
 def file_chunks(path: Path, size: int = 1 << 20) -> Iterator[bytes]:
-    """A whole file, in chunks. Blocks. Raises: NotFoundError, InvalidError (not readable, changed meanwhile)."""
+    """A whole file, in chunks. Blocks.
+
+    Raises: NotFoundError, AccessDeniedError, InvalidError (not readable, changed meanwhile), UnavailableError (too many
+    open files).
+    """
     with _opened(path) as file:
         before, seen = os.fstat(file.fileno()), 0
         while chunk := _read(path, file, size):
@@ -155,6 +161,19 @@ def read_file(path: Path) -> bytes:
         return data
 
 
+def unreadable(path: Path, exc: OSError, *, op: str, key: str) -> CatalogError:
+    """Why a local file cannot be read. Not raised, and without a cause.
+
+    A disk that fails is no `UnavailableError` here: that would be asked again, and so would all files of a broken disk.
+    """
+    if isinstance(exc, FileNotFoundError):
+        return NotFoundError(f"there is no file {path}", op=op, key=key, kind="not-found.source")
+    error, kind, text = found = meaning(exc.errno, "source")
+    if found is DISK:
+        error, kind, text = InvalidError, "invalid.source", exc.strerror or type(exc).__name__
+    return error(f"cannot read {path}: {text}", op=op, key=key, kind=kind)
+
+
 def _opened(path: Path) -> IO[bytes]:
     with _readable(path):
         return path.open("rb", buffering=0)
@@ -170,11 +189,8 @@ def _readable(path: Path) -> Iterator[None]:
     """Say in one line what the operating system says."""
     try:
         yield
-    except FileNotFoundError as exc:
-        raise NotFoundError(f"there is no file {path}", op="read", key=str(path), kind="not-found.source") from exc
     except OSError as exc:
-        reason = exc.strerror or type(exc).__name__
-        raise InvalidError(f"cannot read {path}: {reason}", op="read", key=str(path), kind="invalid.source") from exc
+        raise unreadable(path, exc, op="read", key=str(path)) from exc
 
 
 def _check_unchanged(path: Path, before: os.stat_result, after: os.stat_result, seen: int) -> None:

@@ -12,6 +12,7 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Final, get_args
 
+from .arguments import is_whole
 from .entities import Kind
 from .errors import InvalidError
 from .keys import VERSION_MAX, check_key_length
@@ -67,7 +68,7 @@ def _validate(token: Token) -> None:
     if check_path(token.path) != token.path:
         raise ValueError(token.path)
     check_key_length(token.path)
-    if isinstance(token.floor, bool) or not isinstance(token.floor, int) or not 0 <= token.floor <= VERSION_MAX:
+    if not is_whole(token.floor) or not 0 <= token.floor <= VERSION_MAX:
         raise ValueError(token.floor)
     if token.kind not in get_args(Kind):
         raise ValueError(token.kind)

@@ -28,7 +28,6 @@ the op: only that writer commits it, and never without an answer to the put that
 import asyncio
 import os
 import stat
-from collections import deque
 from collections.abc import AsyncIterator
 from concurrent.futures import Executor
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
@@ -40,6 +39,7 @@ from typing import Final, Protocol, cast
 from storage import Blocks, ContentStore, Digester, Digests, Discards, Headers, IfAbsent
 from storage.names import BLOCKS_MAX
 
+from .budget import Budget
 from .changes import (
     Facts,
 )
@@ -52,56 +52,6 @@ from .threads import hashed, in_thread, waited_out
 
 STAGED_AHEAD: Final = 3  # blocks of one content on their way at the same time
 DISCARD_S: Final = 5
-
-
-class Budget:
-    """So many bytes of memory, shared by all who hold content. First come, first served."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._free = size
-        self._queue: deque[tuple[int, asyncio.Future[None]]] = deque()
-
-    def __repr__(self) -> str:
-        return f"<Budget: {self._free:,} of {self._size:,} bytes free>"
-
-    @asynccontextmanager
-    async def hold(self, size: int) -> AsyncIterator[None]:
-        """Wait for so many bytes, or for all there are; give them back at the end."""
-        taken = await self.take(size)
-        try:
-            yield
-        finally:
-            self.give(taken)
-
-    def give(self, size: int) -> None:
-        """Give back what `take` gave."""
-        self._free += size
-        self._serve()
-
-    async def take(self, size: int) -> int:
-        """Wait for so many bytes, or for all there are; how many they are, to be given back."""
-        size = min(size, self._size)
-        place = (size, asyncio.get_running_loop().create_future())
-        self._queue.append(place)
-        self._serve()
-        try:
-            await place[1]
-        except asyncio.CancelledError:
-            if place in self._queue:
-                self._queue.remove(place)
-            elif not place[1].cancelled():
-                self._free += size
-            self._serve()
-            raise
-        return size
-
-    def _serve(self) -> None:
-        while self._queue and (self._queue[0][0] <= self._free or self._queue[0][1].done()):
-            size, turn = self._queue.popleft()
-            if not turn.done():
-                self._free -= size
-                turn.set_result(None)
 
 
 class Payload(Protocol):
@@ -207,7 +157,8 @@ class Uploads:
     async def prepare(self, content: Content, blob: str, deadline: Deadline) -> AsyncIterator[Ready]:
         """Read content; what is small is held until the end, what is larger is staged for this blob.
 
-        Raises: InvalidError (not readable as bytes, or changed while it was read), TooLargeError, UnavailableError.
+        Raises: NotFoundError, AccessDeniedError, InvalidError (not readable as bytes, or changed while it was read),
+        TooLargeError, UnavailableError.
         """
         async with AsyncExitStack() as memory:
             size = _known_size(content)

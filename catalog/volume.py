@@ -15,7 +15,8 @@ from .entities import (
 )
 from .errors import CatalogError, InvalidError, NotFoundError
 from .flow import concurrently
-from .ingest import Ingest, IngestReport, Progress
+from .ingest import Ingest
+from .ingest_report import IngestReport, Progress
 from .keys import check_version
 from .media import check_content_type, content_type_of
 from .metadata import Metadata, check_metadata

@@ -19,9 +19,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
 
-from .errors import CatalogError, InvalidError, NotFoundError
+from .errors import CatalogError, InvalidError
 from .keys import check_key_length, encode
 from .paths import check_path
+from .sources import unreadable
 from .times import microseconds
 
 MODIFIED_MIN_US: Final = microseconds(datetime.min.replace(tzinfo=UTC))
@@ -188,6 +189,4 @@ def _local_file(source: Path, path: str) -> LocalFile | Failure:
 
 
 def _unreadable(source: Path, path: str, exc: OSError) -> Failure:
-    reason = exc.strerror or type(exc).__name__
-    kind = NotFoundError if isinstance(exc, FileNotFoundError) else InvalidError
-    return Failure(path, str(source), kind(f"cannot read {source}: {reason}", op="ingest", key=path))
+    return Failure(path, str(source), unreadable(source, exc, op="ingest", key=path))

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from copy import copy
 from dataclasses import replace
 from pathlib import PurePosixPath
-from typing import Final, Self
+from typing import Final, Self, TypeGuard
 
 from storage import ContentStore, check_name
 
@@ -17,24 +17,25 @@ from .changes import (
     Change,
 )
 from .commit import Committer, Seat
+from .driving import drive
 from .entities import Claim, FileVersion, IntentRow, VolumeInfo
-from .errors import CatalogError, OutcomeUnknownError, UnavailableError
+from .errors import OutcomeUnknownError, UnavailableError
 from .exchange import Exchange, partition_of
 from .messages import (
     Answer,
     Committed,
     Done,
-    Doubt,
     Expired,
     Failed,
     NotApplied,
+    Request,
     Result,
     SettleClaim,
     StartOver,
     Undecided,
 )
 from .modes import Overwrite
-from .moves import Settled, Unsettled, settle, settling_step
+from .moves import Settled, Settling, SettlingRequest, Unsettled, settle, settling_step
 from .op import Op, Phase, referring
 from .paths import RESERVED
 from .protocol import Known, begin, recover, resolve, step
@@ -56,6 +57,14 @@ _EXTENSION = re.compile(r"\.[A-Za-z0-9]{1,16}")
 
 def _apart(volume: VolumeInfo, source: str, target: str) -> bool:
     return partition_of(volume, source) != partition_of(volume, target)
+
+
+def _is_over(request: Request | Result) -> TypeGuard[Result]:
+    return isinstance(request, Result)
+
+
+def _is_settled(request: SettlingRequest | Settled | Unsettled) -> TypeGuard[Settled | Unsettled]:
+    return isinstance(request, Settled | Unsettled)
 
 
 class Writer:
@@ -226,34 +235,24 @@ class Writer:
         return Exchange(self._table, self._content, self.committer, volume, deadline, payload, seat)
 
     async def _drive(self, exchange: Exchange, first: Next) -> tuple[Op, Result]:
-        op, request = first
-        last: CatalogError | None = None
-        while not isinstance(request, Result):
-            if exchange.deadline.passed:
-                op, request = step(op, Expired(exchange.deadline.expired(last)))
-                continue
+        async def send(op: Op, request: Request) -> Answer:
             if isinstance(request, SettleClaim):
-                answer = await self._settled(exchange, op, request)
-            else:
-                answer = await exchange.send(op, request)
-            if isinstance(answer, Doubt | Failed):
-                last = answer.error
-                if isinstance(last, UnavailableError | OutcomeUnknownError):
-                    await exchange.deadline.pause(last)
-            op, request = step(op, answer)
-        return op, request
+                return await self._settled(exchange, op, request)
+            return await exchange.send(op, request)
+
+        return await drive(first, ends=_is_over, send=send, step=step, deadline=exchange.deadline)
 
     async def _settled(self, exchange: Exchange, op: Op, claim: SettleClaim) -> Answer:
         """Carry out `moves`: Done once the claim is gone."""
-        at, request = settle(claim.path, claim.claim, made=claim.made, gentle=claim.gentle)
-        while not isinstance(request, Settled | Unsettled):
-            if exchange.deadline.passed:
-                return Expired(exchange.deadline.expired(None))
-            answer = await exchange.send(op, request)
-            if isinstance(answer, Doubt | Failed):
-                await exchange.deadline.pause(answer.error)
-            at, request = settling_step(at, answer)
-        return Done() if isinstance(request, Settled) else Failed(request.error)
+
+        async def send(_: Settling, request: SettlingRequest) -> Answer:
+            return await exchange.send(op, request)
+
+        first = settle(claim.path, claim.claim, made=claim.made, gentle=claim.gentle)
+        _, end = await drive(first, ends=_is_settled, send=send, step=settling_step, deadline=exchange.deadline)
+        if isinstance(end, Settled):
+            return Done()
+        return Expired(end.error) if exchange.deadline.passed else Failed(end.error)
 
     def _unknown(self, volume: VolumeInfo, op: Op, last: Exception | None) -> OutcomeUnknownError:
         token = Token(volume.name, volume.epoch, op.change.path, op.id, op.floor, op.change.kind)

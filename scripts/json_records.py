@@ -11,7 +11,7 @@ from typing import Any, Literal
 from catalog.doctor import DoctorItem, DoctorReport
 from catalog.download import DownloadReport
 from catalog.entities import FileVersion, Folder, VolumeInfo
-from catalog.ingest import IngestReport
+from catalog.ingest_report import IngestReport
 from catalog.recovery import Recovered, RecoveredVolume, RecoveryReport
 from catalog.usage import FolderUsage
 from catalog.verify import Finding, VerifyReport

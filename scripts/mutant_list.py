@@ -65,8 +65,10 @@ MUTANTS: Final = (
         "op-id-made-inside-the-retry-loop",
         "S9: an op keeps its id over all attempts at its requests",
         "catalog/writer.py",
-        "                last = answer.error\n",
-        "                last, op = answer.error, replace(op, id=self._new_id())\n",
+        "step=step, deadline",
+        "step=lambda op, answer: step(\n"
+        "            replace(op, id=self._new_id()) if hasattr(answer, 'error') else op, answer\n"
+        "        ), deadline",
         (f"{FAULTS}::test_one_transient_fault_is_invisible[create-lost_after]",),
     ),
     Mutant(
@@ -310,8 +312,8 @@ MUTANTS: Final = (
         "claim-not-settled-by-its-mover",
         "S12: a move that returns has settled its claim",
         "catalog/writer.py",
-        "                answer = await self._settled(exchange, op, request)\n",
-        "                answer = Done()\n",
+        "                return await self._settled(exchange, op, request)\n",
+        "                return Done()\n",
         ("tests/races/test_claims.py::test_a_move_that_returns_leaves_no_claim",),
     ),
     Mutant(

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from .disk_errors import DENIED, DISK, FULL, Meaning, meaning
 from .errors import (
     AccessDeniedError,
     CatalogError,
@@ -21,31 +22,17 @@ from .errors import (
     UnavailableError,
 )
 
-_Meaning = tuple[type[CatalogError], str, str]
-
-_DISK: Final[_Meaning] = (UnavailableError, "unavailable.disk", "the disk fails")
-_FULL: Final[_Meaning] = (UnavailableError, "unavailable.disk-full", "the disk is full")
-_DENIED: Final[_Meaning] = (AccessDeniedError, "access-denied.disk", "no permission")
-
-_BY_ERRNO: Final[dict[int | None, _Meaning]] = {
-    errno.ENOSPC: _FULL,
-    errno.EDQUOT: (UnavailableError, "unavailable.disk-full", "the disk quota is used up"),
-    errno.EFBIG: (UnavailableError, "unavailable.disk-full", "the file would be larger than is allowed here"),
-    errno.EACCES: _DENIED,
-    errno.EPERM: _DENIED,
-    errno.EROFS: (AccessDeniedError, "access-denied.read-only", "the disk is read-only"),
+_NO_FOLDER: Final[Meaning] = (InvalidError, "invalid.folder", "a file is where the store's folder should be")
+_OWN: Final[dict[int | None, Meaning]] = {
     errno.ENOENT: (NotFoundError, "not-found.container", "the store's folder is gone"),
-    errno.ENOTDIR: (InvalidError, "invalid.folder", "a file is where the store's folder should be"),
-    errno.EEXIST: (InvalidError, "invalid.folder", "a file is where the store's folder should be"),
-    errno.ENAMETOOLONG: (InvalidError, "invalid.folder", "the store's folder has too long a name"),
-    errno.EMFILE: (UnavailableError, "unavailable.too-many-files", "this process has too many open files"),
-    errno.ENFILE: (UnavailableError, "unavailable.too-many-files", "this machine has too many open files"),
+    errno.ENOTDIR: _NO_FOLDER,
+    errno.EEXIST: _NO_FOLDER,
 }
-_BY_SQLITE: Final[dict[int, _Meaning]] = {
+_BY_SQLITE: Final[dict[int, Meaning]] = {
     sqlite3.SQLITE_BUSY: (UnavailableError, "unavailable.busy", "other processes are writing, and did not end in time"),
-    sqlite3.SQLITE_FULL: _FULL,
-    sqlite3.SQLITE_CANTOPEN: _DENIED,
-    sqlite3.SQLITE_PERM: _DENIED,
+    sqlite3.SQLITE_FULL: FULL,
+    sqlite3.SQLITE_CANTOPEN: DENIED,
+    sqlite3.SQLITE_PERM: DENIED,
     sqlite3.SQLITE_READONLY: (AccessDeniedError, "access-denied.read-only", "content.db is read-only"),
     sqlite3.SQLITE_CORRUPT: (IntegrityError, "integrity.file", "content.db is damaged"),
     sqlite3.SQLITE_NOTADB: (IntegrityError, "integrity.file", "content.db is no database"),
@@ -68,7 +55,7 @@ def explaining(op: str, key: str) -> Iterator[None]:
 
 def explained(exc: OSError | sqlite3.Error | CommitError, *, op: str, key: str) -> CatalogError:
     """The error of ours that says what is known after `exc`."""
-    error, kind, text = _meaning(exc)
+    error, kind, text = _meant(exc)
     return error(f"{op} {key}: {text} ({_detail(exc)})", op=op, key=key, kind=kind)
 
 
@@ -77,12 +64,12 @@ def leaves_unknown(exc: BaseException) -> bool:
     return isinstance(exc, CommitError) and not {_code(exc), _code(exc) & 0xFF} & _NOT_COMMITTED
 
 
-def _meaning(exc: BaseException) -> _Meaning:
+def _meant(exc: BaseException) -> Meaning:
     if leaves_unknown(exc):
         return OutcomeUnknownError, OutcomeUnknownError.default_kind, "the disk fails; it may or may not be applied"
     if isinstance(exc, OSError):
-        return _BY_ERRNO.get(exc.errno, _DISK)
-    return _BY_SQLITE.get(_code(exc) & 0xFF, _DISK)
+        return meaning(exc.errno, "folder", _OWN)
+    return _BY_SQLITE.get(_code(exc) & 0xFF, DISK)
 
 
 def _code(exc: BaseException) -> int:

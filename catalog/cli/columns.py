@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from .output import Cell, Line
 
 if TYPE_CHECKING:
-    from ..entities import FileVersion
+    from .. import DownloadReport, FileVersion, IngestReport
 
 SIZE_WIDTH: Final = 8
 TIME_WIDTH: Final = 16
@@ -105,4 +105,20 @@ def in_short(file: "FileVersion") -> Line:
         f"{GAP}version {file.version}{GAP}",
         (size(file.size), "green"),
         (f"{GAP}sha256 {digest(file.digest)}", "dim"),
+    ]
+
+
+def tree_summary(
+    report: "IngestReport | DownloadReport", left: tuple[int, str], seconds: float, *, also: str = "", where: str = ""
+) -> Line:
+    """What became of a tree of files. `left`: how many were left as they are, and the word for it."""
+    total = report.written + left[0] + len(report.failed)
+    rate = f", {size(report.bytes_written / max(seconds, 0.001))}/s" if report.written else ""
+    return [
+        (f"{report.written:,} written", "bold green" if report.written else "dim"),
+        f" ({size(report.bytes_written)})" if report.written else "",
+        f"{GAP}{left[0]:,} {left[1]}{GAP}",
+        (f"{len(report.failed):,} failed", "bold red" if report.failed else "dim"),
+        also,
+        (f"{GAP}{count(total, 'file')}{where} in {seconds:.1f} s{rate}", "dim"),
     ]

@@ -76,7 +76,7 @@ _UNREACHABLE: Final = "check the account's name, the network and the proxy; the 
 
 _HINTS: Final[dict[str, str | Callable[["CatalogError"], str]]] = {
     "access-denied": _ROLES,
-    "access-denied.disk": "choose a folder that you may write to, or see who owns it",
+    "access-denied.disk": "choose another place, or see who owns it and who may use it",
     "access-denied.account": "whoever owns the account can enable it again",
     "access-denied.key": "put the right account key into BLOBCAT_CREDENTIAL, or let this machine through the firewall",
     "access-denied.network": "let this machine through the firewall; another SAS goes into BLOBCAT_CREDENTIAL",

@@ -8,9 +8,9 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterable, Callable, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO, TypeVar
 
 from .records import record_of
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 Cell = str | tuple[str, str]
 """Text, or text and its style, in rich's words."""
 Line = Sequence[Cell]
+R = TypeVar("R")
 
 _UNSAFE: Final = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff]"
@@ -77,12 +78,22 @@ class Output:
 
         return Console(highlight=False, markup=False, emoji=False)
 
-    def show(self, record: object, line: Callable[[], Line]) -> None:
-        """Data: a record for programs, or a line for people."""
+    def show(self, value: R, line: Callable[[R], Line], *, also: Mapping[str, object] | None = None) -> None:
+        """Data: a record for programs, with what it also holds, or a line for people."""
         if self.json:
-            sys.stdout.write(json.dumps(record_of(record)) + "\n")
+            self.record(record_of(value) | also if also else value)
         else:
-            self.line(*line())
+            self.line(*line(value))
+
+    def record(self, value: object) -> None:
+        """Data for programs, whoever reads."""
+        sys.stdout.write(json.dumps(record_of(value)) + "\n")
+
+    async def content(self, chunks: AsyncIterable[bytes]) -> None:
+        """Content as it is, and as it comes."""
+        async for chunk in chunks:
+            sys.stdout.buffer.write(chunk)
+        sys.stdout.buffer.flush()
 
     def line(self, *cells: Cell) -> None:
         """A line for people, on stdout."""
@@ -104,12 +115,15 @@ class Output:
         if self.terminal:
             self.note(*((cell, "dim") if isinstance(cell, str) else cell for cell in cells))
 
-    def fault(self, message: str, hint: str = "", *, record: Mapping[str, Any] | None = None) -> None:
+    def failed(self, path: str, error: BaseException) -> None:
+        """One of many that failed, while the others go on: on stderr."""
+        self.note(("failed  ", "red"), (path, "bold"), f"  {error}")
+
+    def fault(self, message: str, hint: str = "", *, record: Mapping[str, Any]) -> None:
         """An error: one line that says it, and a hint below."""
         self.flush()
         if self.json:
-            body = record or {"kind": "interrupted", "message": message, "op": "", "key": ""}
-            sys.stderr.write(json.dumps({"error": body}) + "\n")
+            sys.stderr.write(json.dumps({"error": record}) + "\n")
             return
         self.note(("blobcat: ", "bold red"), message)
         if hint:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from ..download import DownloadProgress
-    from ..ingest import IngestProgress
+    from ..ingest_report import IngestProgress
 
 BAR_WIDTH: Final = 28
 
@@ -52,48 +52,45 @@ def _bar(output: Output) -> "Progress":
     )
 
 
-class IngestText:
-    """What an ingest's progress says beside its bar."""
+class _Text:
+    """What is said beside a bar, and at what rate bytes pass."""
 
     def __init__(self, update: Update) -> None:
         self._update = update
         self._began = monotonic()
+
+    def _rate(self, bytes_: int) -> str:
+        return f"{size(bytes_ / max(monotonic() - self._began, 0.001))}/s"
+
+    def _tree(
+        self, now: "IngestProgress | DownloadProgress", left: tuple[int, str], bytes_: int, *, all_found: bool
+    ) -> None:
+        done = now.written + left[0] + now.failed
+        parts = [f"{done:,}/{now.found:,}{'' if all_found else '…'}"]
+        parts += [f"{n:,} {what}" for n, what in (left, (now.failed, "failed")) if n]
+        parts += [size(bytes_), self._rate(bytes_)] if bytes_ else []
+        self._update(done, now.found if all_found else None, " · ".join(parts))
+
+
+class IngestText(_Text):
+    """What an ingest's progress says beside its bar."""
 
     def __call__(self, now: "IngestProgress") -> None:
         """Tell how far it is. The total is known once the tree was walked."""
-        done = now.written + now.unchanged + now.failed
-        rate = now.bytes_written / max(monotonic() - self._began, 0.001)
-        parts = [f"{done:,}/{now.found:,}{'' if now.walked else '…'}"]
-        parts += [f"{n:,} {what}" for n, what in ((now.unchanged, "unchanged"), (now.failed, "failed")) if n]
-        parts += [size(now.bytes_written), f"{size(rate)}/s"] if now.written else []
-        self._update(done, now.found if now.walked else None, " · ".join(parts))
+        self._tree(now, (now.unchanged, "unchanged"), now.bytes_written, all_found=now.walked)
 
 
-class VerifyText:
+class VerifyText(_Text):
     """What a verification's progress says beside its bar; how much there is, nobody has counted."""
-
-    def __init__(self, update: Update) -> None:
-        self._update = update
-        self._began = monotonic()
 
     def __call__(self, checked: int, bytes_read: int) -> None:
         """Tell how far it is."""
-        rate = bytes_read / max(monotonic() - self._began, 0.001)
-        self._update(checked, None, f"{checked:,} versions · {size(bytes_read)} · {size(rate)}/s")
+        self._update(checked, None, f"{checked:,} versions · {size(bytes_read)} · {self._rate(bytes_read)}")
 
 
-class DownloadText:
+class DownloadText(_Text):
     """What the download of a tree says beside its bar."""
-
-    def __init__(self, update: Update) -> None:
-        self._update = update
-        self._began = monotonic()
 
     def __call__(self, now: "DownloadProgress") -> None:
         """Tell how far it is. The total is known once the listing has ended."""
-        done = now.written + now.skipped + now.failed
-        rate = now.bytes_read / max(monotonic() - self._began, 0.001)
-        parts = [f"{done:,}/{now.found:,}{'' if now.listed else '…'}"]
-        parts += [f"{n:,} {what}" for n, what in ((now.skipped, "skipped"), (now.failed, "failed")) if n]
-        parts += [size(now.bytes_read), f"{size(rate)}/s"] if now.bytes_read else []
-        self._update(done, now.found if now.listed else None, " · ".join(parts))
+        self._tree(now, (now.skipped, "skipped"), now.bytes_read, all_found=now.listed)

@@ -96,7 +96,9 @@ def _carried_out(body: Body, session: Session, given: dict[str, Any]) -> int:
         code = asyncio.run(whole())
         session.output.flush()
     except KeyboardInterrupt:
-        session.output.fault("interrupted", "nothing half-done is visible; the same command again goes on from there")
+        record = {"kind": "interrupted", "message": "interrupted", "op": "", "key": ""}
+        hint = "nothing half-done is visible; the same command again goes on from there"
+        session.output.fault("interrupted", hint, record=record)
         return INTERRUPTED
     except BrokenPipeError:
         abandon_stdout()

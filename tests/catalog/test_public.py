@@ -1,12 +1,19 @@
 """The public names: all there, none by accident, and free of charge until they are used."""
 
+import ast
+import errno
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 import catalog
 import storage
+import storage.errors
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("package", [catalog, storage], ids=["catalog", "storage"])
@@ -66,13 +73,27 @@ def test_the_error_tree_is_what_its_module_draws() -> None:
 
 def test_every_kind_begins_with_the_kind_of_its_class() -> None:
     """A handler of kinds may look at as much of the dotted word as it cares about."""
-    from catalog import sqlite_errors
-    from storage import azure_errors, local_errors
+    from catalog import destination, sqlite_errors
+    from storage import azure_errors, disk_errors, local_errors
 
-    meanings = [
+    meanings: list[tuple[type[catalog.CatalogError], str]] = [
         *((each.error, each.kind) for each in (*azure_errors._BY_STATUS.values(), *azure_errors._BY_CODE.values())),
-        *((error, kind) for error, kind, _ in (local_errors._DISK, sqlite_errors._ELSE, sqlite_errors._NO_TABLE)),
-        *((error, kind) for error, kind, _ in (*local_errors._BY_ERRNO.values(), *local_errors._BY_SQLITE.values())),
-        *((error, kind) for error, kind, _ in sqlite_errors._BY_CODE.values()),
+        *((error, kind) for error, kind, _ in (*local_errors._OWN.values(), *local_errors._BY_SQLITE.values())),
+        *((error, kind) for error, kind, _ in (*sqlite_errors._BY_CODE.values(), sqlite_errors._NO_TABLE)),
+        *((error, kind) for error, kind, _ in destination._OWN.values()),
+        *(disk_errors.meaning(number, "target")[:2] for number in (*errno.errorcode, None)),
+        *_raised(),
     ]
     assert [kind for error, kind in meanings if not f"{kind}.".startswith(f"{error.default_kind}.")] == []
+
+
+def _raised() -> Iterator[tuple[type[catalog.CatalogError], str]]:
+    """Every error of the tree that is made anywhere with its kind spelled out."""
+    for module in sorted([*(ROOT / "catalog").rglob("*.py"), *(ROOT / "storage").rglob("*.py")]):
+        for node in ast.walk(ast.parse(module.read_bytes())):
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+                continue
+            error: type[catalog.CatalogError] | None = getattr(storage.errors, node.func.id, None)
+            for keyword in node.keywords:
+                if error and keyword.arg == "kind" and isinstance(keyword.value, ast.Constant):
+                    yield error, str(keyword.value.value)

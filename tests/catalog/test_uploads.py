@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalog import Catalog
+from catalog.budget import Budget
 from catalog.changes import Facts
 from catalog.errors import UnavailableError
 from catalog.flow import concurrently
@@ -21,7 +22,7 @@ from catalog.settings import Settings
 from catalog.sources import Content, pieces
 from catalog.sqlite_table import SqliteTable
 from catalog.table import Insert, Operation, Written
-from catalog.uploads import Budget, Uploads, facts_of
+from catalog.uploads import Uploads, facts_of
 from storage import Always, Blocks, Digests, Headers, Precondition
 from storage.local import LocalContent
 from storage.memory import Container, MemoryContent

@@ -126,7 +126,7 @@ def test_a_folder_without_permission(empty: Blobcat) -> None:
     refused = empty("-u", f"local:{folder}", "init")
     assert refused.code == 5
     _, hint = refused.err.splitlines()
-    assert hint == "  → choose a folder that you may write to, or see who owns it"
+    assert hint == "  → choose another place, or see who owns it and who may use it"
 
 
 def test_a_full_disk(blobcat: Blobcat) -> None:
@@ -155,7 +155,10 @@ def test_a_disk_that_fills_while_getting(blobcat: Blobcat) -> None:
     )
     _, err = process.communicate()
     assert process.returncode == 6
-    assert err.decode() == "blobcat: cannot write out: the file would be larger than is allowed here\n"
+    assert err.decode().splitlines() == [
+        "blobcat: cannot write out: the file would be larger than is allowed here",
+        "  → make room, then run the same command again: nothing half-done is visible",
+    ]
     assert sorted(path.name for path in blobcat.folder.iterdir()) == ["cat", "in"]
 
 

@@ -510,6 +510,6 @@ def test_a_disk_that_fills_up_half_way_leaves_nothing_partial(to: Path) -> None:
     ran = subprocess.run(
         command, check=True, timeout=60, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)}
     )
-    full = "UnavailableError disk-full"
-    assert json.loads(ran.stdout) == [full, full, "big disk-full", 1]
+    full = "UnavailableError unavailable.disk-full"
+    assert json.loads(ran.stdout) == [full, full, "big unavailable.disk-full", 1]
     assert below(to) == {"big-before": b"mine", "tree/d/small": b"y"}

@@ -1,7 +1,6 @@
 """`blobcat cat`."""
 
 import shlex
-import sys
 from typing import Annotated
 
 import typer
@@ -35,6 +34,4 @@ async def cat(
     async with session.volume() as volume:
         for path in paths:
             async with volume.open(path, version=version) as reader:
-                async for chunk in reader:
-                    sys.stdout.buffer.write(chunk)
-    sys.stdout.buffer.flush()
+                await session.output.content(reader)

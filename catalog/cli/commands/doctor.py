@@ -23,7 +23,7 @@ async def doctor(session: Session) -> int:
     async with session.catalog() as catalog:
         report = await catalog.doctor()
     if session.output.json:
-        session.output.show({"ok": report.ok, "items": report.items}, list)
+        session.output.record({"ok": report.ok, "items": report.items})
         return OK if report.ok else FINDINGS
     width = max(len(item.name) for item in report.items)
     for item in report.items:

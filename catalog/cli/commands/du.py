@@ -42,7 +42,7 @@ async def du(
             if first:
                 session.output.heading(HEADING)
             first = False
-            session.output.show(usage, lambda usage=usage: _row(usage, total=usage.path == prefix))  # type: ignore[misc]
+            session.output.show(usage, lambda usage: _row(usage, total=usage.path == prefix))
 
 
 def _row(usage: "FolderUsage", *, total: bool) -> Line:

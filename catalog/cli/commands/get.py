@@ -2,20 +2,18 @@
 
 import os
 import shlex
-import sys
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..columns import GAP, count, size
+from ..columns import size, tree_summary
 from ..errors import FINDINGS, OK, UsageError
 from ..folders import check_file
 from ..options import PathArgument, VersionOption
 from ..output import Line
 from ..progress import DownloadText, progress
-from ..records import record_of
 from ..session import Session
 
 if TYPE_CHECKING:
@@ -68,17 +66,11 @@ async def get(
         if recursive:
             return await _tree(session, volume, path, local, existing)
         if local == "-":
-            await _printed(volume, path, version)
+            async with volume.open(path, version=version) as reader:
+                await session.output.content(reader)
         else:
             await _file(session, volume, path, _target_of(path, local), version=version, overwrite=overwrite)
     return OK
-
-
-async def _printed(volume: "Volume", path: str, version: int | None) -> None:
-    async with volume.open(path, version=version) as reader:
-        async for chunk in reader:
-            sys.stdout.buffer.write(chunk)
-    sys.stdout.buffer.flush()
 
 
 async def _file(
@@ -86,13 +78,14 @@ async def _file(
 ) -> None:
     file = await volume.download(path, target, version=version, overwrite=overwrite)
     session.output.show(
-        record_of(file) | {"target": str(target)},
-        lambda: [
+        file,
+        lambda file: [
             (str(target), "bold"),
             f"  version {file.version}  ",
             (size(file.size), "green"),
             ("  verified", "dim"),
         ],
+        also={"target": str(target)},
     )
 
 
@@ -102,21 +95,13 @@ async def _tree(session: Session, volume: "Volume", prefix: str, local: str | No
     with progress(session.output, "get") as update:
         report = await volume.download_tree(prefix, folder, existing=existing, progress=DownloadText(update))
     for failure in report.failed:
-        session.output.note(("failed  ", "red"), (failure.path, "bold"), f"{GAP}{failure.error}")
-    session.output.show(record_of(report) | {"target": str(folder)}, lambda: _line(report, folder, monotonic() - began))
+        session.output.failed(failure.path, failure.error)
+    session.output.show(report, lambda report: _line(report, folder, monotonic() - began), also={"target": str(folder)})
     return OK if report.ok else FINDINGS
 
 
 def _line(report: "DownloadReport", folder: Path, seconds: float) -> Line:
-    total = report.written + report.skipped + len(report.failed)
-    rate = f", {size(report.bytes_written / max(seconds, 0.001))}/s" if report.written else ""
-    return [
-        (f"{report.written:,} written", "bold green" if report.written else "dim"),
-        f" ({size(report.bytes_written)})" if report.written else "",
-        f"{GAP}{report.skipped:,} skipped{GAP}",
-        (f"{len(report.failed):,} failed", "bold red" if report.failed else "dim"),
-        (f"{GAP}{count(total, 'file')} into {folder} in {seconds:.1f} s{rate}", "dim"),
-    ]
+    return tree_summary(report, (report.skipped, "skipped"), seconds, where=f" into {folder}")
 
 
 def _existing(*, overwrite: bool, skip: bool, newer: bool) -> "Existing":

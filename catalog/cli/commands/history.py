@@ -21,5 +21,5 @@ async def history(session: Session, path: PathArgument) -> None:
         async for file in volume.history(path):
             if first:
                 session.output.heading(HISTORY_HEADING)
-            session.output.show(file, lambda file=file: history_row(file))  # type: ignore[misc]
+            session.output.show(file, history_row)
             first = False

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..columns import GAP, count, size
+from ..columns import GAP, count, tree_summary
 from ..errors import FINDINGS, OK
 from ..metadata import parsed_metadata
 from ..options import MetaOption
@@ -59,19 +59,11 @@ async def ingest(
                 progress=IngestText(update),
             )
     for failure in report.failed:
-        session.output.note(("failed  ", "red"), (failure.path, "bold"), f"{GAP}{failure.error}")
-    session.output.show(report, lambda: _line(report, monotonic() - began))
+        session.output.failed(failure.path, failure.error)
+    session.output.show(report, lambda report: _line(report, monotonic() - began))
     return OK if report.ok else FINDINGS
 
 
 def _line(report: "IngestReport", seconds: float) -> Line:
-    total = report.written + report.unchanged + len(report.failed)
-    rate = f", {size(report.bytes_written / max(seconds, 0.001))}/s" if report.written else ""
-    return [
-        (f"{report.written:,} written", "bold green" if report.written else "dim"),
-        f" ({size(report.bytes_written)})" if report.written else "",
-        f"{GAP}{report.unchanged:,} unchanged{GAP}",
-        (f"{len(report.failed):,} failed", "bold red" if report.failed else "dim"),
-        f"{GAP}{count(report.links_skipped, 'link')} to folders left out" if report.links_skipped else "",
-        (f"{GAP}{count(total, 'file')} in {seconds:.1f} s{rate}", "dim"),
-    ]
+    links = f"{GAP}{count(report.links_skipped, 'link')} to folders left out" if report.links_skipped else ""
+    return tree_summary(report, (report.unchanged, "unchanged"), seconds, also=links)

@@ -7,7 +7,6 @@ import typer
 from ..columns import count
 from ..errors import UsageError
 from ..output import Line
-from ..records import record_of
 from ..session import Session
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ async def init(
             shards, root = shards or there.shards, root or there.root
         volume = await catalog.create_volume(name, shards=shards or DEFAULT_SHARDS, root=root, exist_ok=True)
     made = there is None
-    session.output.show(record_of(volume.info) | {"made": made}, lambda: _line(volume.info, made=made))
+    session.output.show(volume.info, lambda info: _line(info, made=made), also={"made": made})
     if made:
         session.output.closing("next: blobcat ingest FOLDER, or blobcat put FILE PATH")
 
@@ -58,8 +57,8 @@ async def _found(catalog: "Catalog", name: str) -> "VolumeInfo | None":
     from ...errors import NotFoundError
 
     try:
-        return {info.name: info async for info in catalog.volumes()}.get(name)
-    except NotFoundError:  # no catalog yet
+        return (await catalog.volume(name)).info
+    except NotFoundError:  # nor a catalog, perhaps
         return None
 
 

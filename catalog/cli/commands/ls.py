@@ -56,7 +56,7 @@ async def ls(
                 gone += 1
             else:
                 files, bytes_ = files + 1, bytes_ + found.size
-            session.output.show(found, lambda found=found: _row(session, found, long=long))  # type: ignore[misc]
+            session.output.show(found, lambda found: _row(session, found, long=long))
         if prefix and not folders + files + gone:
             raise nothing_below(prefix, volume.name, op="list")
     parts = [

@@ -54,7 +54,7 @@ async def put(
         file = await volume.put(
             path, content, mode=mode, metadata=metadata, content_type=content_type, modified=modified
         )
-    session.output.show(file, lambda: in_short(file))
+    session.output.show(file, in_short)
 
 
 def _content(local: str) -> "tuple[Content, datetime | None]":

@@ -44,7 +44,7 @@ async def query(
             if not files:
                 session.output.heading(LONG_HEADING if long else SHORT_HEADING)
             files, bytes_ = files + 1, bytes_ + file.size
-            session.output.show(file, lambda file=file: _row(session, file, long=long))  # type: ignore[misc]
+            session.output.show(file, lambda file: _row(session, file, long=long))
     session.output.closing(f"{count(files, 'file')}, {size(bytes_)}" if files else "no file is like that")
 
 

@@ -54,7 +54,7 @@ async def recover(
                 session.output.line(
                     (f"{item.action:9}{GAP}", style), item.path, (f"{GAP}{item.volume}{GAP}{reason}", "dim")
                 )
-    session.output.show(report, lambda: _line(report))
+    session.output.show(report, _line)
     return FINDINGS if failed else OK
 
 

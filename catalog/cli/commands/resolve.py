@@ -22,7 +22,7 @@ async def resolve(
         file = await catalog.resolve(token)
     session.output.show(
         {"applied": file is not None, "file": file},
-        lambda: (
+        lambda _: (
             [("applied  ", "bold green"), *in_short(file)]
             if file
             else [("not applied", "bold"), ("  and it never will be; write it again", "dim")]

@@ -1,7 +1,6 @@
 """`blobcat rm`: one file, or all that is in a folder."""
 
 import shlex
-from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Annotated
 
@@ -52,7 +51,7 @@ async def rm(
     async with session.volume() as volume:
         file = await volume.delete(path, mode=mode, missing_ok=missing_ok)
     if file:
-        session.output.show(file, lambda: _line(file))
+        session.output.show(file, _line)
         session.output.closing(f"version {file.version - 1} and older stay readable: blobcat history")
     else:
         session.output.note((path, "bold"), "  is not there")
@@ -92,12 +91,8 @@ def _nothing(session: Session, folder: str, volume: str, *, missing_ok: bool) ->
 async def _deleted(session: Session, volume: "Volume", files: "list[FileVersion]") -> int:
     """Delete them, many at a time, each if it is as it was found; how many failed."""
     from ... import CatalogError, IfMatch
-    from ...flow import concurrently
+    from ...flow import concurrently, each
     from ...settings import Settings
-
-    async def each() -> AsyncIterator["FileVersion"]:
-        for file in files:
-            yield file
 
     async def delete(file: "FileVersion") -> "tuple[str, FileVersion | CatalogError | None]":
         try:
@@ -106,20 +101,20 @@ async def _deleted(session: Session, volume: "Volume", files: "list[FileVersion]
             return file.path, exc
 
     failed = 0
-    async with aclosing(concurrently(each(), delete, limit=Settings().concurrency_max)) as outcomes:
+    async with aclosing(concurrently(each(files), delete, limit=Settings().concurrency_max)) as outcomes:
         async for path, outcome in outcomes:
             if isinstance(outcome, CatalogError):
                 failed += 1
                 _show_failure(session, path, outcome)
             elif outcome:  # else someone was faster
-                session.output.show(outcome, lambda outcome=outcome: _line(outcome))  # type: ignore[misc]
+                session.output.show(outcome, _line)
     return failed
 
 
 def _show_failure(session: Session, path: str, error: "CatalogError") -> None:
     if session.output.json:
-        session.output.show({"path": path, "error": error}, list)
-    session.output.note(("failed  ", "red"), (path, "bold"), f"{GAP}{error}")
+        session.output.record({"path": path, "error": error})
+    session.output.failed(path, error)
 
 
 def _line(file: "FileVersion") -> Line:

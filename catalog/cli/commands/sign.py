@@ -33,7 +33,7 @@ async def sign(
     span = _span(expires_in)
     async with session.volume() as volume:
         url = await volume.sign(path, expires_in=span, version=version)
-    session.output.show({"path": path, "expires_in_s": int(span.total_seconds()), "url": url}, lambda: [url])
+    session.output.show({"path": path, "expires_in_s": int(span.total_seconds()), "url": url}, lambda _: [url])
 
 
 def _span(text: str) -> timedelta:

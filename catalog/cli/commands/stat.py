@@ -7,7 +7,6 @@ from ..columns import size, time, value
 from ..folders import check_file
 from ..options import PathArgument, VersionOption
 from ..output import Line
-from ..records import record_of
 from ..session import Session
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ async def stat(session: Session, path: PathArgument, version: VersionOption = No
     async with session.volume() as volume:
         file = await volume.stat(path, version=version)
     if session.output.json:
-        session.output.show(record_of(file), list)
+        session.output.record(file)
         return
     for name, cells in _details(file):
         session.output.line((f"{name:>12}  ", "dim"), *cells)

@@ -30,7 +30,7 @@ async def cp(
     check_transfer("cp", source, target)
     async with session.volume() as volume:
         file = await volume.copy(source, target, mode=_onto(force=force, if_version=if_version, if_match=if_match))
-    session.output.show(file, lambda: _line(source, file))
+    session.output.show(file, lambda file: _line(source, file))
 
 
 async def mv(
@@ -48,7 +48,7 @@ async def mv(
     check_transfer("mv", source, target)
     async with session.volume() as volume:
         file = await volume.move(source, target, mode=_onto(force=force, if_version=if_version, if_match=if_match))
-    session.output.show(file, lambda: _line(source, file))
+    session.output.show(file, lambda file: _line(source, file))
 
 
 async def restore(
@@ -66,7 +66,7 @@ async def restore(
     mode = mode_of(if_version=if_version, if_match=if_match)
     async with session.volume() as volume:
         file = await volume.restore(path, version=version, mode=mode)
-    session.output.show(file, lambda: _line(f"{path}@{version}", file))
+    session.output.show(file, lambda file: _line(f"{path}@{version}", file))
 
 
 def _onto(*, force: bool, if_version: int | None, if_match: str | None) -> "Mode":

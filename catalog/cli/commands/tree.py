@@ -40,10 +40,13 @@ async def tree(
             root.add(file, level)
         if prefix and not root.files:
             raise nothing_below(prefix, volume.name, op="list")
-    if not session.output.json:
-        session.output.line((folder or (session.options.volume or "."), "bold blue"))
+    if session.output.json:
+        for _, twig in root.walk():
+            session.output.record(_record(twig))
+        return
+    session.output.line((folder or (session.options.volume or "."), "bold blue"))
     for guide, twig in root.walk():
-        session.output.show(_record(twig), lambda guide=guide, twig=twig: _row(guide, twig))  # type: ignore[misc]
+        session.output.line(*_row(guide, twig))
     session.output.closing(f"{count(root.files, 'file')}, {size(root.bytes)}" if root.files else "nothing here")
 
 

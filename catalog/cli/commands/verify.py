@@ -31,7 +31,7 @@ async def verify(session: Session, prefix: PrefixArgument = "") -> int:
         if prefix and not report.checked and not report.findings:
             raise nothing_below(prefix, volume.name, op="verify")
     if session.output.json:
-        session.output.show(report, list)
+        session.output.record(report)
         return OK if report.ok else FINDINGS
     for finding in report.findings:
         _show(session, finding)

@@ -49,7 +49,7 @@ async def volumes(
     widths = [max([len(heading), *map(len, names)]) for heading, names in _columns(found)]
     session.output.heading(f"  {'NAME':{widths[0]}}{GAP}SHARDS{GAP}{'ROOT':{widths[1]}}{GAP}CREATED")
     for info in found:
-        session.output.show(info, lambda info=info: _row(info, *widths))  # type: ignore[misc]
+        session.output.show(info, lambda info: _row(info, *widths))
     if not found and not delete:
         session.output.note("no volumes yet", ("  make one with blobcat init", "dim"))
     return OK

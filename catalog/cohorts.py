@@ -1,0 +1,86 @@
+"""Writes of many files, packed: those of one shard go together, so that they share transactions.
+
+Ninety-nine begin at once, and their intents are one transaction, with the gate; each commit then waits for a full one.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from .commit import Committer, Seat
+from .entities import VolumeInfo
+from .exchange import partition_of
+from .flow import first_of
+from .op import Op
+from .protocol import Known
+from .uploads import Ready, SmallFile
+from .walk import LocalFile
+
+COHORT: Final = 99  # intents in a transaction, with the gate beside them
+COHORTS_MAX: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A file that will be written, on what is there now."""
+
+    file: LocalFile
+    op: Op
+    known: Known
+    payload: Ready | SmallFile
+
+
+class Packer:
+    """Gathers what is to be written by shard, and lets it go in cohorts that fill transactions."""
+
+    def __init__(
+        self, volume: VolumeInfo, committer: Committer, write: Callable[[Pending, Seat], Awaitable[None]]
+    ) -> None:
+        self._volume = volume
+        self._committer = committer
+        self._write = write
+        self._waiting: dict[str, list[Pending]] = {}
+        self._places = asyncio.Semaphore(COHORTS_MAX)
+        self._cohorts = asyncio.TaskGroup()
+
+    @asynccontextmanager
+    async def packing(self) -> AsyncIterator[None]:
+        """Take things in; at the end let go what is left, and wait for all. Whatever ends it early leaves no task."""
+        try:
+            async with self._cohorts:
+                yield
+                for shard in list(self._waiting):
+                    await self._go(shard)
+        except BaseExceptionGroup as group:
+            raise first_of(group) from None
+
+    async def add(self, pending: Pending) -> None:
+        """Take one more; wait where enough are under way."""
+        shard = partition_of(self._volume, pending.file.path)
+        waiting = self._waiting.setdefault(shard, [])
+        waiting.append(pending)
+        if len(waiting) == COHORT:
+            await self._go(shard)
+
+    async def _go(self, shard: str) -> None:
+        cohort = self._waiting.pop(shard)
+        await self._places.acquire()
+        self._cohorts.create_task(self._run(shard, cohort))
+
+    async def _run(self, shard: str, cohort: list[Pending]) -> None:
+        """All of them begin at once, so that their intents are one transaction; each commit waits for a full one."""
+        lane = self._committer.lane(shard)
+        try:
+            async with asyncio.TaskGroup() as writes:
+                for pending in cohort:
+                    writes.create_task(self._seated(pending, Seat(lane)))
+        finally:
+            self._places.release()
+
+    async def _seated(self, pending: Pending, seat: Seat) -> None:
+        try:
+            await self._write(pending, seat)
+        finally:
+            seat.leave()
