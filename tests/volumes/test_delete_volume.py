@@ -124,7 +124,7 @@ async def test_nothing_there_is_not_said_of_another_volume(
     old = await cat.create_volume("raw", shards=1)
     await cat.delete_volume("raw")
     await (await cat.create_volume("raw", shards=1)).put("b", b"1")
-    with pytest.raises(NotFoundError, match="was deleted and made again"):
+    with pytest.raises(NotFoundError, match="was deleted"):
         await change(old)
 
 
