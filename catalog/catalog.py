@@ -16,7 +16,8 @@ from storage.observed import ObservedContent
 
 from .arguments import check_flags
 from .backends import Backend, backend
-from .doctor import Doctor, DoctorReport
+from .diagnosis import DoctorReport
+from .doctor import Doctor
 from .entities import FileVersion, VolumeInfo
 from .errors import InvalidError
 from .events import Listener, OnEvent, RecoveredEvent
