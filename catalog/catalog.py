@@ -31,9 +31,7 @@ from .registry import Volumes, check_new
 from .removal import Removal
 from .retry import Clock, Deadline, SystemClock, ToldClock
 from .settings import Settings, check_timeout
-from .table import (
-    Table,
-)
+from .table import Table
 from .threads import end
 from .token import Token
 from .tracing import traced
