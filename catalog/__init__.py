@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from .azure_clients import AzureClients
     from .catalog import Catalog, connect
     from .destination import Existing
-    from .doctor import DoctorItem, DoctorReport
+    from .diagnosis import DoctorItem, DoctorReport
     from .download import DownloadProgress, DownloadReport
     from .entities import FileVersion, Folder, Kind, VolumeInfo
     from .errors import (
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "azure_clients": ("AzureClients",),
     "catalog": ("Capabilities", "Catalog", "connect"),
-    "doctor": ("DoctorItem", "DoctorReport"),
+    "diagnosis": ("DoctorItem", "DoctorReport"),
     "destination": ("Existing",),
     "download": ("DownloadProgress", "DownloadReport"),
     "entities": ("FileVersion", "Folder", "Kind", "VolumeInfo"),

@@ -9,9 +9,7 @@ from storage import ContentStore
 from .errors import InvalidError
 from .locations import AzureLocation, LocalLocation, Location, MemoryLocation
 from .settings import Settings
-from .table import (
-    Table,
-)
+from .table import Table
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from storage import Capabilities
 
 from .azure_clients import AzureClients
 from .destination import Existing
-from .doctor import DoctorReport
+from .diagnosis import DoctorReport
 from .download import DownloadListener, DownloadReport
 from .entities import FileVersion, Folder, VolumeInfo
 from .events import OnEvent

@@ -16,7 +16,8 @@ from storage.observed import ObservedContent
 
 from .arguments import check_flags
 from .backends import Backend, backend
-from .doctor import Doctor, DoctorReport
+from .diagnosis import DoctorReport
+from .doctor import Doctor
 from .entities import FileVersion, VolumeInfo
 from .errors import InvalidError
 from .events import Listener, OnEvent, RecoveredEvent
@@ -30,9 +31,7 @@ from .registry import Volumes, check_new
 from .removal import Removal
 from .retry import Clock, Deadline, SystemClock, ToldClock
 from .settings import Settings, check_timeout
-from .table import (
-    Table,
-)
+from .table import Table
 from .threads import end
 from .token import Token
 from .tracing import traced

@@ -11,9 +11,7 @@ from typing import Final, assert_never
 
 from storage import ContentStore, Headers, IfMatch
 
-from .changes import (
-    NOTHING,
-)
+from .changes import NOTHING
 from .commit import Committer, Seat, Unit
 from .driving import proven
 from .entities import (
@@ -64,9 +62,7 @@ from .messages import (
     StatContent,
     Stored,
 )
-from .op import (
-    Op,
-)
+from .op import Op
 from .retry import Deadline
 from .rows import Entity
 from .table import Delete, Insert, Merge, Operation, Replace, Table, Written

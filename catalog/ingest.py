@@ -37,9 +37,7 @@ from .media import content_type_of
 from .metadata import Metadata
 from .modes import Overwrite
 from .paths import check_folder
-from .protocol import (
-    Known,
-)
+from .protocol import Known
 from .settings import Settings
 from .sources import file_chunks
 from .threads import in_thread

@@ -15,9 +15,7 @@ from .errors import UnavailableError
 from .filters import Condition
 from .keys import RowRange, partition
 from .retry import Clock, Deadline
-from .rows import (
-    Entity,
-)
+from .rows import Entity
 from .settings import Settings
 from .table import PAGE_ROWS, Table
 

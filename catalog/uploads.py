@@ -40,9 +40,7 @@ from storage import Blocks, ContentStore, Digester, Digests, Discards, Headers, 
 from storage.names import BLOCKS_MAX
 
 from .budget import Budget
-from .changes import (
-    Facts,
-)
+from .changes import Facts
 from .errors import CatalogError, TooLargeError, UnavailableError
 from .flow import first_of
 from .retry import Deadline

@@ -13,9 +13,7 @@ from typing import Final, Self, TypeGuard
 
 from storage import ContentStore, check_name
 
-from .changes import (
-    Change,
-)
+from .changes import Change
 from .commit import Committer, Seat
 from .driving import drive
 from .entities import Claim, FileVersion, IntentRow, VolumeInfo
@@ -43,9 +41,7 @@ from .retry import Clock, Deadline, Limit
 from .settings import Settings, check_timeout
 from .sources import Content
 from .steps import Next
-from .table import (
-    Table,
-)
+from .table import Table
 from .token import Token
 from .uploads import Payload, Uploads, must_replay
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from catalog.doctor import DoctorItem, DoctorReport
+from catalog.diagnosis import DoctorItem, DoctorReport
 from catalog.download import DownloadReport
 from catalog.entities import FileVersion, Folder, VolumeInfo
 from catalog.ingest_report import IngestReport

@@ -26,9 +26,7 @@ from catalog.errors import (
 )
 from catalog.filters import All, Comparison, Condition
 from catalog.keys import RowRange
-from catalog.rows import (
-    Value,
-)
+from catalog.rows import Value
 from catalog.table import (
     Delete,
     Insert,

@@ -26,9 +26,7 @@ from catalog.errors import (
     UnavailableError,
 )
 from catalog.keys import RowRange
-from catalog.rows import (
-    Entity,
-)
+from catalog.rows import Entity
 from catalog.sqlite_table import SqliteTable
 from catalog.table import (
     Delete,

@@ -13,9 +13,7 @@ from azure.core.credentials import AzureNamedKeyCredential
 from azurite.launch import ACCOUNT_KEY, ACCOUNT_NAME, Azurite
 from catalog.azure_table import AzureTable, table_client
 from catalog.sqlite_table import SqliteTable
-from catalog.table import (
-    Table,
-)
+from catalog.table import Table
 
 Factory = Callable[[pytest.FixtureRequest], Table]
 

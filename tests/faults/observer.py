@@ -15,9 +15,7 @@ from azure.data.tables.aio import TableServiceClient
 from azure.storage.blob.aio import BlobServiceClient
 
 from catalog.keys import RowRange
-from catalog.table import (
-    Table,
-)
+from catalog.table import Table
 from storage import ContentStore
 
 Values = Mapping[str, Any]

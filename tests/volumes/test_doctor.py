@@ -9,12 +9,15 @@ import pytest
 from ulid import ULID
 
 from catalog import AccessDeniedError, Catalog, DoctorReport, Volume, connect
-from catalog.doctor import PARTITION, PREFIX, Doctor, safety
+from catalog.content_checks import PREFIX
+from catalog.doctor import Doctor
 from catalog.keys import RowRange
 from catalog.retry import Deadline, SystemClock
+from catalog.safety import safety
 from catalog.settings import Settings
 from catalog.sqlite_table import SqliteTable
 from catalog.table import Insert, Operation, RefusedError, Replace, Table, Written
+from catalog.table_checks import PARTITION
 from storage import Always, Blocks, ConflictError, ContentStore, Examination, Headers, IfAbsent, Precondition
 from storage.memory import MemoryContent
 
