@@ -15,9 +15,7 @@ import coverage
 
 PACKAGES: Final = ("catalog", "storage")
 
-EXCUSED: Final[dict[str, str]] = {
-    "catalog/catalog.py:_user: (KeyError, OSError)": "only where the uid of this process has no entry",
-}
+EXCUSED: Final[dict[str, str]] = {}
 """`file:function: what is caught`, and why no test can run it."""
 
 
