@@ -277,8 +277,8 @@ def check_writer(writer: str) -> str:
     return writer
 
 
-def _user() -> str:
+def _user(asked: Callable[[], str] = getpass.getuser) -> str:
     try:
-        return getpass.getuser()
+        return asked()
     except (KeyError, OSError):  # no entry for this uid, as in many containers
         return str(os.getuid()) if hasattr(os, "getuid") else "unknown"

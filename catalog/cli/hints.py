@@ -30,7 +30,19 @@ def _about(error: "CatalogError") -> str:
 
 
 def _folder(error: "CatalogError") -> str:
-    if error.op not in ("stat", "history", "delete", "list", "download", "copy", "move", "read", "verify"):
+    if error.op not in (
+        "stat",
+        "restore",
+        "sign",
+        "history",
+        "delete",
+        "list",
+        "download",
+        "copy",
+        "move",
+        "open",
+        "verify",
+    ):
         return ""
     folder = error.key.rstrip("/").rpartition("/")[0]
     listing = f"blobcat ls {shlex.quote(folder + '/')}" if folder and folder.isprintable() else "blobcat ls"

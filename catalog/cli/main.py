@@ -35,7 +35,7 @@ from .completion import VARIABLE, get_ready
 from .errors import EXIT_CODES, INTERRUPTED, OK, usage_report
 from .help import Index, Page
 from .options import with_common_options
-from .output import Output, abandon_stdout
+from .output import Output
 from .session import Body, command
 
 PANELS: Final[dict[str, dict[str, Body]]] = {  # a new command is a module in `commands`, and its place here
@@ -92,9 +92,6 @@ def run(arguments: Sequence[str]) -> int:
         return code or OK
     except typer.TyperException as exc:
         return usage_report(exc, Output(json="--json" in arguments))
-    except BrokenPipeError:
-        abandon_stdout()
-        return OK
 
 
 @cache

@@ -196,6 +196,19 @@ def test_closing_ends_the_calls_of_other_threads() -> None:
     assert hanging.ended == ["cancelled"]
 
 
+def test_closing_ends_what_a_strand_of_another_thread_does() -> None:
+    hanging, portal = Hanging(), Portal()
+    portal.start()
+    strand = portal.strand()
+    with ThreadPoolExecutor(1) as threads:
+        call = threads.submit(strand.run, hanging.hang)
+        hanging.begun.wait()
+        portal.end()
+        with pytest.raises(OutcomeUnknownError, match="closed while"):
+            call.result()
+    assert hanging.ended == ["cancelled"]
+
+
 def test_a_fork_is_refused_and_does_not_hang() -> None:
     """In a process of its own: this one has other threads, and must not fork."""
     program = """

@@ -1,5 +1,6 @@
 """Records and rows: `parse(format(x)) == x`, and rows that are not ours are refused."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import get_args
@@ -22,11 +23,14 @@ from catalog.entities import (
     parse_file,
     parse_intent,
     parse_registry,
+    parse_request,
+    parse_summary,
     parse_version,
     parse_volume,
     purged_values,
     purging_values,
     registry_values,
+    request_values,
     volume_values,
 )
 from catalog.errors import IntegrityError, InvalidError
@@ -62,6 +66,8 @@ A_FILE = FileVersion(
     "raw", "a", 1, "put", "op", 1, "sha256:00", "00", "text/plain", {}, datetime(2026, 1, 1, tzinfo=UTC), None, "me",
     None, "", "raw/a", "e", None,
 )  # fmt: skip
+
+A_VOLUME = VolumeInfo("raw", "01E", "immutable", 16, "raw/", 3, datetime(1970, 1, 1, tzinfo=UTC), default=True)
 
 
 def row(values: Values, timestamp: int = 5) -> Entity:
@@ -129,6 +135,24 @@ def test_a_row_that_lacks_something_is_damage(missing: str) -> None:
     values = {name: value for name, value in file_values(A_FILE).items() if name != missing}
     with pytest.raises(IntegrityError):
         parse_file("raw", row(values))
+
+
+@pytest.mark.parametrize(
+    ("parse", "values", "missing"),
+    [
+        (parse_summary, file_values(A_FILE), "size"),
+        (parse_intent, intent_values(Intent("op", "put", "a", "raw/a", 0, "me", 1, 60, "open")), "writer"),
+        (parse_request, request_values(A_FILE), "version"),
+        (lambda entity: parse_volume(entity, None), volume_values(A_VOLUME), "root"),
+    ],
+    ids=["head", "intent", "request", "volume"],
+)
+def test_every_other_row_that_lacks_something_is_damage_too(
+    parse: Callable[[Entity], object], values: Values, missing: str
+) -> None:
+    parse(row(values))
+    with pytest.raises(IntegrityError):
+        parse(row({name: value for name, value in values.items() if name != missing}))
 
 
 @given(FILES, TEXT)

@@ -8,7 +8,7 @@ import pytest
 from catalog import Overwrite, Volume
 from catalog.changes import Change
 from catalog.entities import Head, IntentRow
-from catalog.errors import ConflictError, UnavailableError
+from catalog.errors import ConflictError, NotFoundError, UnavailableError
 from catalog.exchange import Exchange, partition_of
 from catalog.keys import gate_row
 from catalog.messages import (
@@ -19,12 +19,14 @@ from catalog.messages import (
     Foreign,
     Found,
     InsertIntent,
+    PutContent,
     ReadHead,
     Refused,
     StatContent,
     Stored,
 )
 from catalog.op import Op, Phase, intent_of, source_intent_of, version_of
+from catalog.retry import Deadline
 from catalog.rows import Entity
 from catalog.sqlite_table import SqliteTable
 from catalog.table import Delete
@@ -158,3 +160,20 @@ async def test_a_read_that_is_answered_by_a_conflict_is_no_refusal(place: Place)
     assert isinstance(answer, Failed)
     assert isinstance(answer.error, UnavailableError)
     await exchange.table.close()
+
+
+class Homeless:
+    """Content whose container was removed."""
+
+    facts = None
+
+    async def put(self, blob: str, headers: Headers, deadline: Deadline) -> str:
+        """See Payload."""
+        raise NotFoundError("404", op="put", key=blob, kind="not-found.container")
+
+
+async def test_content_without_a_container_is_a_failure_and_not_an_unknown_outcome(place: Place) -> None:
+    writing = replace(place.exchange, payload=Homeless())  # type: ignore[arg-type]
+    answer = await writing.send(an_op("a"), PutContent())
+    assert isinstance(answer, Failed)
+    assert answer.error.kind == "not-found.container"

@@ -90,6 +90,19 @@ async def test_no_thread_is_left_of_an_iterable_that_was_cancelled() -> None:
     assert [each.name for each in set(threading.enumerate()) - before if each.name.startswith("blobcat")] == []
 
 
+async def test_a_generator_is_closed_even_where_no_thread_is_left() -> None:
+    stuck = Stuck()
+    threads = ThreadPoolExecutor(1)
+    chunks = Feed(iter(stuck), threads, read_bytes=1).chunks(lambda: 1 << 10)
+    step = asyncio.ensure_future(anext(chunks))
+    assert await happened(stuck.waiting)
+    step.cancel()
+    await asyncio.gather(step, return_exceptions=True)
+    threads.shutdown(wait=False)
+    stuck.let_go.set()
+    assert await happened(stuck.closed)
+
+
 async def test_a_generator_is_closed_where_its_put_fails(volume: Volume) -> None:
     closed = threading.Event()
 

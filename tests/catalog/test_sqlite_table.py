@@ -12,6 +12,7 @@ from contextlib import aclosing, closing
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -22,12 +23,13 @@ from catalog.errors import (
     IntegrityError,
     InvalidError,
     NotFoundError,
+    OutcomeUnknownError,
     TooLargeError,
     UnavailableError,
 )
 from catalog.keys import RowRange
 from catalog.rows import Entity
-from catalog.sqlite_table import SqliteTable
+from catalog.sqlite_table import SqliteTable, _transaction
 from catalog.table import (
     Delete,
     Insert,
@@ -173,6 +175,53 @@ async def test_a_file_that_stays_busy_is_unavailable(file: Path, locked: sqlite3
         await submit_one(impatient, Insert("r", {}))
     await impatient.close()
     assert refused.value.kind == "unavailable.busy"
+
+
+async def test_a_table_is_not_made_while_somebody_keeps_its_file(file: Path) -> None:
+    """The write-ahead log is not on yet: SQLite does not wait for others to turn it on."""
+    impatient = SqliteTable(file, busy_timeout_s=0.05)
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("CREATE TABLE theirs (x)")
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(UnavailableError) as refused:
+            await impatient.create()
+    assert refused.value.kind == "unavailable.busy"
+    await impatient.create()
+    await impatient.close()
+
+
+class Failing(sqlite3.Connection):
+    """A connection whose disk fails at the commit."""
+
+    errorcode = sqlite3.SQLITE_IOERR_FSYNC
+
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        if sql == "COMMIT":
+            error = sqlite3.OperationalError("the disk fails")
+            error.sqlite_errorcode = self.errorcode
+            raise error
+        return super().execute(sql, parameters)
+
+
+@pytest.mark.parametrize(
+    ("errorcode", "raised"),
+    [(sqlite3.SQLITE_IOERR_FSYNC, OutcomeUnknownError), (sqlite3.SQLITE_FULL, sqlite3.OperationalError)],
+)
+def test_a_commit_that_fails_is_unknown_unless_that_proves_that_it_did_nothing(
+    errorcode: int, raised: type[Exception]
+) -> None:
+    with closing(sqlite3.connect(":memory:", factory=Failing, isolation_level=None)) as connection:
+        connection.errorcode = errorcode
+        with pytest.raises(raised), _transaction(connection, "submit", "r"):
+            connection.execute("CREATE TABLE t (x)")
+        assert not connection.in_transaction
+
+
+async def test_a_name_that_no_disk_takes_is_no_missing_table(tmp_path: Path) -> None:
+    table = SqliteTable(tmp_path / ("x" * 300))
+    with pytest.raises(AccessDeniedError):
+        await table.get(P, "r")
+    await table.close()
 
 
 async def test_a_busy_file_is_waited_for(table: SqliteTable, locked: sqlite3.Connection) -> None:

@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from azurite.launch import Azurite
-from catalog import ConflictError, Create, F, Volume, connect
+from catalog import ConflictError, Create, F, NotFoundError, Volume, connect
 from catalog.tracing import traced
 
 
@@ -67,6 +67,18 @@ async def test_an_iteration_is_one_span_and_none_of_it_is_current_outside(spans:
             assert await reader.read() == b"12"
     names = [each.name for each in spans.get_finished_spans()]
     assert sorted(names) == ["blobcat.list", "blobcat.open", "blobcat.query"]
+
+
+async def test_the_error_of_an_iteration_or_of_a_context_is_told_too(spans: InMemorySpanExporter) -> None:
+    async with connect("memory:") as cat:
+        volume = await cat.create_volume("raw", shards=1)
+        with pytest.raises(NotFoundError):
+            await anext(volume.history("no"))
+        with pytest.raises(NotFoundError):
+            async with volume.open("no"):
+                pass
+    failed = {each.name: (each.attributes or {}).get("error.type") for each in spans.get_finished_spans()}
+    assert (failed["blobcat.history"], failed["blobcat.open"]) == ("not-found", "not-found")
 
 
 async def test_requests_are_azure_cores_spans_inside_ours(spans: InMemorySpanExporter, azurite: Azurite) -> None:

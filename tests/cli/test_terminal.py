@@ -15,6 +15,7 @@ import pytest
 
 from catalog.cli.output import clean
 from tests.cli.driver import Blobcat
+from tests.harness.unmeasured import unmeasured
 
 COMMANDS = [
     "cat",
@@ -137,7 +138,7 @@ def test_control_c_is_one_line_and_130(blobcat: Blobcat) -> None:
 
 def test_help_imports_no_part_of_the_library() -> None:
     program = "import sys; from catalog.cli.main import run; run(['--help']); print(*sys.modules, file=sys.stderr)"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", program], env=unmeasured(), capture_output=True, text=True, check=True)
     modules = set(done.stderr.split())
     ours = {name for name in modules if name.split(".")[0] in ("catalog", "storage")}
     assert {name for name in ours if not name.startswith("catalog.cli")} == {"catalog"}
@@ -181,3 +182,11 @@ def test_commands_speak_to_a_terminal_of_any_encoding(blobcat: Blobcat) -> None:
     process = blobcat.start("ls", stdout=subprocess.PIPE, env=os.environ | {"PYTHONIOENCODING": "ascii"})
     assert process.communicate()[0] == rb"\u65e5\u672c.txt" + b"\n"
     assert Path(blobcat.folder / "cat").exists()
+
+
+def test_help_for_a_reader_who_has_left_is_quiet(blobcat: Blobcat) -> None:
+    theirs, ours = os.pipe()
+    os.close(theirs)
+    process = blobcat.start("--help", stdout=ours, stderr=subprocess.PIPE)
+    os.close(ours)
+    assert process.communicate()[1] == b""  # how it ends is typer's business: it meets the broken pipe first

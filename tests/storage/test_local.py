@@ -19,8 +19,10 @@ from hypothesis import strategies as st
 from storage.content import Always, Blocks, Headers, IfAbsent, IfMatch
 from storage.errors import CatalogError, ConflictError, IntegrityError, InvalidError, NotFoundError, UnavailableError
 from storage.local import LocalContent
+from storage.local_blocks import _copied
 from storage.local_errors import CommitError, explained
 from storage.local_files import place_of, readable, token_of
+from storage.local_sessions import Session
 from tests.storage.killed_writer import STATES
 
 PROGRAMS = Path(__file__).parent
@@ -390,3 +392,46 @@ def test_a_place_fits_any_disk_and_keeps_its_token(name: str) -> None:
 
 def test_plain_names_stay_as_they_are() -> None:
     assert readable("raw/2026/übersicht 日本.csv") == "raw/2026/übersicht 日本.csv"
+
+
+# Disks that refuse, one step at a time.
+
+
+async def test_garbage_that_cannot_be_removed_stops_no_put(store: LocalContent) -> None:
+    await store.put("a", b"old", when=Always(), headers=PLAIN)
+    file = await store.file_of("a")
+    file.unlink()
+    file.mkdir()  # a file's removal does not remove it
+    await store.put("a", b"new", when=Always(), headers=PLAIN)
+    assert await contents(store) == {"a": b"new"}
+    assert file.is_dir()
+
+
+async def test_a_staged_block_that_is_cut_is_a_clear_error_and_leaves_nothing(
+    store: LocalContent, tmp_path: Path
+) -> None:
+    for block in ("1", "2"):
+        await store.stage("a", block, b"x" * 1000)
+    before = files_under(tmp_path / "store" / "staging")
+    (part,) = before
+    os.truncate(part, 500)
+    with pytest.raises(CatalogError):
+        await store.put("a", Blocks(("2", "1")), when=Always(), headers=PLAIN)
+    assert files_under(tmp_path / "store" / "staging") == before
+    assert await contents(store) == {}
+
+
+def test_blocks_are_copied_where_the_system_cannot_copy_by_itself(tmp_path: Path) -> None:
+    (tmp_path / "from").write_bytes(b"0123456789")
+    source = os.open(tmp_path / "from", os.O_RDONLY)
+    target = os.open(tmp_path / "to", os.O_WRONLY | os.O_CREAT | os.O_APPEND)  # copy_file_range refuses O_APPEND
+    try:
+        assert _copied(source, 2, 5, target) == 5
+    finally:
+        os.close(source)
+        os.close(target)
+    assert (tmp_path / "to").read_bytes() == b"23456"
+
+
+def test_a_session_that_has_ended_meanwhile_is_not_taken_over(tmp_path: Path) -> None:
+    assert Session.taken_over(tmp_path / "gone") is None

@@ -19,10 +19,13 @@ from catalog import (
     Volume,
     connect,
 )
+from catalog.catalog import _user
 from catalog.keys import REGISTRY, gate_row, partition, volume_row
 from catalog.locations import parse_location
-from catalog.recovery import check_patience
+from catalog.recovery import KEPT_US, check_patience
+from catalog.sqlite_table import SqliteTable
 from catalog.table import Delete, Insert, Replace
+from tests.faults.ports import Fault, Wire
 from tests.faults.world import World
 
 
@@ -161,6 +164,34 @@ async def test_recover_reads_the_time_where_the_settings_have_changed_meanwhile(
         await world.table.submit(shard, [Delete(gate_row(1)), Insert(gate_row(2), {"schema": 1})])
         (item,) = await client._recovery.run(volume.info, patience_s=0)
         assert (item.path, item.action) == ("a", "aborted")
+
+
+def test_a_user_without_a_name_writes_by_number() -> None:
+    def asked() -> str:
+        raise KeyError("getpwuid(): uid not found: 54321")
+
+    assert _user(asked) == str(os.getuid())
+
+
+@pytest.mark.parametrize(
+    ("fault", "on", "action"),
+    [(Fault.REFUSED, True, "failed"), (Fault.TWICE, False, "dropped")],
+    ids=["refused", "twice"],
+)
+async def test_an_old_intent_that_cannot_be_dropped_is_told_of(fault: Fault, on: bool, action: str) -> None:
+    """It is told of where nothing answers; where another recover was faster, it is gone all the same."""
+    now_ns = 1_700_000_000 * 10**9
+    async with World(table=SqliteTable(":memory:", clock=lambda: now_ns)) as world:
+        await world.client().create_volume("v", shards=1)
+        await world.leave_half_done("a", 2)
+        assert [item.action for item in (await world.client().recover(patience_s=0)).items] == ["aborted"]
+        now_ns += (KEPT_US + 1_000_000) * 1000
+        wire = Wire()
+        client = world.client(wire)
+        volume = await client.volume("v")
+        wire.at, wire.fault, wire.on = 9, fault, on
+        (item,) = await client._recovery.run(volume.info, patience_s=0)
+        assert (wire.sent[8], item.path, item.action) == ("table.submit", "a", action)
 
 
 @pytest.mark.parametrize("patience", ["x", True, float("inf"), -1, float("nan")], ids=repr)

@@ -10,7 +10,7 @@ from ulid import ULID
 
 from catalog import AccessDeniedError, Catalog, DoctorReport, Volume, connect
 from catalog.content_checks import PREFIX
-from catalog.doctor import Doctor
+from catalog.doctor import Doctor, _version
 from catalog.keys import RowRange
 from catalog.retry import Deadline, SystemClock
 from catalog.safety import safety
@@ -181,3 +181,7 @@ async def test_where_nothing_answers_the_report_says_so() -> None:
         report = await cat.doctor()
     assert [(item.name, item.status) for item in report.items[2:]] == [("table", "fail"), ("content", "fail")]
     assert "nothing answers at 127.0.0.1:1" in report.items[2].detail
+
+
+def test_a_package_that_is_not_there_is_named_all_the_same() -> None:
+    assert _version("blobcat-has-no-such-package") == "(not installed)"
