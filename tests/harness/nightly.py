@@ -3,5 +3,5 @@
 import os
 
 NIGHTLY = "BLOBCAT_NIGHTLY" in os.environ
-TIMEOUT_S = 3 * 3_600 if NIGHTLY else 120
+TIMEOUT_S = 3 * 3_600 if NIGHTLY else 300
 """Of a test whose amount depends on it."""
