@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ulid import ULID
 
-from storage import Capabilities, ContentStore, sealed
+from storage import Capabilities, ContentStore, Sweeps, sealed
 from storage.observed import ObservedContent
 
 from .arguments import check_flags
@@ -161,6 +161,8 @@ class Catalog:
         """
         check_patience(patience_s)
         report = await self._removal.within(timeout_s).recover(patience_s)
+        if isinstance(self._content, Sweeps):
+            await self._deadline(timeout_s).retried(self._content.sweep)
         for item in report.items:
             self._listener(
                 RecoveredEvent(op=item.kind, key=item.path, id=item.op, volume=item.volume, action=item.action)

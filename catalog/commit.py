@@ -278,6 +278,11 @@ class Seat:
         self._open = True
         lane.expect(1)
 
+    @property
+    def waits(self) -> bool:
+        """Whether the next unit waits for others, and not only for the service."""
+        return self._open
+
     async def commit(self, unit: Unit) -> Sequence[Written]:
         """Bring a unit: the first one waits for others, a later one (the first was refused, say) does not."""
         patient, self._open = self._open, False

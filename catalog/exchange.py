@@ -160,7 +160,7 @@ class Exchange:
         return await self.deadline.read(lambda: self.table.get(shard, row))
 
     async def _commit(self, path: str, unit: Unit, seat: Seat | None = None) -> Sequence[Written]:
-        if seat:
+        if seat and seat.waits:
             with self.deadline.stopped():  # for others to fill the transaction
                 return await seat.commit(unit)
         lane = self.committer.lane(partition_of(self.volume, path))

@@ -31,7 +31,7 @@ from typing import Final
 
 from .changes import conflict, is_unchanged
 from .entities import FileVersion, Head, IntentRow
-from .errors import IntegrityError, NotFoundError, UnavailableError
+from .errors import IntegrityError, InvalidError, NotFoundError, UnavailableError
 from .messages import (
     Absent,
     Answer,
@@ -189,6 +189,8 @@ def _on_content(op: Op, answer: Answer) -> Next:
             return to(replace(op, blob_etag=etag, facts=facts), Phase.COMMIT)
         case Refused() | Doubt():
             return to(op, Phase.STAT)
+        case Failed(InvalidError() as error) if op.bound and error.kind == "invalid.block":
+            return abort(op)  # its blocks are used up: it was here, and others have aborted it and removed it
         case Failed(error):
             return abort(op, error)
     raise unexpected(op, answer)

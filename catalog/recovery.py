@@ -57,7 +57,7 @@ class Recovered:
 
 @dataclass(frozen=True, slots=True)
 class RecoveredVolume:
-    """What became of a volume whose deletion somebody had begun."""
+    """What became of a volume whose deletion somebody had begun; or that could not be recovered at all."""
 
     volume: str
     epoch: str

@@ -29,7 +29,15 @@ from .deletion import (
 )
 from .driving import drive, proven
 from .entities import SCHEMA, VolumeInfo, parse_file
-from .errors import CatalogError, ConflictError, IntegrityError, NotFoundError, OutcomeUnknownError, UnavailableError
+from .errors import (
+    AccessDeniedError,
+    CatalogError,
+    ConflictError,
+    IntegrityError,
+    NotFoundError,
+    OutcomeUnknownError,
+    UnavailableError,
+)
 from .keys import GATES, gate_generation, gate_row, heads, partition, shut_gate_row
 from .listing import Lister
 from .messages import Absent, Answer, Done, Failed, Found, Refused
@@ -107,10 +115,17 @@ class Removal:
                 if info.state != "open":
                     ended.append(await self._ended(info))
                 if not ended or ended[-1].epoch != info.epoch or ended[-1].action == "kept":
-                    items += await self._recovered(info, patience_s)
+                    try:
+                        items += await self._recovered(info, patience_s)
+                    except (UnavailableError, AccessDeniedError) as exc:  # keeps no other from it
+                        ended.append(RecoveredVolume(info.name, info.epoch, "failed", exc))
         async with aclosing(self._volumes.unswept()) as rows:
             async for row in rows:
-                late = await self._recovery.run(row.info, patience_s=patience_s)
+                try:
+                    late = await self._recovery.run(row.info, patience_s=patience_s)
+                except (UnavailableError, AccessDeniedError) as exc:
+                    ended.append(RecoveredVolume(row.info.name, row.info.epoch, "failed", exc))
+                    continue
                 items += late
                 if not late:
                     await self._volumes.swept(row)
@@ -156,7 +171,7 @@ class Removal:
                 case Settle(row, shard):
                     return await self._settle(row.info, shard, deadline)
                 case Survey(shard):
-                    return await self._survey(info, shard)
+                    return await self._survey(info, shard, deadline)
         except CatalogError as exc:
             return proven(exc, reading=isinstance(request, ReadVolume | Survey))
         return Done()
@@ -182,7 +197,8 @@ class Removal:
     async def _settle(self, info: VolumeInfo, shard: int, deadline: Deadline) -> Answer:
         """Recover until there is nothing to settle: what was settled may have been one half of a move."""
         while not deadline.passed:
-            items = await self._recovery.run(info, patience_s=0, shards=[shard])
+            recovery = self._recovery.within(deadline.left_s)
+            items = await recovery.run(info, patience_s=0, shards=[shard])
             errors = [item.error for item in items if item.error]
             if errors:
                 return Failed(errors[0])
@@ -191,9 +207,9 @@ class Removal:
         message = f"shard {shard} of volume {info.name!r} always had something to settle"
         return Failed(UnavailableError(message, op="delete_volume", key=info.name, kind="unavailable.deadline"))
 
-    async def _survey(self, info: VolumeInfo, shard: int) -> Answer | Met:
-        key = partition(info.epoch, shard)
-        async with aclosing(self._lister.rows(key, heads(""), where=LIVE)) as rows:
+    async def _survey(self, info: VolumeInfo, shard: int, deadline: Deadline) -> Answer | Met:
+        key, lister = partition(info.epoch, shard), self._lister.within(deadline.left_s)
+        async with aclosing(lister.rows(key, heads(""), where=LIVE)) as rows:
             async for row in rows:
                 return Met(parse_file(info.name, row).path)
         return Absent()

@@ -90,6 +90,11 @@ class Deadline:
         return max(0.0, self._end - self._clock.now())
 
     @property
+    def left_s(self) -> float:
+        """What a stage with a time limit of its own gets, as `Limit.left_s`."""
+        return max(LEAST_S, self.remaining)
+
+    @property
     def passed(self) -> bool:
         """Whether it is time to give up."""
         return self._clock.now() >= self._end

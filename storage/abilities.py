@@ -45,6 +45,14 @@ class Examined(Protocol):
 
 
 @runtime_checkable
+class Sweeps(Protocol):
+    """A store in which processes that were killed leave files, which nobody but itself can know to be dead."""
+
+    async def sweep(self) -> None:
+        """Remove what processes that are no more have left. Raises: UnavailableError, NotFoundError (no store)."""
+
+
+@runtime_checkable
 class Wrapping(Protocol):
     """An adapter that hands out what it is made of."""
 

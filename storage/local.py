@@ -107,6 +107,9 @@ class LocalContent:
         check_discard(name)
         await self._done(self._long, "discard", name, self._disk.staged.drop, name)
 
+    async def sweep(self) -> None:
+        await self._done(self._long, "sweep", "", self._disk.sweep)
+
     async def list(self, prefix: str = "") -> AsyncIterator[Blob]:
         check_list(prefix)
         after = ""

@@ -133,6 +133,12 @@ class Disk:
         self.files.close()
         self.index.close()
 
+    def sweep(self) -> None:
+        """Settle the sessions of processes that died since this one began, and remove what is garbage."""
+        self._begin()
+        with self._sweeping:
+            self._sweep()
+
     def _begin(self) -> None:
         """Before the first write: see that there is a store, begin a session, and sweep."""
         if self._swept:
