@@ -16,6 +16,7 @@ LANES: Final = "tests/catalog/test_commit.py"
 PURGES: Final = "tests/catalog/test_purging.py::test_no_state_breaks_an_invariant"
 PURGER: Final = "tests/catalog/test_purger.py"
 EXCHANGE: Final = "tests/catalog/test_exchange.py"
+RECOVERY: Final = "tests/catalog/test_recovery.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -425,6 +426,31 @@ MUTANTS: Final = (
         "            gone = __import__('catalog').table.Delete(version_row(file.path, file.version), row.etag)\n"
         "            unit = Unit((gone,))\n",
         (f"{PURGER}::test_the_content_of_an_old_version_goes_and_its_row_stays",),
+    ),
+    # --- Recovery ----------------------------------------------------------------------------------------------------
+    Mutant(
+        "recovery-without-patience",
+        "liveness: in the background an intent is left alone while its writer may be alive",
+        "catalog/recovery.py",
+        "patience = row.intent.patience_s if patience_s is None else patience_s",
+        "patience = patience_s or 0",
+        (f"{RECOVERY}::test_an_open_intent_is_left_alone_for_as_long_as_it_asks",),
+    ),
+    Mutant(
+        "aborted-intents-kept-for-ever",
+        "an aborted intent goes after a week, so that the cost of recovery follows the writes in flight",
+        "catalog/recovery.py",
+        "case NotApplied() | StartOver() if age_us > KEPT_US:",
+        "case NotApplied() | StartOver() if False:",
+        (f"{RECOVERY}::test_an_aborted_intent_is_kept_for_a_week",),
+    ),
+    Mutant(
+        "aborted-intents-dropped-at-once",
+        "S2: an aborted intent stays for a week, so that a put that arrives late is recognised",
+        "catalog/recovery.py",
+        "case NotApplied() | StartOver() if age_us > KEPT_US:",
+        "case NotApplied() | StartOver() if True:",
+        (f"{RECOVERY}::test_an_aborted_intent_is_kept_for_a_week",),
     ),
 )
 

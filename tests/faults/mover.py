@@ -1,16 +1,17 @@
-"""A program that a test kills: it puts a file, or moves one, and says so."""
+"""A program that a test kills: it goes through one scenario."""
 
 import asyncio
 import sys
 
 from catalog import Settings, connect
+from tests.faults.scenarios import SCENARIOS
 
 
-async def main(url: str, act: str) -> None:
+async def main(url: str, name: str) -> None:
     """Do it."""
+    scenario = next(each for each in SCENARIOS if each.name == name)
     async with connect(url, settings=Settings(one_shot_bytes=24, block_bytes=8), writer="killed") as catalog:
-        volume = await catalog.volume("v")
-        await (volume.put("a", b"new") if act == "put" else volume.move("a", "b"))
+        await scenario.act(catalog)
 
 
 if __name__ == "__main__":

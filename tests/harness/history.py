@@ -9,8 +9,10 @@ start on until for ever, or until its token was resolved.
 Times are numbers of which only the order counts. Each put and each set_metadata has content of its own.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from math import inf
 from typing import Any
 
@@ -78,8 +80,10 @@ def check_history(calls: Iterable[Call], after: Mapping[str, Rows], given: Mappi
             if len(versions) == 1:
                 spans[versions[0]].looks.append((look.start, look.end))
         _check_order(path, spans)
+        begun = list(accumulate((span.start for span in spans), max))
+        replaced = [*accumulate((span.end for span in reversed(spans[1:])), min, initial=NEVER)][::-1]
         for look, versions in seen:
-            current = [version for version in versions if _was_current(spans, version, look.start, look.end)]
+            current = [each for each in versions if begun[each] <= look.end and look.start <= replaced[each]]
             assert current, f"S7: {look} saw what was not there at that time"
 
 
@@ -97,15 +101,17 @@ def _makers(
     """Who may have made each version. One of them did; whom it was acknowledged to comes first."""
     moves = {row["op"]: (path, row["version"]) for path, rows in after.items() for row in rows if row["kind"] == "move"}
     unused = [change for change in sorted(changes, key=lambda each: each.start) if change.outcome is None]
+    told_of: dict[str, list[Change]] = defaultdict(list)
+    for change in changes:
+        if isinstance(change.outcome, FileVersion):
+            told_of[change.outcome.etag].append(change)
     makers: dict[tuple[str, int], list[Change]] = {}
     for path, rows in after.items():
         for row in rows[given.get(path, 0) :]:
             if row["kind"] == "delete" and row["op"] in moves:
                 continue
             name = f"version {row['version']} of {path}"
-            told = [
-                each for each in changes if isinstance(each.outcome, FileVersion) and each.outcome.etag == row["op"]
-            ]
+            told = told_of.get(row["op"], [])
             maybe = [each for each in unused if _fits(each, path, row)]
             assert told or maybe, f"S2: {name} was made by nobody, or by a call that failed"
             if not told:
@@ -197,10 +203,3 @@ def _check_order(path: str, spans: Sequence[_Span]) -> None:
                 f"S7: version {version} of {path} was seen before it could be there, from {start} to {end}"
             )
         begun = max([begun, *(start for start, _ in span.looks)])
-
-
-def _was_current(spans: Sequence[_Span], version: int, start: float, end: float) -> bool:
-    """Whether a version may have been the last one at some moment."""
-    begun = max(span.start for span in spans[: version + 1])
-    replaced = min((span.end for span in spans[version + 1 :]), default=NEVER)
-    return begun <= end and start <= replaced

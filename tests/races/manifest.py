@@ -35,6 +35,10 @@ class Call:
     op: str = ""
     made: int = 0
     """The version that it made."""
+    origin: str = ""
+    """Of a move: the version that it moved, as `path@version`."""
+    why: str = ""
+    """Of a refusal: its kind."""
     token: str = ""
 
 

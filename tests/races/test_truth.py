@@ -23,7 +23,7 @@ from catalog.locations import parse_location
 from tests.faults.observer import State, look
 from tests.harness.invariants import check, check_settled
 from tests.races.manifest import DEFINITE, Call, Manifest, calls
-from tests.races.truth import check_truth
+from tests.races.truth import check_told
 from tests.races.truth_child import SETTINGS, Orders, change, fill, recover
 
 ACTORS = 8
@@ -90,12 +90,13 @@ async def test_what_the_processes_were_told_is_true(url: str, tmp_path: Path) ->
             if call.outcome == "unknown":
                 first = await catalog.resolve(call.token)
                 assert await catalog.resolve(call.token) == first, "S3"
-                call.outcome = "made" if first else "unavailable"
-                call.op, call.made = (first.etag, first.version) if first else ("", 0)
+                call.outcome, call.ended = "made" if first else "unavailable", time.monotonic_ns()
+                if first:
+                    call.op, call.made, call.origin = first.etag, first.version, first.source or ""
     state = await observed(url)
     check(state)
     check_settled(state)
-    check_truth(state, said)
+    check_told(state, said)
     check_worth(said, state, kills)
 
 

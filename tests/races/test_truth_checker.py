@@ -8,7 +8,7 @@ import pytest
 
 from tests.faults.observer import State
 from tests.races.manifest import Call
-from tests.races.truth import check_truth
+from tests.races.truth import check_told
 
 
 def a_row(path: str, version: int, op: str, kind: str, writer: str) -> dict[str, Any]:
@@ -38,11 +38,16 @@ def state(rows: Sequence[dict[str, Any]]) -> State:
 
 
 def test_the_truth_passes() -> None:
-    check_truth(state(ROWS), TOLD)
+    check_told(state(ROWS), TOLD)
 
 
 def told(which: int, **changes: Any) -> Sequence[Call]:
     return [replace(call, **changes) if number == which else call for number, call in enumerate(TOLD)]
+
+
+def refused(outcome: str, verb: str, path: str = "a", **more: Any) -> Sequence[Call]:
+    """A call while version 1 of `a` was the current one all the time, and nothing was at `z`."""
+    return [*TOLD, Call("6", "z", verb, path, began=22, ended=28, outcome=outcome, **more)]
 
 
 LIES: dict[str, tuple[str, Callable[[], Sequence[Call]]]] = {
@@ -57,10 +62,16 @@ LIES: dict[str, tuple[str, Callable[[], Sequence[Call]]]] = {
     "an order that is not that of time": ("S7", lambda: told(0, began=41, ended=42)),
     "a conflict with nothing": ("S9", lambda: told(4, began=22, ended=29)),
     "a move that left its source": ("S12", lambda: told(1, version=None, source="a")),
+    "a delete that did not find what was there": ("S7", lambda: refused("not-found", "delete")),
+    "a move that did not find what was there": ("S7", lambda: refused("not-found", "move", "z", source="a")),
+    "a put that did not find anything": ("S9", lambda: refused("not-found", "put")),
+    "a creation that met nothing": ("S1", lambda: refused("conflict", "put", "z", create=True)),
+    "a move that met nothing": ("S1", lambda: refused("conflict", "move", "z", source="a", create=True)),
+    "a conflict of what asked for nothing": ("S1", lambda: refused("conflict", "put")),
 }
 
 
 @pytest.mark.parametrize(("rule", "calls"), LIES.values(), ids=LIES.keys())
 def test_a_lie_is_found(rule: str, calls: Callable[[], Sequence[Call]]) -> None:
     with pytest.raises(AssertionError, match=rf"^{rule}\b"):
-        check_truth(state(ROWS), calls())
+        check_told(state(ROWS), calls())

@@ -5,11 +5,87 @@ What must be true of the rows by themselves is the observer's business; here the
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import cast
 
+from catalog import (
+    CatalogError,
+    ConflictError,
+    Create,
+    FileVersion,
+    IfVersion,
+    Mode,
+    NotFoundError,
+    Overwrite,
+    UnavailableError,
+)
+from catalog.entities import Kind
 from tests.faults.observer import State, Values
+from tests.harness.history import NEVER, Change, check_history
 from tests.races.manifest import DEFINITE, Call
 
 Histories = Mapping[str, Sequence[Values]]
+NO_TIME = datetime.fromtimestamp(0, UTC)
+
+
+def check_told(state: State, calls: Sequence[Call]) -> None:
+    """The rows are what was told, and the refusals were true, too, at some moment of each call."""
+    check_truth(state, calls)
+    check_history([as_change(call, state.histories) for call in calls], state.histories)
+
+
+def as_change(call: Call, histories: Histories) -> Change:
+    """A call as the history checker knows it."""
+    assert (call.verb, call.outcome) != ("put", "not-found"), f"S9: {call} needs nothing to be there"
+    mode: Mode = Create() if call.create else IfVersion(call.version) if call.version else Overwrite()
+    kind, end = cast("Kind", call.verb), float(call.ended) if call.outcome else NEVER
+    outcome = _outcome(call, histories)
+    return Change(call.actor, kind, call.path, call.began, end, outcome, mode, call.digest, call.source)
+
+
+def _outcome(call: Call, histories: Histories) -> FileVersion | CatalogError | None:
+    match call.outcome:
+        case "":
+            return None
+        case "made":
+            return _file(call, histories)
+        case "conflict":
+            return ConflictError("refused", kind=call.why or None)
+        case "not-found":
+            return NotFoundError("not there")
+        case "unavailable":
+            return UnavailableError("not applied")
+    raise AssertionError(f"{call} was not resolved")
+
+
+def _file(call: Call, histories: Histories) -> FileVersion:
+    """What was acknowledged; a move has the content of what it moved."""
+    digest = call.digest
+    if call.verb == "move":
+        path, _, version = call.origin.rpartition("@")
+        assert path == call.source, f"S12: {call} moved another file"
+        digest = histories[path][int(version) - 1]["digest"]
+    return FileVersion(
+        "v",
+        call.path,
+        call.made,
+        cast("Kind", call.verb),
+        call.op,
+        size=0,
+        digest=digest,
+        md5=None,
+        content_type="",
+        metadata={},
+        created=NO_TIME,
+        modified=None,
+        writer=call.actor,
+        request_id=None,
+        chain="",
+        blob="",
+        blob_etag="",
+        blob_version=None,
+        source=call.origin or None,
+    )
 
 
 def check_truth(state: State, calls: Sequence[Call]) -> None:

@@ -134,8 +134,8 @@ async def _version(volume: Volume, path: str) -> int | None:
 async def _told(call: Awaitable[FileVersion | None]) -> tuple[str, dict[str, object]]:
     try:
         file = await call
-    except ConflictError:
-        return "conflict", {}
+    except ConflictError as refused:
+        return "conflict", {"why": refused.kind}
     except NotFoundError:
         return "not-found", {}
     except UnavailableError:
@@ -143,4 +143,4 @@ async def _told(call: Awaitable[FileVersion | None]) -> tuple[str, dict[str, obj
     except OutcomeUnknownError as unknown:
         return "unknown", {"token": unknown.token}
     assert file
-    return "made", {"op": file.etag, "made": file.version}
+    return "made", {"op": file.etag, "made": file.version, "origin": file.source or ""}
