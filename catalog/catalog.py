@@ -156,7 +156,7 @@ class Catalog:
 
         Safe at any time, from anywhere, as often as you like. Without `patience_s` a write is left alone while its
         writer may be alive: for as long as it asked, at least ten minutes. With 0 nothing is waited for; a writer that
-        is alive after all starts over by itself. `timeout_s` is for each of the writes.
+        is alive after all starts over by itself. `timeout_s` is for each volume, and each of the writes.
         Raises: NotFoundError (no catalog here), UnavailableError, AccessDeniedError.
         """
         check_patience(patience_s)

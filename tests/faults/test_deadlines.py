@@ -111,7 +111,7 @@ async def verify(volume: Volume) -> None:
 
 
 async def recover(catalog: Catalog, _: Path) -> None:
-    for item in (await timed(catalog, catalog.recover(patience_s=0, timeout_s=LIMIT_S))).items:
+    for item in (await timed(catalog, catalog.recover(patience_s=0, timeout_s=LIMIT_S), pieces=3)).items:
         if item.error:
             raise item.error
 
