@@ -33,6 +33,7 @@ from catalog.entities import VolumeInfo, VolumeRow
 from catalog.errors import OutcomeUnknownError, UnavailableError
 from catalog.messages import Absent, Answer, Done, Doubt, Expired, Found, Refused
 from catalog.times import EPOCH
+from tests.harness.nightly import NIGHTLY
 from tests.harness.search import explore
 
 LOST = Doubt(OutcomeUnknownError("lost"))
@@ -288,10 +289,10 @@ SEARCHES = [(name, deleters, begun) for name in WRITES for deleters, begun in ((
 
 @pytest.mark.parametrize(("name", "deleters", "begun"), SEARCHES)
 def test_no_state_breaks_an_invariant(name: str, deleters: int, begun: bool) -> None:
-    faults = 2 if deleters == 1 else int(len(WRITES[name][0]) == 1)
+    faults = 2 if deleters == 1 else int(NIGHTLY or name == "a put last")
     states, way = search(name, deleters, begun=begun, faults=faults)
     assert way is None, "\n".join(way)
-    assert states > 500
+    assert states > 300
 
 
 # --- What a simpler version gets wrong -------------------------------------------------------------------------------

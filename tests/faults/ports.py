@@ -60,7 +60,7 @@ class Fault(Enum):
 ONCE = (
     Fault.LOST_BEFORE, Fault.LOST_AFTER, Fault.REFUSED, Fault.BUSY, Fault.SLOW, Fault.TWICE, Fault.HANG_AFTER,
 )  # fmt: skip
-PERSISTENT = (Fault.LOST_BEFORE, Fault.LOST_AFTER, Fault.REFUSED, Fault.BUSY, Fault.TWICE)
+PERSISTENT = (Fault.LOST_BEFORE, Fault.LOST_AFTER, Fault.REFUSED, Fault.BUSY)
 CRASHES = (Fault.CRASH_BEFORE, Fault.CRASH_AFTER)
 
 

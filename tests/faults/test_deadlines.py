@@ -26,7 +26,7 @@ BUSY_S = 5.0
 ENDS_S = 20.0
 """On a machine that has much else to do; without a limit of its own a call would take the settings' hour."""
 HOUR = replace(SETTINGS, timeout_s=3600, request_timeout_s=LIMIT_S, silence_timeout_s=3600)
-FROM_MAX = 12
+FROM_MAX = 5
 """From so many of its requests on a call meets a fault, or from each where BLOBCAT_NIGHTLY is set."""
 FAULTS = (Fault.HANG, Fault.RETRY_AFTER, Fault.REFUSED)
 NO_REQUEST = {"Catalog.close", "Catalog.unwrap"}

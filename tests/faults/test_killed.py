@@ -13,7 +13,7 @@ from tests.faults.scenarios import SCENARIOS
 from tests.faults.site import Site, Trial, check_killed, new_name
 from tests.harness.nightly import NIGHTLY, TIMEOUT_S
 
-EACH = 1 if NIGHTLY else 2
+EACH = 1 if NIGHTLY else 3
 STEPS = {"overwrite": 1, "move": 1, "move-apart": EACH, "staged": EACH, "delete_volume": EACH, "recover": EACH}
 """Scenarios, and which of their requests: each, or each second one."""
 AT_A_TIME = 2
