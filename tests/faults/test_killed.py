@@ -15,7 +15,7 @@ from tests.harness.nightly import NIGHTLY, TIMEOUT_S
 
 EACH = 1 if NIGHTLY else 3
 STEPS = {"overwrite": 1, "move": 1, "move-apart": EACH, "staged": EACH, "delete_volume": EACH, "recover": EACH}
-"""Scenarios, and which of their requests: each, or each second one."""
+"""Scenarios, and which of their requests: each, or each so many."""
 AT_A_TIME = 2
 
 
