@@ -118,10 +118,10 @@ class Catalog:
         """
         wanted = check_new(name, layout, shards, root)
         check_flags("create_volume", exist_ok=exist_ok)
-        limit = self._writer.limit(timeout_s)
-        await self._deadline(limit.left_s).retried(self._create_table)
-        await self._deadline(limit.left_s).retried(self._create_container)
-        volumes = self._volumes.within(limit.left_s)
+        deadline = self._writer.deadline(timeout_s)
+        await deadline.retried(self._create_table)
+        await deadline.retried(self._create_container)
+        volumes = self._volumes.within(deadline.left_s)
         info = await volumes.create(wanted, exist_ok=exist_ok, finish=self._removal.help_along)
         return self._volume_type(info, self._tools)
 
@@ -177,9 +177,9 @@ class Catalog:
         Raises: InvalidError (no token, or another catalog's), OutcomeUnknownError (try again).
         """
         parsed = Token.parse(token)
-        limit = self._writer.limit(timeout_s)
-        volume = await self._volumes.within(limit.left_s).of_epoch(parsed.volume, parsed.epoch)
-        return await self._writer.within(limit.left_s).resolve(volume, parsed)
+        deadline = self._writer.deadline(timeout_s)
+        volume = await self._volumes.within(deadline.left_s).of_epoch(parsed.volume, parsed.epoch)
+        return await self._writer.within(deadline.left_s).resolve(volume, parsed)
 
     @property
     def capabilities(self) -> Capabilities:

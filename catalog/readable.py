@@ -29,6 +29,7 @@ from .keys import check_key_length, check_version, head_row, heads, version_row,
 from .listing import Lister
 from .paths import check_folder, check_path, check_prefix
 from .reader import Reader, Readers, check_span
+from .retry import Deadline
 from .rows import Entity
 from .seek import READ_AHEAD_BYTES, SeekableReader, check_read_ahead, seekable
 from .settings import Settings, check_timeout
@@ -84,13 +85,12 @@ class ReadableVolume:
 
         Raises: NotFoundError, AccessDeniedError, UnavailableError.
         """
-        return await self._described("stat", path, version, timeout_s)
+        return await self._described("stat", path, version, self._tools.writer.deadline(timeout_s))
 
-    async def _described(self, op: str, path: str, version: int | None, timeout_s: float | None) -> FileVersion:
-        limit, path = self._tools.writer.limit(timeout_s), self._path(path)
+    async def _described(self, op: str, path: str, version: int | None, deadline: Deadline) -> FileVersion:
+        path = self._path(path)
         row = head_row(path) if version is None else version_row(path, check_version(version))
-        entity = await self._get(self._tools.within(limit.left_s), path, row)
-        entity = await self._settled(self._tools.within(limit.left_s), entity)
+        entity = await self._settled(lambda: deadline, await self._get(path, row, deadline))
         if entity is None:
             what = f"file {path!r}" if version is None else f"version {version} of {path!r}"
             kind = None if version is None else "not-found.version"
@@ -106,9 +106,9 @@ class ReadableVolume:
 
         Raises: NotFoundError, IntegrityError (not what was written), AccessDeniedError, UnavailableError.
         """
-        limit = self._tools.writer.limit(timeout_s)
-        file = await self._described("read", path, version, limit.left_s)
-        async with self._tools.readers.within(limit.left_s).open(file, Span()) as reader:
+        deadline = self._tools.writer.deadline(timeout_s)
+        file = await self._described("read", path, version, deadline)
+        async with self._tools.readers.within(deadline.left_s).open(file, Span()) as reader:
             return await reader.read()
 
     @asynccontextmanager
@@ -128,9 +128,9 @@ class ReadableVolume:
         Raises: as `read`; a broken connection is picked up where it broke.
         """
         span = check_span(start, length)
-        limit = self._tools.writer.limit(timeout_s)
-        file = await self._described("open", path, version, limit.left_s)
-        async with self._tools.readers.within(limit.left_s).open(file, span) as reader:
+        deadline = self._tools.writer.deadline(timeout_s)
+        file = await self._described("open", path, version, deadline)
+        async with self._tools.readers.within(deadline.left_s).open(file, span) as reader:
             yield reader
 
     @asynccontextmanager
@@ -150,9 +150,9 @@ class ReadableVolume:
         Raises: as `read`; a broken connection is picked up where it broke.
         """
         check_read_ahead(read_ahead_bytes)
-        limit = self._tools.writer.limit(timeout_s)
-        file = await self._described("open_seekable", path, version, limit.left_s)
-        async with seekable(self._tools.readers.within(limit.left_s), file, read_ahead_bytes) as reader:
+        deadline = self._tools.writer.deadline(timeout_s)
+        file = await self._described("open_seekable", path, version, deadline)
+        async with seekable(self._tools.readers.within(deadline.left_s), file, read_ahead_bytes) as reader:
             yield reader
 
     async def download(
@@ -174,9 +174,9 @@ class ReadableVolume:
         """
         local = check_file_target(target)
         check_flags("download", overwrite=overwrite)
-        limit = self._tools.writer.limit(timeout_s)
-        file = await self._described("download", path, version, limit.left_s)
-        return await _downloads(self._tools.within(limit.left_s)).file(file, local, overwrite=overwrite)
+        deadline = self._tools.writer.deadline(timeout_s)
+        file = await self._described("download", path, version, deadline)
+        return await _downloads(self._tools.within(deadline.left_s)).file(file, local, overwrite=overwrite)
 
     async def download_tree(
         self,
@@ -266,7 +266,7 @@ class ReadableVolume:
             if left == 0:
                 return
             async for row in rows:
-                if (head := await self._settled(tools, row)) is not None and both.holds(head.values):
+                if (head := await self._settled(tools.writer.deadline, row)) is not None and both.holds(head.values):
                     yield parse_file(self.name, head)
                     left = None if left is None else left - 1
                     if left == 0:
@@ -297,9 +297,8 @@ class ReadableVolume:
         NotFoundError, AccessDeniedError, UnavailableError.
         """
         expires = expiry(expires_in)
-        limit = self._tools.writer.limit(timeout_s)
-        file = await self._described("sign", path, version, limit.left_s)
-        deadline = self._tools.writer.deadline(limit.left_s)
+        deadline = self._tools.writer.deadline(timeout_s)
+        file = await self._described("sign", path, version, deadline)
         return await deadline.retried(lambda: signed_url(self._tools.store, file, expires))
 
     async def verify(
@@ -317,30 +316,31 @@ class ReadableVolume:
 
     def _browser(self, timeout_s: float | None) -> Browser:
         tools = self._tools.within(timeout_s)
-        return Browser(self.info, tools.lister, partial(self._settled, tools))
+        return Browser(self.info, tools.lister, partial(self._settled, tools.writer.deadline))
 
     def _path(self, path: str) -> str:
         path = check_path(path)
         check_key_length(path)
         return path
 
-    async def _get(self, tools: Tools, path: str, row: str) -> Entity | None:
-        deadline, table = tools.writer.deadline(), tools.lister.table
+    async def _get(self, path: str, row: str, deadline: Deadline) -> Entity | None:
+        table = self._tools.lister.table
         return await deadline.retried(lambda: table.get(partition_of(self.info, path), row))
 
     async def _is_purged(self, file: FileVersion) -> bool:
-        entity = await self._get(self._tools, file.path, version_row(file.path, file.version))
+        row = version_row(file.path, file.version)
+        entity = await self._get(file.path, row, self._tools.writer.deadline())
         return entity is not None and not parse_version(self.name, entity).live
 
-    async def _settled(self, tools: Tools, row: Entity | None) -> Entity | None:
+    async def _settled(self, begin: Callable[[], Deadline], row: Entity | None) -> Entity | None:
         """A head that a reader met: where a move that takes it away was decided, as it is after that."""
         if row is None or "moving" not in row.values:
             return row
-        head = parse_head(self.name, row)
+        head, deadline = parse_head(self.name, row), begin()
         assert head.claim  # noqa: S101 — that is what `moving` says
-        limit = tools.writer.limit(None)
-        await tools.writer.settle_claim(self.info, head.file.path, head.claim, gentle=True)
-        return await self._get(tools.within(limit.left_s), head.file.path, row.row)
+        settle = self._tools.writer.settle_claim
+        await settle(self.info, head.file.path, head.claim, gentle=True, deadline=deadline)
+        return await self._get(head.file.path, row.row, deadline)
 
 
 def _downloads(tools: Tools) -> Downloads:

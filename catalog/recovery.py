@@ -68,7 +68,7 @@ class RecoveredVolume:
 
 @dataclass(frozen=True, slots=True)
 class RecoveryReport:
-    """Every intent that recovery found, and what became of it; and every volume that was half deleted."""
+    """Every intent that recovery found, and what became of it; every volume that was half deleted, or that failed."""
 
     items: tuple[Recovered, ...] = ()
     volumes: tuple[RecoveredVolume, ...] = ()

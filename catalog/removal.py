@@ -4,7 +4,8 @@ Whoever is stopped by a deletion that nobody finishes, helps it along: a writer 
 the same name, recovery.
 """
 
-from contextlib import aclosing
+from collections.abc import Iterator
+from contextlib import aclosing, contextmanager
 from typing import TypeGuard
 
 from .browse import LIVE
@@ -30,7 +31,6 @@ from .deletion import (
 from .driving import drive, proven
 from .entities import SCHEMA, VolumeInfo, parse_file
 from .errors import (
-    AccessDeniedError,
     CatalogError,
     ConflictError,
     IntegrityError,
@@ -50,6 +50,15 @@ from .table import Delete, Insert, Operation
 
 def _is_over(request: DeletionRequest | DeletionResult) -> TypeGuard[DeletionResult]:
     return isinstance(request, DeletionResult)
+
+
+@contextmanager
+def _told(info: VolumeInfo, ended: list[RecoveredVolume]) -> Iterator[None]:
+    """A volume that cannot be recovered keeps no other from it: its error is in the report."""
+    try:
+        yield
+    except CatalogError as exc:
+        ended.append(RecoveredVolume(info.name, info.epoch, "failed", exc))
 
 
 class Removal:
@@ -107,29 +116,28 @@ class Removal:
     async def recover(self, patience_s: float | None) -> RecoveryReport:
         """Recover all volumes; end deletions that somebody began; remove what came late in volumes that are gone.
 
-        Raises: NotFoundError (no catalog), AccessDeniedError, UnavailableError.
+        Raises: NotFoundError (no catalog), AccessDeniedError, UnavailableError where the volumes cannot be listed.
         """
         items, ended = list[Recovered](), list[RecoveredVolume]()
         async with aclosing(self._volumes.all()) as volumes:
             async for info in volumes:
-                if info.state != "open":
-                    ended.append(await self._ended(info))
-                if not ended or ended[-1].epoch != info.epoch or ended[-1].action == "kept":
-                    try:
+                with _told(info, ended):
+                    if info.state == "open" or await self._stays(info, ended):
                         items += await self._recovered(info, patience_s)
-                    except (UnavailableError, AccessDeniedError) as exc:  # keeps no other from it
-                        ended.append(RecoveredVolume(info.name, info.epoch, "failed", exc))
         async with aclosing(self._volumes.unswept()) as rows:
             async for row in rows:
-                try:
+                with _told(row.info, ended):
                     late = await self._recovery.run(row.info, patience_s=patience_s)
-                except (UnavailableError, AccessDeniedError) as exc:
-                    ended.append(RecoveredVolume(row.info.name, row.info.epoch, "failed", exc))
-                    continue
-                items += late
-                if not late:
-                    await self._volumes.swept(row)
+                    items += late
+                    if not late:
+                        await self._volumes.swept(row)
         return RecoveryReport(tuple(items), tuple(ended))
+
+    async def _stays(self, info: VolumeInfo, ended: list[RecoveredVolume]) -> bool:
+        """Bring the deletion of a volume to its end, and note how it went; whether the volume is there after that."""
+        gone = await self.help_along(info, self._lister.deadline())
+        ended.append(RecoveredVolume(info.name, info.epoch, "deleted" if gone else "kept"))
+        return not gone
 
     async def _recovered(self, info: VolumeInfo, patience_s: float | None) -> list[Recovered]:
         try:
@@ -138,13 +146,6 @@ class Removal:
             if exc.kind != "not-found.volume":
                 raise
             return []  # deleted meanwhile; its record is among the unswept ones, and what is left comes up there
-
-    async def _ended(self, info: VolumeInfo) -> RecoveredVolume:
-        try:
-            gone = await self.help_along(info, self._lister.deadline())
-        except CatalogError as exc:
-            return RecoveredVolume(info.name, info.epoch, "failed", exc)
-        return RecoveredVolume(info.name, info.epoch, "deleted" if gone else "kept")
 
     async def _drive(self, info: VolumeInfo, first: DeletionNext, deadline: Deadline) -> DeletionResult:
         async def send(_: Deletion, request: DeletionRequest) -> Answer | Met:

@@ -56,19 +56,6 @@ class ToldClock:
         self.paused = listener.paused
 
 
-class Limit:
-    """The time that a call of several stages has in all: each stage gets what the ones before it left."""
-
-    def __init__(self, clock: Clock, settings: Settings, timeout_s: float | None) -> None:
-        self._clock = clock
-        self._end = clock.now() + (timeout_s or settings.timeout_s)
-
-    @property
-    def left_s(self) -> float:
-        """In seconds; a moment where there is nothing left, so that a stage begins, and says that it gave up."""
-        return max(LEAST_S, self._end - self._clock.now())
-
-
 class Deadline:
     """The moment at which a call gives up."""
 
@@ -91,7 +78,7 @@ class Deadline:
 
     @property
     def left_s(self) -> float:
-        """What a stage with a time limit of its own gets, as `Limit.left_s`."""
+        """What is left for a stage that has a time limit of its own; a moment, where nothing is: it then says so."""
         return max(LEAST_S, self.remaining)
 
     @property

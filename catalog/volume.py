@@ -242,13 +242,13 @@ class Volume(ReadableVolume):
         """
         path, version, mode = self._path(path), check_version(version), check_mode(mode)
         check_request_id(request_id)
-        limit = self._tools.writer.limit(timeout_s)
-        older = await self._described("restore", path, version, limit.left_s)
+        deadline = self._tools.writer.deadline(timeout_s)
+        older = await self._described("restore", path, version, deadline)
         if older.kind == "delete":
             message = f"version {version} of {path!r} is a delete: restore the one before it"
             raise NotFoundError(message, op="restore", key=path, kind="not-found.deleted")
         change = self._taking("restore", "", older.path, mode, request_id)
-        return await self._change(taking(change, older), limit.left_s)
+        return await self._change(taking(change, older), deadline.left_s)
 
     async def delete(
         self,

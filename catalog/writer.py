@@ -37,7 +37,7 @@ from .moves import Settled, Settling, SettlingRequest, Unsettled, settle, settli
 from .op import Op, Phase, referring
 from .paths import RESERVED
 from .protocol import Known, begin, recover, resolve, step
-from .retry import Clock, Deadline, Limit
+from .retry import Clock, Deadline
 from .settings import Settings, check_timeout
 from .sources import Content
 from .steps import Next
@@ -98,13 +98,9 @@ class Writer:
             limited._settings = replace(self._settings, timeout_s=timeout_s)  # noqa: SLF001 — it is one of our own
         return limited
 
-    def limit(self, timeout_s: float | None) -> Limit:
-        """A time limit that begins now, for a call of several stages. Raises: InvalidError."""
-        check_timeout(timeout_s)
-        return Limit(self._clock, self._settings, timeout_s)
-
     def deadline(self, timeout_s: float | None = None) -> Deadline:
-        """A deadline that begins now."""
+        """A deadline that begins now. Raises: InvalidError."""
+        check_timeout(timeout_s)
         return Deadline(self._clock, self._settings, timeout_s)
 
     def fresh(self, volume: VolumeInfo, change: Change, timeout_s: float | None = None) -> Op:
@@ -172,7 +168,9 @@ class Writer:
                     op, known = replace(self.fresh(volume, op.change), patience_s=op.patience_s), None
                     await deadline.pause()
 
-    async def settle_claim(self, volume: VolumeInfo, path: str, claim: Claim, *, gentle: bool = False) -> None:
+    async def settle_claim(
+        self, volume: VolumeInfo, path: str, claim: Claim, *, gentle: bool = False, deadline: Deadline | None = None
+    ) -> None:
         """Settle a move that a head speaks of; gently: only if it was decided.
 
         Raises: UnavailableError, AccessDeniedError.
@@ -180,7 +178,7 @@ class Writer:
         change = Change(volume.name, path, "move", Overwrite(), self.name, {}, "")
         op = Op(claim.op, change, "", 0, 0, Phase.HELP)
         answer = await self._settled(
-            self._exchange(volume, self.deadline()), op, SettleClaim(path, claim, gentle=gentle)
+            self._exchange(volume, deadline or self.deadline()), op, SettleClaim(path, claim, gentle=gentle)
         )
         if isinstance(answer, Failed | Expired):
             raise answer.error

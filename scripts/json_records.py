@@ -57,7 +57,9 @@ RECORDS: Mapping[str, Record] = {
     "VerifyReport": Record("What was read again.", VerifyReport),
     "Finding": Record("A version whose content is not what was written, or could not be read.", Finding),
     "RecoveryReport": Record("Every write, and every deletion of a volume, that was found half-done.", RecoveryReport),
-    "RecoveredVolume": Record("A volume that was half deleted, and what became of it.", RecoveredVolume),
+    "RecoveredVolume": Record(
+        "A volume that was half deleted, or could not be recovered, and what became of it.", RecoveredVolume
+    ),
     "Recovered": Record("A write that was found half-done, and what became of it.", Recovered),
     "Resolution": Record(
         "What became of a write whose outcome was unknown.",
@@ -137,7 +139,7 @@ MEANINGS: Mapping[str, str] = {
     "Finding.file": "The version.",
     "Finding.error": "What is wrong; its kind is `integrity.missing` where the content is gone.",
     "RecoveryReport.items": "Each of the writes; empty where there is nothing to settle.",
-    "RecoveryReport.volumes": "Each of the volumes; empty where none was half deleted.",
+    "RecoveryReport.volumes": "Volumes that were half deleted, or could not be recovered; else empty.",
     "RecoveredVolume.volume": "The volume's name.",
     "RecoveredVolume.epoch": "The volume's own id.",
     "RecoveredVolume.error": "Why it failed; else null.",

@@ -2,6 +2,8 @@
 
 import pytest
 
+from catalog import RecoveredVolume, RecoveryReport, UnavailableError
+from catalog.cli.commands.recover import _line
 from tests.cli.driver import Blobcat
 
 
@@ -94,3 +96,10 @@ def test_the_volume_may_be_named_before_and_after_the_command_and_by_the_environ
     monkeypatch.setenv("BLOBCAT_VOLUME", "raw")
     assert blobcat("ls").lines == ["a"]
     assert blobcat("-v", "main", "ls").lines == []
+
+
+def test_recover_does_not_call_settled_what_failed() -> None:
+    failed = RecoveredVolume("raw", "E", "failed", UnavailableError("busy"))
+    gone = RecoveredVolume("old", "E", "deleted")
+    assert _line(RecoveryReport((), (failed,)))[0][0] == "1 volume failed"
+    assert _line(RecoveryReport((), (gone,)))[0][0] == "1 volume settled"

@@ -66,6 +66,9 @@ def _line(report: "RecoveryReport") -> Line:
         for action in ("aborted", "committed", "waiting", "failed")
         if report.count(action)
     ]
+    failed = sum(each.error is not None for each in report.volumes)
+    if failed:
+        parts.append(f"{count(failed, 'volume')} failed")
     if not report.items:
-        return [(f"{count(len(report.volumes), 'volume')} settled", "bold")]
+        return [(", ".join(parts) or f"{count(len(report.volumes), 'volume')} settled", "bold")]
     return [(", ".join(parts), "bold"), (f"  of {count(len(report.items), 'write')}", "dim")]
