@@ -1,0 +1,63 @@
+"""The brake: what a plan may delete before somebody has to say that this is meant. Pure.
+
+One brake, on the whole plan, before anything is applied, in one unit: blobs.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite
+
+from ..arguments import is_number, is_whole
+from ..errors import InvalidError
+from .plan import Header
+
+COLLAPSED = 0.5
+"""A side on which so large a part of the other is missing is not believed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Brake:
+    """How many blobs a plan may delete: no more than `fraction` of those that were listed, and no more than `number`."""
+
+    fraction: float = 0.01
+    number: int = 1_000
+
+    def check(self) -> "Brake":
+        """Raises: InvalidError."""
+        if not is_number(self.fraction) or not isfinite(self.fraction) or not 0 <= self.fraction <= 1:
+            raise InvalidError(f"the brake's fraction is from 0 to 1, not {self.fraction!r}", op="apply")
+        if not is_whole(self.number) or self.number < 0:
+            raise InvalidError(f"the brake's number is a whole number from 0 up, not {self.number!r}", op="apply")
+        return self
+
+    def refuses(self, header: Header) -> list[str]:
+        """Why this plan is not to be applied; nothing where it may be."""
+        if header.incomplete:
+            return [f"the plan is incomplete: {one}" for one in header.incomplete]
+        deletions, why = header.deletions, list[str]()
+        if not deletions:
+            return why
+        why += header.refused
+        bound = self.fraction * header.blobs
+        if deletions > bound:
+            why.append(f"it deletes {deletions:,} of {header.blobs:,} blobs, more than {self.fraction:.2%}")
+        if deletions > self.number:
+            why.append(f"it deletes {deletions:,} blobs, more than {self.number:,}")
+        return why
+
+
+def collapsed(*, blobs: int, wanted: int, missing: int, orphans: int) -> list[str]:
+    """Why neither side's silence is believed: `wanted` blobs are referred to, and so many of either side stand alone."""
+    why = list[str]()
+    if wanted and not blobs:
+        why.append(f"the listing is empty, and versions refer to {wanted:,} blobs: another account, container or prefix?")
+    elif missing and missing >= COLLAPSED * wanted:
+        why.append(f"{missing:,} of {wanted:,} blobs are missing: another account, container or prefix?")
+    if orphans and orphans >= COLLAPSED * blobs:
+        why.append(f"{orphans:,} of {blobs:,} blobs have no version: were rows of the table lost? See `blobcat rebuild`")
+    return why
+
+
+def halted(reasons: Sequence[str], sha256: str) -> str:
+    """What is said where a plan is refused."""
+    return f"{'; '.join(reasons)}. If that is meant, force it by its hash: {sha256[:16]}"

@@ -1,0 +1,152 @@
+"""What can be wrong between a catalog and its content. Pure.
+
+Each blob, and each version that has content, is in exactly one state; that of the first of these which is true of it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
+
+from ulid import ULID
+
+State = Literal[
+    "invalid-name",
+    "in-flight",
+    "aborted",
+    "purging",
+    "missing",
+    "foreign-overwrite",
+    "corrupt",
+    "stale-metadata",
+    "touched",
+    "orphan-ours",
+    "foreign-new",
+    "history-broken",
+    "consistent",
+]
+
+MEANING: Final[dict[State, str]] = {
+    "invalid-name": "a blob below the volume's prefix whose name can be no file's",
+    "in-flight": "a write under way, or left behind by a client that died",
+    "aborted": "content of a write that was given up: dead, and proven so",
+    "purging": "content that a purge was about to delete",
+    "missing": "a version whose content is not there",
+    "foreign-overwrite": "a blob of ours that others have written over",
+    "corrupt": "a blob of ours whose bytes are not what was written",
+    "stale-metadata": "a blob with the right bytes and the wrong headers",
+    "touched": "a blob that others have touched: another etag, the same bytes and headers",
+    "orphan-ours": "a blob that we wrote, and that no version refers to",
+    "foreign-new": "a blob that somebody else put there",
+    "history-broken": "a path whose rows do not fit together",
+    "consistent": "as it should be",
+}
+"""In order of precedence, with what people are told."""
+
+QUIET: Final[frozenset[State]] = frozenset({"in-flight", "consistent"})
+"""What there is in the best of catalogs while others work."""
+
+Action = Literal[
+    "none",
+    "settle",
+    "finish-purge",
+    "refresh",
+    "rewrite-headers",
+    "heal",
+    "insert-head",
+    "insert-version",
+    "adopt",
+    "quarantine",
+]
+
+DOES: Final[dict[Action, str]] = {
+    "none": "nothing by itself",
+    "settle": "abort it, or find that it was committed; delete its content if it carries its id",
+    "finish-purge": "delete its content, once nothing refers to it",
+    "refresh": "note the blob's etag in the rows",
+    "rewrite-headers": "write the blob's headers as they were, and note its etag in the rows",
+    "heal": "write the bytes again, from a blob that has the same",
+    "insert-head": "write the head again, as the newest version says",
+    "insert-version": "write the version's row again, as the head says",
+    "adopt": "make a version that refers to it",
+    "quarantine": "copy it aside, then delete it",
+}
+
+DELETING: Final[frozenset[Action]] = frozenset({"quarantine"})
+"""What the brake counts. What `settle` and `finish-purge` delete was given up before by those whose it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing that is not as it should be, what is proposed, and on which condition."""
+
+    state: State
+    key: str
+    """A blob's name; of a write, its op id; of a history, its path."""
+    path: str = ""
+    """The file's, as far as it is known."""
+    versions: tuple[str, ...] = ()
+    """Those concerned, as `path@version`."""
+    op: str = ""
+    """Of the write that made it; empty for what is not ours."""
+    writer: str = ""
+    at: str = ""
+    """When that write began, by the service's clock, or by the id it chose: a label. ISO 8601, UTC."""
+    why: str = ""
+    """What was found, in a line."""
+    size: int = 0
+    action: Action = "none"
+    twin: str = ""
+    """To heal from: a blob that ought to have the same bytes."""
+    blob_etag: str = ""
+    """Conditions of the action: the blob is as it was …"""
+    rows: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """… and so are these rows: `path@version`, or `path` for a head, and the etag of each."""
+
+    @property
+    def quiet(self) -> bool:
+        """Whether it is no finding: somebody may be at work, and nothing is proposed."""
+        return self.state in QUIET and self.action == "none"
+
+    @property
+    def order(self) -> tuple[str, str, str]:
+        """By which a plan is sorted."""
+        return (self.state, self.path, self.key)
+
+    def as_record(self) -> dict[str, Any]:
+        """For a line of a plan: what is empty is left out."""
+        values = {
+            "state": self.state,
+            "key": self.key,
+            "path": self.path,
+            "versions": list(self.versions),
+            "op": self.op,
+            "writer": self.writer,
+            "at": self.at,
+            "why": self.why,
+            "size": self.size,
+            "action": self.action,
+            "twin": self.twin,
+            "blob_etag": self.blob_etag,
+            "rows": dict(sorted(self.rows.items())),
+        }
+        return {name: value for name, value in values.items() if value or name in ("state", "key", "action")}
+
+    @staticmethod
+    def of_record(record: Mapping[str, Any]) -> "Difference":
+        """What `as_record` made a record of. Raises: KeyError, TypeError."""
+        return Difference(**{**record, "versions": tuple(record.get("versions", ())), "rows": record.get("rows", {})})
+
+
+def at_of(op: str) -> str:
+    """When a write chose its id, as far as its writer's clock was right; empty where the id does not tell."""
+    try:
+        moment = ULID.from_str(op).datetime
+    except ValueError:
+        return ""
+    return iso(moment)
+
+
+def iso(moment: datetime) -> str:
+    """A time as plans say it."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

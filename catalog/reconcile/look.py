@@ -1,0 +1,163 @@
+"""Reads what a scan has a suspicion of again, live, row and blob: what is found then is so.
+
+No lock makes a blob and the rows of several shards one moment. Everything is read twice instead, until two readings in
+a row are the same: no etag ever comes back, so there was a moment, between the two, at which all of it was so. Within a
+reading, intents come before rows: the other way round a commit slips through between them, and is in neither.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import Final, TypeVar
+
+from storage import Blob, ContentStore, Digester, Digests, IfMatch
+
+from ..entities import Head, IntentRow, VersionRow, VolumeInfo, parse_head, parse_intent, parse_version
+from ..errors import CatalogError, ConflictError, IntegrityError, NotFoundError, UnavailableError
+from ..exchange import OP, partition_of
+from ..filters import Comparison
+from ..keys import head_row, intent_row, version_row, versions
+from ..listing import Lister
+from ..rows import Entity
+from .judge import UNREADABLE, SeenBlob, SeenOp, SeenPath
+from .names import name_of
+from .workspace import Workspace
+
+READINGS_MAX: Final = 20
+NO_BLOB: Final = "not-found.blob"
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Looker:
+    """Looks at one volume."""
+
+    volume: VolumeInfo
+    lister: Lister
+    content: ContentStore
+
+    async def blob(self, name: str, users: Sequence[tuple[str, int]]) -> SeenBlob:
+        """A blob, and what refers to it. `users`: the versions that a scan has seen refer to it.
+
+        Raises: UnavailableError (also where it changes all the time), AccessDeniedError, InvalidError, IntegrityError.
+        """
+        return await self._twice(name, lambda: self._blob(name, users))
+
+    async def path(self, path: str) -> SeenPath:
+        """A path's rows. Raises: as `blob`."""
+
+        async def read() -> SeenPath:
+            head = await self._head(path)
+            rows = [
+                parse_version(self.volume.name, row)
+                async for row in self.lister.rows(partition_of(self.volume, path), versions(path))
+            ]
+            return SeenPath(path, head, tuple(reversed(rows)))
+
+        return await self._twice(path, read)
+
+    async def op(self, op: str, paths: Sequence[str]) -> SeenOp:
+        """A write's intents, in the shards of these paths. Raises: as `blob`."""
+
+        async def read() -> SeenOp:
+            found = [await self._intent(path, op) for path in paths]
+            return SeenOp(op, tuple(row for row in found if row is not None))
+
+        return await self._twice(op, read)
+
+    async def digests(self, blob: Blob) -> Digests | str:
+        """What a blob's bytes are, or why they cannot be read. Raises: UnavailableError, ConflictError, NotFoundError."""
+        digester = Digester()
+
+        async def read() -> None:
+            async with self.content.open(blob.name, when=IfMatch(blob.etag)) as opened:
+                async for chunk in opened.chunks:
+                    digester.update(chunk)
+
+        deadline = self.lister.deadline()
+        while True:
+            try:
+                await read()
+            except IntegrityError as exc:
+                return f"{UNREADABLE}: {exc.message}"
+            except UnavailableError as exc:
+                await deadline.pause(exc)
+                if deadline.passed:
+                    raise deadline.expired(exc) from exc
+                digester = Digester()
+                continue
+            return digester.digests()
+
+    async def read(self, seen: SeenBlob) -> SeenBlob:
+        """With what its bytes are. Raises: UnavailableError, where it has changed meanwhile, too."""
+        assert seen.blob  # noqa: S101 — nothing to read
+        try:
+            return replace(seen, content=await self.digests(seen.blob))
+        except (ConflictError, NotFoundError) as exc:
+            raise UnavailableError(f"{seen.name!r} changed while it was looked at", key=seen.name) from exc
+
+    async def _twice(self, key: str, read: Callable[[], Awaitable[T]]) -> T:
+        seen = await read()
+        for _ in range(READINGS_MAX):
+            seen, before = await read(), seen
+            if seen == before:
+                return seen
+        message = f"{key!r} changed each time it was looked at: try again when less is written"
+        raise UnavailableError(message, op="reconcile", key=key, kind="unavailable.busy")
+
+    async def _blob(self, name: str, users: Sequence[tuple[str, int]]) -> SeenBlob:
+        blob = await self.stat(name)
+        said = name_of(self.volume, name)
+        op, path = said.op, said.path
+        if blob is not None:
+            op = blob.headers.metadata.get(OP, op)
+            path = blob.headers.metadata.get("path", path) if blob.headers.metadata.get(OP) else path
+        intent = await self._intent(path, op) if op and path else None
+        rows = {(row.file.path, row.file.version): row for row in [await self._version(*user) for user in users] if row}
+        if op and path and not any(row.file.etag == op for row in rows.values()):
+            rows |= {(row.file.path, row.file.version): row for row in await self._made(path, op)}
+        heads = [await self._head(at) for at in sorted({path for path, _ in users} | {path for path, _ in rows})]
+        return SeenBlob(
+            name,
+            blob,
+            tuple(row for _, row in sorted(rows.items()) if row.file.blob == name),
+            tuple(head for head in heads if head is not None and head.file.blob == name),
+            intent,
+        )
+
+    async def stat(self, name: str) -> Blob | None:
+        """A blob as it is; None where there is none. Raises: NotFoundError, where the container is gone, too."""
+        try:
+            return await self.lister.deadline().retried(lambda: self.content.stat(name))
+        except NotFoundError as exc:
+            if exc.kind == NO_BLOB:
+                return None
+            raise
+
+    async def _made(self, path: str, op: str) -> list[VersionRow]:
+        """The versions of a path that a write made."""
+        key, named = partition_of(self.volume, path), Comparison(OP, "==", op)
+        async with aclosing(self.lister.rows(key, versions(path), where=named)) as rows:
+            return [parse_version(self.volume.name, row) async for row in rows]
+
+    async def _version(self, path: str, version: int) -> VersionRow | None:
+        entity = await self._get(path, version_row(path, version))
+        return None if entity is None else parse_version(self.volume.name, entity)
+
+    async def _head(self, path: str) -> Head | None:
+        entity = await self._get(path, head_row(path))
+        return None if entity is None else parse_head(self.volume.name, entity)
+
+    async def _intent(self, path: str, op: str) -> IntentRow | None:
+        try:
+            entity = await self._get(path, intent_row(op))
+        except CatalogError as exc:
+            if exc.kind.startswith("invalid"):  # a foreign blob may say anything
+                return None
+            raise
+        return None if entity is None else parse_intent(entity)
+
+    async def _get(self, path: str, row: str) -> Entity | None:
+        key = partition_of(self.volume, path)
+        return await self.lister.deadline().retried(lambda: self.lister.table.get(key, row))

@@ -1,0 +1,189 @@
+"""A plan: what was found, what is proposed about each, and on which conditions. A file that people can read and diff.
+
+JSON lines. The first says what was compared, how completely, and what came of it; then one line for each finding, in
+order. Nothing in it depends on when or where it was made: the same state of the two sides gives the same bytes.
+"""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final, Literal, get_args
+
+from ..errors import InvalidError
+from .difference import DELETING, MEANING, Action, Difference
+
+FORMAT: Final = 1
+ORPHANS = Literal["report", "adopt", "quarantine"]
+FOREIGN = Literal["report", "adopt"]
+REQUESTS: Final[dict[Action, int]] = {
+    "none": 0,
+    "settle": 6,
+    "finish-purge": 8,
+    "refresh": 6,
+    "rewrite-headers": 8,
+    "heal": 12,
+    "insert-head": 6,
+    "insert-version": 6,
+    "adopt": 6,
+    "quarantine": 10,
+}
+"""About how many an action takes, with the look before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What is to be done about what nobody can prove to be dead or meant."""
+
+    orphans: ORPHANS = "report"
+    foreign: FOREIGN = "report"
+
+    def check(self) -> "Policy":
+        """Raises: InvalidError."""
+        for name, value, allowed in (("orphans", self.orphans, ORPHANS), ("foreign", self.foreign, FOREIGN)):
+            if value not in get_args(allowed):
+                message = f"{name} is one of {', '.join(get_args(allowed))}, not {value!r}"
+                raise InvalidError(message, op="reconcile")
+        return self
+
+    def proposed(self, found: Difference) -> Difference:
+        """With what is to be done about it."""
+        if found.state == "orphan-ours" and self.orphans != "report":
+            return replace(found, action=self.orphans)
+        if found.state == "foreign-new" and self.foreign != "report":
+            return replace(found, action=self.foreign)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The first line of a plan."""
+
+    volume: str
+    epoch: str
+    root: str
+    prefix: str
+    depth: str
+    sample: float
+    blobs: int
+    """How many were listed."""
+    versions: int
+    """How many live ones there are; with content."""
+    bytes: int
+    states: Mapping[str, int] = field(default_factory=dict)
+    """How many findings there are of each."""
+    actions: Mapping[str, int] = field(default_factory=dict)
+    certificates: Sequence[Mapping[str, Any]] = ()
+    """Each part that was read, to its end, and how much that was."""
+    incomplete: Sequence[str] = ()
+    """What could not be read: then nothing is concluded."""
+    refused: Sequence[str] = ()
+    """Why nothing may be deleted by this plan, whatever is proposed."""
+    requests_read: int = 0
+    """How many requests it took to make the plan, about."""
+    requests: int = 0
+    """How many requests it will take to carry it out, about."""
+    format: int = FORMAT
+
+    @property
+    def deletions(self) -> int:
+        """How many blobs would be deleted on somebody's word."""
+        return sum(self.actions.get(action, 0) for action in DELETING)
+
+    def as_line(self) -> str:
+        """As it stands in the file."""
+        values = {"blobcat": "plan", **{name: getattr(self, name) for name in self.__slots__}}
+        return json.dumps(values, sort_keys=True, ensure_ascii=False, default=list)
+
+
+def lines(header: Header, found: Iterable[Difference]) -> Iterator[str]:
+    """The file, line by line."""
+    yield header.as_line() + "\n"
+    for each in found:
+        yield json.dumps(each.as_record(), ensure_ascii=False) + "\n"
+
+
+def counted(header: Header, found: Iterable[Difference]) -> Header:
+    """The header with the sums of these findings."""
+    states, actions, requests = Counter[str](), Counter[str](), 0
+    for each in found:
+        states[each.state] += 1
+        actions[each.action] += 1
+        requests += REQUESTS[each.action]
+    del actions["none"]
+    order = list(MEANING)
+    return replace(
+        header,
+        states={state: states[state] for state in order if states[state]},
+        actions=dict(sorted(actions.items())),
+        requests=requests,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PlanFile:
+    """A plan on disk."""
+
+    path: Path
+    header: Header
+    sha256: str
+    """Of the whole file: by this it is named where somebody forces it."""
+
+    def differences(self) -> Iterator[Difference]:
+        """What was found, one by one. Raises: InvalidError where the file is not what it was."""
+        with self.path.open(encoding="utf-8") as file:
+            next(file)
+            for number, line in enumerate(file, 2):
+                yield _parsed(self.path, number, line)
+
+
+def _parsed(path: Path, number: int, line: str) -> Difference:
+    try:
+        found = Difference.of_record(json.loads(line))
+    except (ValueError, TypeError, AttributeError) as exc:
+        raise InvalidError(f"{path}, line {number} is no finding of a plan: make the plan again", op="plan") from exc
+    if found.state not in MEANING or found.action not in REQUESTS:
+        message = f"{path}, line {number} speaks of {found.state!r} and {found.action!r}, which this blobcat does not know"
+        raise InvalidError(message, op="plan", kind="invalid.newer-plan")
+    return found
+
+
+def write(path: Path, header: Header, found: Iterable[Difference]) -> PlanFile:
+    """Write a plan; under its name it is whole, or not there."""
+    digest, making = hashlib.sha256(), path.with_name(f"{path.name}.making")
+    with making.open("w", encoding="utf-8", newline="\n") as file:
+        for line in lines(header, found):
+            digest.update(line.encode())
+            file.write(line)
+    making.replace(path)
+    return PlanFile(path, header, digest.hexdigest())
+
+
+def read(path: Path) -> PlanFile:
+    """Open a plan. Raises: InvalidError for what is none, is of a newer format, or was cut."""
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            file.seek(0)
+            values = json.loads(file.readline())
+    except FileNotFoundError as exc:
+        raise InvalidError(f"there is no plan {str(path)!r}", op="plan", kind="invalid.plan") from exc
+    except (ValueError, OSError) as exc:
+        raise InvalidError(f"{str(path)!r} cannot be read as a plan: {exc}", op="plan", kind="invalid.plan") from exc
+    if not isinstance(values, dict) or values.pop("blobcat", "") != "plan":
+        raise InvalidError(f"{str(path)!r} is no plan of blobcat's", op="plan", kind="invalid.plan")
+    if values.get("format") != FORMAT:
+        message = f"{str(path)!r} is a plan of format {values.get('format')}; this blobcat knows {FORMAT}"
+        raise InvalidError(message, op="plan", kind="invalid.newer-plan")
+    try:
+        header = Header(**values)
+    except TypeError as exc:
+        raise InvalidError(f"{str(path)!r} is no plan that this blobcat wrote", op="plan", kind="invalid.plan") from exc
+    plan = PlanFile(path, header, digest)
+    found = sum(1 for _ in plan.differences())
+    if found != sum(header.states.values()):
+        message = f"{str(path)!r} has {found} findings, and says {sum(header.states.values())}: it was cut or edited"
+        raise InvalidError(message, op="plan", kind="invalid.plan")
+    return plan

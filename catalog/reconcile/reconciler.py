@@ -1,0 +1,200 @@
+"""Makes plans: scan, then look at every suspicion, then write down what is so."""
+
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, Final
+
+from storage import ContentStore
+
+from ..entities import IntentRow
+from ..errors import CatalogError, UnavailableError
+from ..flow import concurrently, each
+from ..listing import Lister
+from ..threads import in_thread
+from .brake import collapsed
+from .difference import Difference
+from .findings import Findings
+from .judge import SeenBlob, judge_blob, judge_op, judge_path, must_read
+from .look import Looker
+from .plan import Header, PlanFile, Policy, counted, write
+from .scan import Scanner, Scope
+from .workspace import Workspace
+
+LOOKS_AT_A_TIME: Final = 32
+SAMPLES: Final = 1 << 32
+
+Progress = Callable[[str, int], None]
+Read = Callable[[Scanner, Sequence[str]], Awaitable[tuple[list[Mapping[str, Any]], list[str]]]]
+"""Reads all parts: in this process, or in others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a plan is to be of."""
+
+    scope: Scope
+    policy: Policy
+    sample: float
+    """The fraction of contents that is read, at depth content."""
+    patience_s: float | None
+    """When a write under way is thought to be left behind; None: as each asks for."""
+
+    def samples(self, name: str) -> bool:
+        """Whether a blob's bytes are read: the same ones each time."""
+        if self.scope.depth != "content":
+            return False
+        drawn = int.from_bytes(blake2b(name.encode(), digest_size=4).digest(), "big")
+        return drawn < self.sample * SAMPLES
+
+
+class Reconciler:
+    """Compares one volume with its content."""
+
+    def __init__(
+        self,
+        wanted: Wanted,
+        lister: Lister,
+        content: ContentStore,
+        threads: Executor,
+        *,
+        now: Callable[[], float],
+        progress: Progress | None = None,
+    ) -> None:
+        self._wanted = wanted
+        self._scope = wanted.scope
+        self._lister = lister
+        self._content = content
+        self._threads = threads
+        self._now = now
+        self._progress = progress or (lambda _stage, _done: None)
+        self._looker = Looker(wanted.scope.volume, lister, content)
+
+    def __repr__(self) -> str:
+        return f"<Reconciler of {self._scope.volume.name!r}>"
+
+    async def run(self, folder: Path, read: Read) -> PlanFile:
+        """Compare, and write a plan into the folder. What is there of an earlier run is not read again.
+
+        Raises: InvalidError (rows of a kind or schema that is not known), IntegrityError (rows that are none of ours),
+        NotFoundError, AccessDeniedError, UnavailableError (while a suspicion was looked at).
+        """
+        scanner = Scanner(self._scope, self._lister, self._content, self._threads, folder)
+        certificates, trouble = await read(scanner, self._scope.tasks)
+        parts = [] if trouble else [scanner.part(task) for task in self._scope.tasks]
+        with tempfile.TemporaryDirectory(prefix="blobcat-") as scratch:
+            workspace = await in_thread(self._threads, Workspace, Path(scratch), parts)
+            findings = Findings(Path(scratch))
+            try:
+                if not trouble:
+                    await self._look(workspace, findings)
+                header = self._header(workspace, findings, certificates, trouble)
+                return await in_thread(self._threads, write, folder / "plan.jsonl", header, findings.all())
+            finally:
+                findings.close()
+                workspace.close()
+
+    async def _look(self, workspace: Workspace, findings: Findings) -> None:
+        headers = self._scope.depth != "etag"
+        async for found in self._all(workspace.suspect_blobs(headers=headers), lambda name: self._blob(workspace, name)):
+            findings.add(found)
+        async for found in self._all(workspace.suspect_paths(), self._path):
+            findings.add(found)
+        async for found in self._all(workspace.open_ops(), lambda op: self._op(workspace, op)):
+            findings.add(found)
+        if self._scope.depth == "content":
+            names = (name for name in workspace.contents() if self._wanted.samples(name))
+            async for found in self._all(names, lambda name: self._content_of(workspace, findings, name)):
+                findings.add(found)
+
+    async def _all(
+        self, suspects: Iterator[Any], look: Callable[[Any], Awaitable[Difference | None]]
+    ) -> AsyncIterator[Difference]:
+        done = 0
+        async with aclosing(concurrently(each(suspects), look, limit=LOOKS_AT_A_TIME)) as looks:
+            async for found in looks:
+                done += 1
+                self._progress("looked at", done)
+                if found is not None:
+                    yield self._wanted.policy.proposed(found)
+
+    async def _blob(self, workspace: Workspace, name: str) -> Difference | None:
+        seen = await self._looker.blob(name, workspace.users(name))
+        if seen.blob is not None and (must_read(seen) or (seen.needed_by and self._wanted.samples(name))):
+            seen = await self._looker.read(seen)
+        return self._judged(workspace, seen)
+
+    def _judged(self, workspace: Workspace, seen: SeenBlob) -> Difference | None:
+        found = judge_blob(self._scope.volume, seen)
+        if found is None or found.action != "heal":
+            return found
+        digest = seen.needed_by[0].digest
+        twins = workspace.twins(digest, found.size, seen.name) if digest else []
+        if not twins:
+            return replace(found, action="none", why=f"{found.why}; no other blob has the same bytes")
+        return replace(found, twin=twins[0])
+
+    async def _content_of(self, workspace: Workspace, findings: Findings, name: str) -> Difference | None:
+        if findings.has(name):
+            return None
+        blob = await self._looker.stat(name)
+        if blob is not None:
+            try:
+                content = await self._looker.digests(blob)
+            except CatalogError as exc:
+                if isinstance(exc, UnavailableError):
+                    raise
+                content = ""  # it has changed: as with any suspicion, look again
+            self._progress("bytes", blob.size)
+            if not isinstance(content, str) and workspace.agrees(name, content.digest, content.md5.hex(), content.size):
+                return None
+        return await self._blob(workspace, name)
+
+    async def _path(self, path: str) -> Difference | None:
+        return judge_path(await self._looker.path(path))
+
+    async def _op(self, workspace: Workspace, op: str) -> Difference | None:
+        seen = await self._looker.op(op, [path for path, _ in workspace.users_of_op(op)])
+        return judge_op(seen, settle=any(self._is_old(row) for row in seen.rows))
+
+    def _is_old(self, row: IntentRow) -> bool:
+        """As far as this machine's clock is right; before anything is settled the service's is asked."""
+        patience = row.intent.patience_s if self._wanted.patience_s is None else self._wanted.patience_s
+        return self._now() - row.timestamp / 1e6 >= patience or patience == 0
+
+    def _header(
+        self,
+        workspace: Workspace,
+        findings: Findings,
+        certificates: Sequence[Mapping[str, Any]],
+        trouble: Sequence[str],
+    ) -> Header:
+        volume, blobs = self._scope.volume, workspace.count("blobs")
+        wanted = workspace.count("(SELECT DISTINCT blob FROM versions WHERE blob <> '' AND NOT purged)")
+        header = Header(
+            volume=volume.name,
+            epoch=volume.epoch,
+            root=volume.root,
+            prefix=self._scope.prefix,
+            depth=self._scope.depth,
+            sample=self._wanted.sample,
+            blobs=blobs,
+            versions=workspace.count("versions", "blob <> '' AND NOT purged"),
+            bytes=sum(int(each.get("bytes", 0)) for each in certificates),
+            certificates=tuple(certificates),
+            incomplete=tuple(trouble),
+        )
+        header = counted(header, findings.all())
+        states = header.states
+        return replace(
+            header,
+            refused=tuple(
+                collapsed(
+                    blobs=blobs, wanted=wanted, missing=states.get("missing", 0), orphans=states.get("orphan-ours", 0)
+                )
+            ),
+        )

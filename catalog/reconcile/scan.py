@@ -1,0 +1,210 @@
+"""Reads both sides of a volume once: the listing of its blobs, and every row of its shards.
+
+Each part says in a certificate what it has read, and that it has read it to the end. A part that fails is not there,
+and without all of them nothing is concluded (R1): half a listing makes garbage of everything that it lacks.
+"""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from storage import Blob, ContentStore
+
+from ..entities import VolumeInfo
+from ..errors import CatalogError, UnavailableError
+from ..flow import concurrently, each
+from ..keys import INTENTS, RowRange, heads, partition, versions_under
+from ..listing import Lister
+from ..paths import RESERVED
+from ..threads import in_thread
+from .facts import COLUMNS, FACTS, Chains, damaged, facts_of_blob, kind_of
+from .names import is_aside
+from .workspace import Part, certificate_of
+
+Depth = Literal["etag", "headers", "content"]
+
+PARTS_AT_A_TIME: Final = 8
+BLOBS_AT_A_TIME: Final = 1_000
+EVERYTHING: Final = RowRange(" ", "\ufffd\ufffd")
+UNKNOWN: Final = (RowRange(" ", "g"), RowRange("j", "q"), RowRange("r", "v"), RowRange("w", "y"), RowRange("z", "\ufffd"))
+"""Where no row should be: read where not all rows are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What is compared."""
+
+    volume: VolumeInfo
+    others: tuple[str, ...] = ()
+    """The roots of other volumes: what lies below them is theirs."""
+    prefix: str = ""
+    """Of paths; with one, a part of the volume."""
+    depth: Depth = "etag"
+
+    @property
+    def id(self) -> str:
+        """A name for what such a scan reads: parts of another one are of no use."""
+        volume = self.volume
+        text = repr((volume.epoch, volume.root, volume.shards, adopted(volume), self.others, self.prefix, self.depth))
+        return blake2b(text.encode(), digest_size=12).hexdigest()
+
+    @property
+    def listings(self) -> list[str]:
+        """The prefixes of blobs that are listed, none within another."""
+        root = self.volume.root
+        if self.prefix:
+            wanted = [f"{root}{RESERVED}/{self.prefix}", f"{root}{self.prefix}", *_within(self.volume, self.prefix)]
+        else:
+            wanted = [root, *adopted(self.volume)]
+        return [each for each in sorted(set(wanted)) if not any(each != one and each.startswith(one) for one in wanted)]
+
+    @property
+    def tasks(self) -> list[str]:
+        """The parts, by name; each can be read by itself, anywhere."""
+        blobs = [f"blobs-{number:02}" for number in range(len(self.listings))]
+        return [*blobs, *(f"shard-{shard:02x}" for shard in range(self.volume.shards))]
+
+
+def adopted(volume: VolumeInfo) -> tuple[str, ...]:
+    """The prefixes of blobs outside its root that a volume has adopted."""
+    return tuple(getattr(volume, "adopted", ()))
+
+
+def _within(volume: VolumeInfo, prefix: str) -> list[str]:
+    """Adopted prefixes, as far as blobs of that name can be files of that prefix. Others are looked at one by one."""
+    return [max(one, prefix, key=len) for one in adopted(volume) if one.startswith(prefix) or prefix.startswith(one)]
+
+
+class Scanner:
+    """Reads the parts of a scan into files of a folder."""
+
+    def __init__(self, scope: Scope, lister: Lister, content: ContentStore, threads: Executor, folder: Path) -> None:
+        self._scope = scope
+        self._lister = lister
+        self._content = content
+        self._threads = threads
+        self._folder = folder
+
+    def __repr__(self) -> str:
+        return f"<Scanner of {self._scope.volume.name!r}>"
+
+    def part(self, task: str) -> Path:
+        """The file of a part, there or not."""
+        return self._folder / f"{self._scope.id}-{task}.part"
+
+    async def read(self, task: str) -> dict[str, Any]:
+        """Read a part, unless it is there; its certificate. Raises: as `listing` and `ContentStore.list`."""
+        path = self.part(task)
+        if not path.exists():
+            kind, _, number = task.partition("-")
+            part = Part(path)
+            try:
+                if kind == "blobs":
+                    said = await self._listing(part, self._scope.listings[int(number)])
+                else:
+                    said = await self._shard(part, int(number, 16))
+                await in_thread(self._threads, part.complete, {"part": task, **said})
+            finally:
+                part.close()
+        return certificate_of(path)
+
+    async def _listing(self, part: Part, prefix: str) -> dict[str, Any]:
+        """A listing that breaks off is begun again: where it broke off is not known."""
+        deadline = self._lister.deadline()
+        while True:
+            try:
+                counts = await self._list(part, prefix)
+            except UnavailableError as exc:
+                await deadline.pause(exc)
+                if deadline.passed:
+                    raise deadline.expired(exc) from exc
+                await in_thread(self._threads, part.clear)
+                continue
+            return {"prefix": prefix, **counts}
+
+    async def _list(self, part: Part, prefix: str) -> dict[str, int]:
+        listed, size, aside, theirs = 0, 0, 0, 0
+        async with aclosing(_pages(self._content, prefix, self._lister)) as pages:
+            async for page in pages:
+                ours = [blob for blob in page if not blob.name.startswith(self._scope.others)]
+                kept = [blob for blob in ours if not is_aside(self._scope.volume, blob.name)]
+                await in_thread(self._threads, part.add, "blobs", [facts_of_blob(blob) for blob in kept])
+                listed, size = listed + len(kept), size + sum(blob.size for blob in kept)
+                aside, theirs = aside + len(ours) - len(kept), theirs + len(page) - len(ours)
+        return {"blobs": listed, "bytes": size, "quarantined": aside, "of other volumes": theirs}
+
+    async def _shard(self, part: Part, shard: int) -> dict[str, Any]:
+        key, counts = partition(self._scope.volume.epoch, shard), Counter[str]()
+        prefix, depth = self._scope.prefix, self._scope.depth
+        ranges = [EVERYTHING] if not prefix else [heads(prefix), INTENTS, versions_under(prefix), *UNKNOWN]
+        chains = None if depth == "etag" else Chains(self._scope.volume.name)
+        for rows in ranges:
+            async with aclosing(self._lister.pages(key, rows, select=None if chains else COLUMNS)) as pages:
+                async for page in pages:
+                    counts += await in_thread(self._threads, _keep, part, page, chains)
+        if chains and (path := chains.broken(None)):
+            part.add("suspects", [(path,)])
+        return {"shard": shard, "rows": dict(sorted(counts.items()))}
+
+
+def _keep(part: Part, page: Sequence[Any], chains: Chains | None) -> Counter[str]:
+    """Keep what a page of rows says; how many there are of each kind."""
+    counts, suspects = Counter[str](), list[tuple[str]]()
+    found: dict[str, list[Any]] = {kind: [] for kind in FACTS}
+    for row in page:
+        kind = kind_of(row)
+        counts[kind] += 1
+        if kind not in FACTS:
+            continue
+        try:
+            found[kind].append(FACTS[kind](row.values))
+        except KeyError as exc:
+            raise damaged(row, exc) from exc
+        if chains and kind == "v" and (path := chains.broken(row)):
+            suspects.append((path,))
+    for kind, table in (("v", "versions"), ("h", "heads"), ("i", "intents")):
+        part.add(table, found[kind])
+    part.add("suspects", suspects)
+    return counts
+
+
+async def _pages(content: ContentStore, prefix: str, lister: Lister) -> AsyncIterator[list[Blob]]:
+    """A listing in pages. Each has its time."""
+    blobs = content.list(prefix)
+
+    async def take() -> list[Blob]:
+        page = list[Blob]()
+        while len(page) < BLOBS_AT_A_TIME and (blob := await anext(blobs, None)) is not None:
+            page.append(blob)
+        return page
+
+    try:
+        while page := await lister.deadline().read(take):
+            yield page
+    finally:
+        await blobs.aclose()  # type: ignore[attr-defined]
+
+
+async def scan(scanner: Scanner, tasks: Sequence[str]) -> tuple[list[Mapping[str, Any]], list[str]]:
+    """Read all parts; the certificates of those that are complete, and what is to be said of the others."""
+
+    async def read(task: str) -> tuple[str, Mapping[str, Any] | CatalogError]:
+        try:
+            return task, await scanner.read(task)
+        except UnavailableError as exc:
+            return task, exc
+
+    read_: Callable[[str], Awaitable[tuple[str, Mapping[str, Any] | CatalogError]]] = read
+    complete, trouble = list[Mapping[str, Any]](), list[str]()
+    async with aclosing(concurrently(each(tasks), read_, limit=PARTS_AT_A_TIME)) as parts:
+        async for task, said in parts:
+            if isinstance(said, CatalogError):
+                trouble.append(f"{task}: {said}")
+            else:
+                complete.append(said)
+    return sorted(complete, key=lambda each: str(each["part"])), sorted(trouble)
