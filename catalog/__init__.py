@@ -40,6 +40,11 @@ if TYPE_CHECKING:
     from .metadata import Metadata
     from .modes import Create, IfMatch, IfVersion, Mode, Overwrite
     from .reader import Reader
+    from .reconcile.apply import Applied, ApplyReport
+    from .reconcile.brake import Brake
+    from .reconcile.difference import Difference
+    from .reconcile.undo import UndoReport
+    from .reconciling import Plan
     from .recovery import Recovered, RecoveredVolume, RecoveryReport
     from .seek import SeekableReader
     from .settings import Settings
@@ -85,6 +90,11 @@ _HOMES = {
     "metadata": ("Metadata",),
     "modes": ("Create", "IfMatch", "IfVersion", "Mode", "Overwrite"),
     "reader": ("Reader",),
+    "reconcile.apply": ("Applied", "ApplyReport"),
+    "reconcile.brake": ("Brake",),
+    "reconcile.difference": ("Difference",),
+    "reconcile.undo": ("UndoReport",),
+    "reconciling": ("Plan",),
     "recovery": ("Recovered", "RecoveredVolume", "RecoveryReport"),
     "seek": ("SeekableReader",),
     "settings": ("Settings",),
@@ -100,7 +110,10 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "AbortEvent",
     "AccessDeniedError",
+    "Applied",
+    "ApplyReport",
     "AzureClients",
+    "Brake",
     "Capabilities",
     "Catalog",
     "CatalogError",
@@ -109,6 +122,7 @@ __all__ = [
     "ConflictError",
     "Content",
     "Create",
+    "Difference",
     "DoctorItem",
     "DoctorReport",
     "DownloadProgress",
@@ -138,6 +152,7 @@ __all__ = [
     "Outcome",
     "OutcomeUnknownError",
     "Overwrite",
+    "Plan",
     "Progress",
     "Reader",
     "Recovered",
@@ -151,6 +166,7 @@ __all__ = [
     "ThrottledEvent",
     "TooLargeError",
     "UnavailableError",
+    "UndoReport",
     "VerifyReport",
     "Volume",
     "VolumeInfo",

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from os import PathLike
+from pathlib import Path
 from typing import Any, Literal
 
 from storage import Capabilities
@@ -18,6 +19,13 @@ from .filters import Condition
 from .ingest_report import IngestReport, Progress
 from .metadata import Metadata
 from .modes import Mode
+from .reconcile.apply import Applied, ApplyReport
+from .reconcile.brake import Brake
+from .reconcile.difference import Difference
+from .reconcile.plan import Foreign, Header, Orphans
+from .reconcile.reconciler import Progress
+from .reconcile.scan import Depth
+from .reconcile.undo import UndoReport
 from .recovery import RecoveryReport
 from .settings import Settings
 from .sources import Content
@@ -42,12 +50,65 @@ class Catalog:
     def set_default_volume(self, name: str, *, timeout_s: float | None = ...) -> None: ...
     def delete_volume(self, name: str, *, timeout_s: float | None = ...) -> None: ...
     def recover(self, *, patience_s: float | None = ..., timeout_s: float | None = ...) -> RecoveryReport: ...
+    def reconcile(
+        self,
+        volume: str | None = ...,
+        *,
+        prefix: str = ...,
+        depth: Depth = ...,
+        sample: float = ...,
+        orphans: Orphans = ...,
+        foreign: Foreign = ...,
+        patience_s: float | None = ...,
+        work: PathLike[str] | str | None = ...,
+        progress: Callable[[str, int], None] | None = ...,
+        timeout_s: float | None = ...,
+    ) -> Plan: ...
+    def plan(self, path: PathLike[str] | str) -> Plan: ...
+    def apply(
+        self,
+        plan: PathLike[str] | str,
+        *,
+        journal: PathLike[str] | str | None = ...,
+        brake: Brake = ...,
+        force: str | None = ...,
+        patience_s: float | None = ...,
+        progress: Callable[[Applied], None] | None = ...,
+        timeout_s: float | None = ...,
+    ) -> ApplyReport: ...
+    def undo(self, journal: PathLike[str] | str, *, timeout_s: float | None = ...) -> UndoReport: ...
     def resolve(self, token: str, *, timeout_s: float | None = ...) -> FileVersion | None: ...
     @property
     def capabilities(self) -> Capabilities: ...
     def unwrap(self) -> AzureClients | LocalPaths: ...
     def doctor(self, *, timeout_s: float | None = ...) -> DoctorReport: ...
     def close(self) -> None: ...
+
+class Plan:
+    @property
+    def header(self) -> Header: ...
+    @property
+    def sha256(self) -> str: ...
+    @property
+    def path(self) -> Path: ...
+    @property
+    def complete(self) -> bool: ...
+    @property
+    def findings(self) -> int: ...
+    @property
+    def clean(self) -> bool: ...
+    def differences(self) -> Iterator[Difference]: ...
+    def save(self, path: PathLike[str] | str) -> Path: ...
+    def apply(
+        self,
+        *,
+        journal: PathLike[str] | str | None = ...,
+        brake: Brake = ...,
+        force: str | None = ...,
+        patience_s: float | None = ...,
+        progress: Callable[[Applied], None] | None = ...,
+        timeout_s: float | None = ...,
+    ) -> ApplyReport: ...
 
 class Reader:
     file: FileVersion

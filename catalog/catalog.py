@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from os import PathLike
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ulid import ULID
@@ -26,6 +27,12 @@ from .locations import parse_sealed_location
 from .observed import ObservedTable
 from .readable import Tools
 from .reader import Readers
+from .reconcile.apply import Applied, ApplyReport
+from .reconcile.brake import Brake
+from .reconcile.plan import Foreign, Orphans, Policy
+from .reconcile.scan import Depth
+from .reconcile.undo import UndoReport
+from .reconciling import Plan, Reconciling
 from .recovery import Recovery, RecoveryReport, check_patience
 from .registry import Volumes, check_new
 from .removal import Removal
@@ -91,6 +98,9 @@ class Catalog:
         self._removal = Removal(self._volumes, self._recovery, lister)
         self._readers = readers = Readers(content, self._threads, settings, clock)
         self._tools = Tools(self._writer, readers, lister, self._threads, settings, self._content)
+        self._reconciling = Reconciling(
+            self._volumes, self._writer, self._recovery, lister, content, self._threads, settings, new_id
+        )
         self._create_table, self._create_container = table.create, content.create
         self._volume_type = traced(Volume)
 
@@ -168,6 +178,89 @@ class Catalog:
                 RecoveredEvent(op=item.kind, key=item.path, id=item.op, volume=item.volume, action=item.action)
             )
         return report
+
+    async def reconcile(
+        self,
+        volume: str | None = None,
+        *,
+        prefix: str = "",
+        depth: Depth = "etag",
+        sample: float = 1.0,
+        orphans: Orphans = "report",
+        foreign: Foreign = "report",
+        patience_s: float | None = None,
+        work: PathLike[str] | str | None = None,
+        progress: Callable[[str, int], None] | None = None,
+        timeout_s: float | None = None,
+    ) -> Plan:
+        """Compare a volume's rows with its blobs, and propose what makes them agree. Reads only; changes nothing.
+
+        Lists every blob and reads every row once, then looks at each suspicion again, live: what is in the plan is so.
+        Everybody may go on working meanwhile. `prefix`: only paths that begin with it. `depth`: "etag" compares names,
+        sizes and etags; "headers" also digests in headers, and the chain of every history; "content" reads the bytes,
+        all of them or a `sample` (a fraction; the same ones each time).
+
+        `orphans` and `foreign` say what to propose about blobs of ours that nothing refers to ("report", "adopt",
+        "quarantine"), and about those of others ("report", "adopt"). `patience_s`: after how long a write under way is
+        thought to be left behind; else each says. With a folder `work`, a run that was stopped goes on from there;
+        without, it works in a temporary one. `progress` hears of stages and counts. `timeout_s` is for each request.
+
+        Where a side could not be read to the end, the plan says so, finds nothing, and cannot be applied.
+        Raises: InvalidError (rows that a newer blobcat has written), IntegrityError (rows that are none of ours),
+        NotFoundError, AccessDeniedError, UnavailableError.
+        """
+        return await self._reconciling.within(timeout_s).reconcile(
+            volume,
+            prefix=prefix,
+            depth=depth,
+            sample=sample,
+            policy=Policy(orphans, foreign),
+            patience_s=patience_s,
+            work=work,
+            progress=progress,
+        )
+
+    def plan(self, path: PathLike[str] | str) -> Plan:
+        """A plan that was saved. Raises: InvalidError for what is none, is of a newer format, or was cut or edited."""
+        return self._reconciling.plan(path)
+
+    async def apply(
+        self,
+        plan: PathLike[str] | str,
+        *,
+        journal: PathLike[str] | str | None = None,
+        brake: Brake = Brake(),
+        force: str | None = None,
+        patience_s: float | None = None,
+        progress: Callable[[Applied], None] | None = None,
+        timeout_s: float | None = None,
+    ) -> ApplyReport:
+        """Carry out what a saved plan proposes.
+
+        Everything is looked at again first: what is not as the plan says any more is left alone and counted. Each step
+        is conditional on the etags that were seen, so nothing live is deleted, whoever works at the same time. What is
+        deleted on your word is copied to `<root>.quarantine/` first. Before each step a line is written to `journal` (a
+        file, by default the plan's name and `.journal`): stopped, the same call goes on from there, and `undo` takes
+        back what can be.
+
+        The `brake` refuses a plan that deletes more than a fraction of the blobs, or more than a number; and one that
+        deletes anything where a listing was empty or collapsed. `force`, the first 8 or more characters of the plan's
+        sha256, says that it is meant.
+        Raises: InvalidError (no plan; another catalog's; of kind "invalid.brake": refused), NotFoundError,
+        AccessDeniedError, UnavailableError. What fails is in the report.
+        """
+        return await self.plan(plan).apply(
+            journal=journal, brake=brake, force=force, patience_s=patience_s, progress=progress, timeout_s=timeout_s
+        )
+
+    async def undo(self, journal: PathLike[str] | str, *, timeout_s: float | None = None) -> UndoReport:
+        """Take back what an apply did, the last step first: rows as they were, blobs out of the quarantine.
+
+        What was changed since stays as it is, and so does what cannot be taken back: writes that were settled, content
+        that was purged. The report says which and why. May be repeated.
+        Raises: InvalidError (no journal, or another catalog's), NotFoundError, UnavailableError.
+        """
+        return await self._reconciling.within(timeout_s).undo(journal)
 
     async def resolve(self, token: str, *, timeout_s: float | None = None) -> FileVersion | None:
         """Settle a write that raised OutcomeUnknownError: the version it made; None where it made none, and never will.

@@ -126,6 +126,17 @@ class Recovery:
         ):
             return [item async for item in settled]
 
+    async def settle(self, volume: VolumeInfo, path: str, op: str, *, patience_s: float | None) -> Recovered | None:
+        """Settle one intent, in the shard of this path, as `run` would; None where it is gone. Raises: as `run`."""
+        key, deadline = partition_of(volume, path), self._writer.deadline()
+        entity = await deadline.retried(lambda: self._lister.table.get(key, intent_row(op)))
+        if entity is None:
+            return None
+        row = parse_intent(entity)
+        patience = row.intent.patience_s if patience_s is None else patience_s
+        age_us = await self._now(volume, key) - row.timestamp if patience else 0
+        return await self._settle(volume, row, age_us, patience)
+
     async def _aged(self, volume: VolumeInfo, shards: Iterable[int]) -> AsyncGenerator[tuple[IntentRow, int], None]:
         """Intents, and how old they are."""
         for shard in shards:

@@ -50,11 +50,15 @@ def collapsed(*, blobs: int, wanted: int, missing: int, orphans: int) -> list[st
     """Why neither side's silence is believed: `wanted` blobs are referred to, and so many of either side stand alone."""
     why = list[str]()
     if wanted and not blobs:
-        why.append(f"the listing is empty, and versions refer to {wanted:,} blobs: another account, container or prefix?")
+        why.append(
+            f"the listing is empty, and versions refer to {wanted:,} blobs: another account, container or prefix?"
+        )
     elif missing and missing >= COLLAPSED * wanted:
         why.append(f"{missing:,} of {wanted:,} blobs are missing: another account, container or prefix?")
     if orphans and orphans >= COLLAPSED * blobs:
-        why.append(f"{orphans:,} of {blobs:,} blobs have no version: were rows of the table lost? See `blobcat rebuild`")
+        why.append(
+            f"{orphans:,} of {blobs:,} blobs have no version: were rows of the table lost? See `blobcat rebuild`"
+        )
     return why
 
 

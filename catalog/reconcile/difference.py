@@ -101,12 +101,23 @@ class Difference:
     blob_etag: str = ""
     """Conditions of the action: the blob is as it was …"""
     rows: Mapping[str, str] = field(default_factory=dict, hash=False)
-    """… and so are these rows: `path@version`, or `path` for a head, and the etag of each."""
+    """… and so are these rows, each with its etag: `v path@version`, `h path` for a head, `i op path` for an intent."""
 
     @property
     def quiet(self) -> bool:
         """Whether it is no finding: somebody may be at work, and nothing is proposed."""
         return self.state in QUIET and self.action == "none"
+
+    @property
+    def users(self) -> list[tuple[str, int]]:
+        """The versions that it names: path and number."""
+        named = {name[2:] for name in self.rows if name.startswith("v ")} | set(self.versions)
+        return sorted((path, int(version)) for path, _, version in (name.rpartition("@") for name in named))
+
+    @property
+    def intents(self) -> list[str]:
+        """Where its write has intents: the path of each."""
+        return sorted(name.split(" ", 2)[2] for name in self.rows if name.startswith("i "))
 
     @property
     def order(self) -> tuple[str, str, str]:

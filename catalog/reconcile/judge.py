@@ -102,7 +102,7 @@ def _of_intent(seen: SeenBlob, row: IntentRow) -> Difference:
         size=seen.blob.size,
         action="settle" if state == "aborted" else "none",
         blob_etag=seen.blob.etag,
-        rows={f"i{intent.op}": row.etag},
+        rows={f"i {intent.op} {intent.path}": row.etag},
     )
 
 
@@ -139,9 +139,7 @@ def _of_nobody(seen: SeenBlob, name: Name, op: str) -> Difference:
     if not op:
         state: State = "foreign-new" if name.path else "invalid-name"
         why = "nobody's: it carries no id of ours" if name.path else "its name can be no file's"
-        return Difference(
-            state, seen.name, path=name.path, why=why, size=seen.blob.size, blob_etag=seen.blob.etag
-        )
+        return Difference(state, seen.name, path=name.path, why=why, size=seen.blob.size, blob_etag=seen.blob.etag)
     why = "no version refers to it, and no write is under way"
     if any(row.purged for row in seen.rows):
         why = "its versions say that it was purged"
@@ -172,8 +170,7 @@ def _difference(state: State, seen: SeenBlob, files: Sequence[FileVersion], why:
         size=file.size,
         action=action,
         blob_etag=seen.blob.etag if seen.blob else "",
-        rows={_named(row.file): row.etag for row in seen.rows if not row.purged}
-        | {head.file.path: head.row_etag for head in seen.heads},
+        rows=_rows([row for row in seen.rows if not row.purged], seen.heads),
     )
 
 
@@ -183,7 +180,7 @@ def _moved(seen: SeenBlob) -> bool:
     return seen.blob is not None and any(etag != seen.blob.etag for etag in told)
 
 
-def _wrong(seen: SeenBlob, file: FileVersion) -> str:
+def _wrong(seen: SeenBlob, file: FileVersion) -> str:  # noqa: PLR0911 — one line per proof
     """What proves that the bytes are others; empty where nothing does."""
     blob, content = seen.blob, seen.content
     assert blob  # noqa: S101 — asked before
@@ -235,6 +232,11 @@ def _ours(name: Name) -> bool:
     return bool(name.op)
 
 
+def _rows(rows: Iterable[VersionRow], heads: Iterable[Head]) -> dict[str, str]:
+    found = {f"v {_named(row.file)}": row.etag for row in rows}
+    return found | {f"h {head.file.path}": head.row_etag for head in heads}
+
+
 def _named(file: FileVersion) -> str:
     return f"{file.path}@{file.version}"
 
@@ -258,7 +260,7 @@ def judge_op(seen: SeenOp, *, settle: bool) -> Difference | None:
         at=iso(from_microseconds(since)),
         why=f"{intent.kind} {where}" + ("" if settle else "; its writer may be alive"),
         action="settle" if settle else "none",
-        rows={f"i{row.intent.op} {row.intent.path}": row.etag for row in rows},
+        rows={f"i {row.intent.op} {row.intent.path}": row.etag for row in rows},
     )
 
 
@@ -285,8 +287,7 @@ def judge_path(seen: SeenPath) -> Difference | None:
         at=iso(file.created),
         why="; ".join(wrong),
         action=action,
-        rows={_named(row.file): row.etag for row in seen.rows}
-        | ({seen.path: seen.head.row_etag} if seen.head else {}),
+        rows=_rows(seen.rows, [seen.head] if seen.head else []),
     )
 
 

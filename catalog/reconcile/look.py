@@ -6,6 +6,7 @@ reading, intents come before rows: the other way round a commit slips through be
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
@@ -16,12 +17,11 @@ from ..entities import Head, IntentRow, VersionRow, VolumeInfo, parse_head, pars
 from ..errors import CatalogError, ConflictError, IntegrityError, NotFoundError, UnavailableError
 from ..exchange import OP, partition_of
 from ..filters import Comparison
-from ..keys import head_row, intent_row, version_row, versions
+from ..keys import INTENTS, head_row, intent_row, partition, version_row, versions, versions_under
 from ..listing import Lister
 from ..rows import Entity
 from .judge import UNREADABLE, SeenBlob, SeenOp, SeenPath
 from .names import name_of
-from .workspace import Workspace
 
 READINGS_MAX: Final = 20
 NO_BLOB: Final = "not-found.blob"
@@ -67,7 +67,10 @@ class Looker:
         return await self._twice(op, read)
 
     async def digests(self, blob: Blob) -> Digests | str:
-        """What a blob's bytes are, or why they cannot be read. Raises: UnavailableError, ConflictError, NotFoundError."""
+        """What a blob's bytes are, or why they cannot be read.
+
+        Raises: UnavailableError, ConflictError, NotFoundError.
+        """
         digester = Digester()
 
         async def read() -> None:
@@ -96,6 +99,23 @@ class Looker:
             return replace(seen, content=await self.digests(seen.blob))
         except (ConflictError, NotFoundError) as exc:
             raise UnavailableError(f"{seen.name!r} changed while it was looked at", key=seen.name) from exc
+
+    async def referred(self, names: AbstractSet[str]) -> frozenset[str]:
+        """Which of these blobs a write under way, or a version, refers to. Reads all shards. Raises: as `blob`."""
+        found = set[str]()
+        for shard in range(self.volume.shards):
+            key = partition(self.volume.epoch, shard)
+            for rows in (INTENTS, versions_under("")):  # in this order: what is not an intent any more is a version
+                async with aclosing(
+                    self.lister.pages(key, rows, select=("schema", "blob", "state", "purged"))
+                ) as pages:
+                    async for page in pages:
+                        found |= {
+                            str(row.values.get("blob", ""))
+                            for row in page
+                            if row.values.get("state") != "aborted" and not row.values.get("purged")
+                        } & names
+        return frozenset(found)
 
     async def _twice(self, key: str, read: Callable[[], Awaitable[T]]) -> T:
         seen = await read()

@@ -16,8 +16,8 @@ from ..errors import InvalidError
 from .difference import DELETING, MEANING, Action, Difference
 
 FORMAT: Final = 1
-ORPHANS = Literal["report", "adopt", "quarantine"]
-FOREIGN = Literal["report", "adopt"]
+Orphans = Literal["report", "adopt", "quarantine"]
+Foreign = Literal["report", "adopt"]
 REQUESTS: Final[dict[Action, int]] = {
     "none": 0,
     "settle": 6,
@@ -37,12 +37,12 @@ REQUESTS: Final[dict[Action, int]] = {
 class Policy:
     """What is to be done about what nobody can prove to be dead or meant."""
 
-    orphans: ORPHANS = "report"
-    foreign: FOREIGN = "report"
+    orphans: Orphans = "report"
+    foreign: Foreign = "report"
 
     def check(self) -> "Policy":
         """Raises: InvalidError."""
-        for name, value, allowed in (("orphans", self.orphans, ORPHANS), ("foreign", self.foreign, FOREIGN)):
+        for name, value, allowed in (("orphans", self.orphans, Orphans), ("foreign", self.foreign, Foreign)):
             if value not in get_args(allowed):
                 message = f"{name} is one of {', '.join(get_args(allowed))}, not {value!r}"
                 raise InvalidError(message, op="reconcile")
@@ -145,7 +145,8 @@ def _parsed(path: Path, number: int, line: str) -> Difference:
     except (ValueError, TypeError, AttributeError) as exc:
         raise InvalidError(f"{path}, line {number} is no finding of a plan: make the plan again", op="plan") from exc
     if found.state not in MEANING or found.action not in REQUESTS:
-        message = f"{path}, line {number} speaks of {found.state!r} and {found.action!r}, which this blobcat does not know"
+        spoken = f"{found.state!r} and {found.action!r}"
+        message = f"{path}, line {number} speaks of {spoken}, which this blobcat does not know: upgrade"
         raise InvalidError(message, op="plan", kind="invalid.newer-plan")
     return found
 

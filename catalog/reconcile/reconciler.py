@@ -99,8 +99,8 @@ class Reconciler:
                 workspace.close()
 
     async def _look(self, workspace: Workspace, findings: Findings) -> None:
-        headers = self._scope.depth != "etag"
-        async for found in self._all(workspace.suspect_blobs(headers=headers), lambda name: self._blob(workspace, name)):
+        blobs = workspace.suspect_blobs(headers=self._scope.depth != "etag")
+        async for found in self._all(blobs, lambda name: self._blob(workspace, name)):
             findings.add(found)
         async for found in self._all(workspace.suspect_paths(), self._path):
             findings.add(found)

@@ -5,9 +5,9 @@ and without all of them nothing is concluded (R1): half a listing makes garbage 
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import aclosing
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -31,7 +31,9 @@ Depth = Literal["etag", "headers", "content"]
 PARTS_AT_A_TIME: Final = 8
 BLOBS_AT_A_TIME: Final = 1_000
 EVERYTHING: Final = RowRange(" ", "\ufffd\ufffd")
-UNKNOWN: Final = (RowRange(" ", "g"), RowRange("j", "q"), RowRange("r", "v"), RowRange("w", "y"), RowRange("z", "\ufffd"))
+UNKNOWN: Final = tuple(
+    RowRange(first, stop) for first, stop in ((" ", "g"), ("j", "q"), ("r", "v"), ("w", "y"), ("z", "\ufffd\ufffd"))
+)
 """Where no row should be: read where not all rows are."""
 
 
@@ -173,7 +175,7 @@ def _keep(part: Part, page: Sequence[Any], chains: Chains | None) -> Counter[str
     return counts
 
 
-async def _pages(content: ContentStore, prefix: str, lister: Lister) -> AsyncIterator[list[Blob]]:
+async def _pages(content: ContentStore, prefix: str, lister: Lister) -> AsyncGenerator[list[Blob], None]:
     """A listing in pages. Each has its time."""
     blobs = content.list(prefix)
 

@@ -1,0 +1,124 @@
+"""What was done about a plan, line by line: to go on after a crash, and to undo.
+
+Before anything is changed, a line says what is about to be done and what undoing it needs, and is on disk by then;
+after it, a line says how it ended. A last line that was cut off was not yet acted upon.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import IO, Any, Final, Literal
+
+from ..errors import InvalidError
+
+FORMAT: Final = 1
+Phase = Literal["begun", "done", "changed", "waiting", "failed"]
+ENDS: Final = frozenset({"done", "changed"})
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line."""
+
+    key: str
+    state: str
+    action: str
+    phase: Phase
+    """`begun`: about to be done · `done` · `changed`: not as it was when the plan was made, so left alone · `waiting`:
+    its writer may be alive · `failed`: see `why`."""
+    why: str = ""
+    undo: Mapping[str, Any] = field(default_factory=dict)
+    """With `begun`: what is about to be changed, as it was."""
+
+    @property
+    def subject(self) -> tuple[str, str, str]:
+        """What it is about: an entry of a plan."""
+        return (self.state, self.key, self.action)
+
+
+class Journal:
+    """A journal that is being written."""
+
+    def __init__(self, path: Path, file: IO[str], ended: Mapping[tuple[str, str, str], Entry]) -> None:
+        self.path = path
+        self.ended = ended
+        """What an earlier run has brought to its end."""
+        self._file = file
+
+    def __repr__(self) -> str:
+        return f"<Journal {self.path}>"
+
+    @staticmethod
+    def open(path: Path, *, plan: str, volume: str, epoch: str) -> "Journal":
+        """Begin a journal of a plan, or go on with it. Raises: InvalidError where it is that of another plan."""
+        ended = dict[tuple[str, str, str], Entry]()
+        if path.exists() and path.stat().st_size:
+            header, entries = read(path)
+            if header["plan"] != plan:
+                message = f"{str(path)!r} is the journal of another plan: name another file"
+                raise InvalidError(message, op="apply", kind="invalid.journal")
+            ended = {entry.subject: entry for entry in entries if entry.phase in ENDS}
+            _cut(path)
+            return Journal(path, path.open("a", encoding="utf-8", newline="\n"), ended)
+        journal = Journal(path, path.open("w", encoding="utf-8", newline="\n"), ended)
+        journal._line({"blobcat": "journal", "format": FORMAT, "plan": plan, "volume": volume, "epoch": epoch})
+        journal._sync()
+        return journal
+
+    def add(self, entry: Entry) -> None:
+        """Write a line; what is about to be done is on disk when this returns."""
+        self._line({name: value for name, value in asdict(entry).items() if value})
+        if entry.phase == "begun":
+            self._sync()
+
+    def close(self) -> None:
+        """All of it is on disk afterwards."""
+        self._sync()
+        self._file.close()
+
+    def _line(self, record: Mapping[str, Any]) -> None:
+        self._file.write(json.dumps(record, ensure_ascii=False) + "\n")
+
+    def _sync(self) -> None:
+        self._file.flush()
+        with suppress(OSError):  # a pipe, say
+            os.fsync(self._file.fileno())
+
+
+def _cut(path: Path) -> None:
+    """Take away a last line that was cut off."""
+    with path.open("rb+") as file:
+        whole = file.read().rfind(b"\n") + 1
+        file.truncate(whole)
+
+
+def read(path: Path) -> tuple[dict[str, Any], list[Entry]]:
+    """The first line of a journal, and all others that are whole. Raises: InvalidError for what is none."""
+    try:
+        header, *entries = _records(path)
+    except (OSError, ValueError) as exc:
+        raise InvalidError(
+            f"{str(path)!r} cannot be read as a journal: {exc}", op="undo", kind="invalid.journal"
+        ) from exc
+    if header.get("blobcat") != "journal":
+        raise InvalidError(f"{str(path)!r} is no journal of blobcat's", op="undo", kind="invalid.journal")
+    if header.get("format") != FORMAT:
+        message = f"{str(path)!r} is a journal of format {header.get('format')}; this blobcat knows {FORMAT}"
+        raise InvalidError(message, op="undo", kind="invalid.journal")
+    try:
+        return header, [Entry(**entry) for entry in entries]
+    except TypeError as exc:
+        raise InvalidError(f"{str(path)!r} is damaged: {exc}", op="undo", kind="invalid.journal") from exc
+
+
+def _records(path: Path) -> Iterator[dict[str, Any]]:
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            if line.endswith("\n"):
+                record = json.loads(line)
+                if not isinstance(record, dict):
+                    raise ValueError("not a record")
+                yield record

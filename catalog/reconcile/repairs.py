@@ -1,0 +1,305 @@
+"""What a plan's actions do, one by one. Each is conditional on what a look has just confirmed, and may be repeated.
+
+`before` says, ahead of any change, what will be changed and how it was: that is what `undo` works from.
+"""
+
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from storage import Blob, ContentStore, Digester, Headers, IfAbsent, IfMatch, Touches
+
+from ..changes import Change
+from ..commit import Unit
+from ..copying import Copier
+from ..entities import SCHEMA, FileVersion, VolumeInfo, file_values
+from ..errors import ConflictError, IntegrityError, NotFoundError, OutcomeUnknownError
+from ..exchange import OP, partition_of
+from ..keys import head_row, version_row
+from ..modes import Create
+from ..purger import Purger
+from ..purging import Held, Unfinished
+from ..retry import Deadline
+from ..rows import Entity, Values
+from ..settings import Settings
+from ..table import Insert, Operation, RefusedError, Replace
+from ..writer import Writer
+from .difference import Difference
+from .look import Looker
+from .names import QUARANTINE, name_of
+
+
+class Changed(Exception):  # noqa: N818 — no error: it is what a plan expects to meet
+    """It is not as the plan says any more, or cannot be done as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowChange:
+    """A row as it was, and as it will be; None for no row."""
+
+    path: str
+    row: str
+    before: Values | None
+    after: Values
+    etag: str = ""
+
+    def operation(self) -> Operation:
+        """What makes the change, and nothing else does."""
+        if self.before is None:
+            return Insert(self.row, self.after)
+        return Replace(self.row, self.after, self.etag)
+
+    def record(self) -> dict[str, Any]:
+        """For the journal."""
+        before = None if self.before is None else dict(self.before)
+        return {"path": self.path, "row": self.row, "before": before, "after": dict(self.after)}
+
+
+@dataclass(slots=True)
+class Repairs:
+    """Repairs one volume."""
+
+    looker: Looker
+    writer: Writer
+    settings: Settings
+    new_id: Callable[[], str]
+    deadline: Callable[[], Deadline]
+
+    @property
+    def volume(self) -> VolumeInfo:
+        """Which."""
+        return self.looker.volume
+
+    @property
+    def content(self) -> ContentStore:
+        """Where its bytes are."""
+        return self.looker.content
+
+    async def before(self, found: Difference) -> dict[str, Any]:
+        """What will be changed, as it is."""
+        match found.action:
+            case "insert-head" | "insert-version":
+                return {"rows": [change.record() for change in await self._history(found)]}
+            case "refresh":
+                return {"rows": [change.record() for change in await self._noted(found, found.blob_etag)]}
+            case "rewrite-headers":
+                return {"blob": await self._described(found.key), "headers": True}
+            case "heal":
+                blob = await self._described(found.key)
+                return {"blob": blob, "healed": True, "aside": self.aside(found.key) if blob else ""}
+            case "quarantine" | "adopt":
+                return {"blob": await self._described(found.key), "aside": self.aside(found.key)}
+        return {}
+
+    async def carry_out(self, found: Difference) -> None:
+        """Do it. Raises: Changed, ConflictError; CatalogError where it failed."""
+        match found.action:
+            case "insert-head" | "insert-version":
+                await self._write(await self._history(found))
+            case "refresh":
+                await self._write(await self._noted(found, found.blob_etag))
+            case "rewrite-headers":
+                await self._note(found, await self._rewritten(found))
+            case "heal":
+                await self._heal(found)
+            case "quarantine":
+                await self._quarantine(found)
+            case "adopt":
+                await self._adopt(found)
+            case "finish-purge":
+                await self._finish_purge(found)
+            case _:
+                raise Changed(f"this blobcat does not know how to {found.action}")
+
+    def aside(self, name: str) -> str:
+        """Where a blob is kept that is deleted."""
+        return f"{self.volume.root}{QUARANTINE}/{name.removeprefix(self.volume.root)}"
+
+    # --- Rows --------------------------------------------------------------------------------------------------------
+
+    async def _history(self, found: Difference) -> list[RowChange]:
+        seen = await self.looker.path(found.key)
+        if found.action == "insert-head":
+            newest = seen.rows[-1].file
+            return [await self._change(newest.path, head_row(newest.path), file_values(newest))]
+        if seen.head is None:
+            raise Changed("the head is gone")
+        file = seen.head.file
+        return [await self._change(file.path, version_row(file.path, file.version), file_values(file))]
+
+    async def _noted(self, found: Difference, etag: str) -> list[RowChange]:
+        """All rows that refer to a blob, with its etag."""
+        rows = [(path, version_row(path, version)) for path, version in found.users]
+        rows += [(name[2:], head_row(name[2:])) for name in sorted(found.rows) if name.startswith("h ")]
+        changes = [await self._change(path, row, {"blob_etag": etag}) for path, row in rows]
+        return [change for change in changes if change.before != change.after]
+
+    async def _change(self, path: str, row: str, values: Values) -> RowChange:
+        entity = await self.row(path, row)
+        before: Mapping[str, Any] = entity.values if entity else {}
+        kept = {} if "kind" in values else before  # a whole record replaces what is there
+        after = {**kept, **values, "schema": SCHEMA}
+        return RowChange(path, row, entity.values if entity else None, after, entity.etag if entity else "")
+
+    async def _note(self, found: Difference, etag: str) -> None:
+        await self._write(await self._noted(found, etag))
+
+    async def _write(self, changes: Sequence[RowChange]) -> None:
+        """Make these changes, those of each path in one transaction. Raises: Changed."""
+        for path in sorted({change.path for change in changes}):
+            await self._transact(path, [change for change in changes if change.path == path])
+
+    async def _transact(self, path: str, changes: Sequence[RowChange]) -> None:
+        lane, deadline = self.writer.committer.lane(partition_of(self.volume, path)), self.deadline()
+        while True:
+            try:
+                unit = Unit(tuple(change.operation() for change in changes))
+                await deadline.wait(lambda unit=unit: lane.commit(unit))  # type: ignore[misc]
+            except (RefusedError, OutcomeUnknownError) as exc:
+                rows = [await self.row(change.path, change.row) for change in changes]
+                if all(row and row.values == change.after for row, change in zip(rows, changes, strict=True)):
+                    return
+                if isinstance(exc, RefusedError):
+                    raise Changed("a row was changed meanwhile") from exc
+                await deadline.pause(exc)
+                if deadline.passed:
+                    raise deadline.expired(exc) from exc
+            else:
+                return
+
+    async def row(self, path: str, row: str) -> Entity | None:
+        """A row as it is now."""
+        key = partition_of(self.volume, path)
+        return await self.deadline().retried(lambda: self.looker.lister.table.get(key, row))
+
+    # --- Blobs -------------------------------------------------------------------------------------------------------
+
+    async def _described(self, name: str) -> dict[str, Any] | None:
+        blob = await self.looker.stat(name)
+        if blob is None:
+            return None
+        headers, md5 = blob.headers, blob.headers.md5
+        return {
+            "name": name,
+            "etag": blob.etag,
+            "size": blob.size,
+            "content_type": headers.content_type,
+            "md5": md5.hex() if md5 else "",
+            "metadata": dict(headers.metadata),
+        }
+
+    async def _rewritten(self, found: Difference) -> str:
+        """Write a blob's headers as they were; its new etag."""
+        store, file = self.content, await self._file(found)
+        if not isinstance(store, Touches):
+            raise Changed("this store cannot change headers")
+        try:
+            return await self.deadline().write(
+                lambda: store.touch(found.key, headers=self._headers(found.key, file), when=IfMatch(found.blob_etag))
+            )
+        except OutcomeUnknownError as exc:
+            raise Changed(f"its headers may or may not be written ({exc}): the next run tells") from exc
+
+    async def _heal(self, found: Difference) -> None:
+        """Write the bytes again; what is there instead is put aside first."""
+        file, twin, there = await self._file(found), await self.looker.stat(found.twin), None
+        if twin is None:
+            raise Changed(f"the blob {found.twin!r}, which had the same bytes, is gone")
+        if found.blob_etag:
+            there = await self._present(found)
+            await self._put_aside(there)
+        when = IfMatch(there.etag) if there else IfAbsent()
+        copier, headers = Copier(self.content, self.content, self.settings), self._headers(found.key, file)
+        etag = await copier.copy(
+            twin, found.key, when=when, headers=headers, digest=file.digest, deadline=self.deadline()
+        )
+        seen = await self.looker.blob(found.key, found.users)
+        if not seen.needed_by:  # it was purged meanwhile: nobody needs what was written just now
+            await self._delete(found.key, etag)
+            raise Changed("its versions were purged meanwhile")
+        await self._note(found, etag)
+
+    async def _quarantine(self, found: Difference) -> None:
+        await self._put_aside(await self._present(found))
+        await self._delete(found.key, found.blob_etag)
+
+    async def _adopt(self, found: Difference) -> None:
+        """Make a version of content of ours that nobody refers to, where there is no file; then put it aside."""
+        blob = await self._present(found)
+        if found.state != "orphan-ours" or not found.path:
+            raise Changed(f"{found.state} cannot be adopted by this")
+        change = Change(self.volume.name, found.path, "put", Create(), self.writer.name, {}, blob.headers.content_type)
+        try:
+            await self.writer.put(self.volume, change, self._bytes_of(blob))
+        except ConflictError as exc:
+            raise Changed(f"there is a file {found.path!r}: look at {blob.name!r} yourself") from exc
+        await self._quarantine(found)
+
+    async def _bytes_of(self, blob: Blob) -> AsyncGenerator[bytes, None]:
+        """The bytes of a blob; an error in place of the last, where they are not what its headers say."""
+        digester, said = Digester(), blob.headers.metadata.get("sha256", "")
+        async with self.content.open(blob.name, when=IfMatch(blob.etag)) as opened:
+            async for chunk in opened.chunks:
+                digester.update(chunk)
+                yield chunk
+        if said and digester.digests().sha256 != said:
+            message = f"the bytes of {blob.name!r} are not those that its headers tell of"
+            raise IntegrityError(message, op="adopt", key=blob.name, kind="integrity.digest")
+
+    async def _put_aside(self, blob: Blob) -> None:
+        """Copy a blob to the quarantine, where it may be already."""
+        name, copier = self.aside(blob.name), Copier(self.content, self.content, self.settings)
+        try:
+            await copier.copy(blob, name, when=IfAbsent(), headers=blob.headers, digest="", deadline=self.deadline())
+        except ConflictError as exc:
+            there = await self.looker.stat(name)
+            if there is None or await self.looker.digests(there) != await self.looker.digests(blob):
+                raise Changed(f"{name!r} is in the quarantine already, with other content") from exc
+
+    async def _delete(self, name: str, etag: str) -> None:
+        """Delete a blob as it was looked at. Raises: Changed."""
+        deadline = self.deadline()
+        while True:
+            try:
+                await deadline.write(lambda: self.content.delete(name, when=IfMatch(etag)))
+            except NotFoundError:
+                return
+            except ConflictError as exc:
+                raise Changed(f"{name!r} was changed meanwhile") from exc
+            except OutcomeUnknownError as exc:
+                await deadline.pause(exc)
+                if deadline.passed:
+                    raise deadline.expired(exc) from exc
+            else:
+                return
+
+    async def _present(self, found: Difference) -> Blob:
+        blob = await self.looker.stat(found.key)
+        if blob is None or blob.etag != found.blob_etag:
+            raise Changed("it was changed meanwhile")
+        return blob
+
+    async def _file(self, found: Difference) -> FileVersion:
+        """One of the versions that refer to a blob."""
+        seen = await self.looker.blob(found.key, found.users)
+        if not seen.needed_by:
+            raise Changed("no version refers to it any more")
+        return seen.needed_by[0]
+
+    def _headers(self, name: str, file: FileVersion) -> Headers:
+        """As the put wrote them, as far as its version tells."""
+        said, md5 = name_of(self.volume, name), file.md5 or ""
+        metadata = {OP: said.op, "path": said.path, "sha256": file.digest.removeprefix("sha256:"), "md5": md5}
+        return Headers(file.content_type, bytes.fromhex(md5) or None, {**metadata, "size": f"{file.size}"})
+
+    async def _finish_purge(self, found: Difference) -> None:
+        seen = await self.looker.blob(found.key, found.users)
+        rows = [row for row in seen.rows if row.purging and not row.purged]
+        if not rows:
+            raise Changed("nothing is flagged any more")
+        purger = Purger(self.writer.committer, self.looker.lister, self.content, self.volume)
+        match await purger.purge(self.new_id(), rows, self.deadline()):
+            case Held(by):
+                raise Changed(f"{by} refers to it")
+            case Unfinished(error):
+                raise error

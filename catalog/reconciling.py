@@ -1,0 +1,229 @@
+"""The reconciler, as people use it: make a plan, look at it, apply it, undo that. What it does stands in `reconcile`."""
+
+import shutil
+import tempfile
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
+from typing import Final, get_args
+
+from storage import ContentStore
+
+from .arguments import check_callback, is_number
+from .entities import VolumeInfo
+from .errors import InvalidError
+from .listing import Lister
+from .paths import check_prefix
+from .reconcile.apply import Applied, Applier, ApplyReport
+from .reconcile.brake import Brake, halted
+from .reconcile.difference import Difference
+from .reconcile.journal import Journal
+from .reconcile.journal import read as read_journal
+from .reconcile.look import Looker
+from .reconcile.plan import Header, PlanFile, Policy
+from .reconcile.plan import read as read_plan
+from .reconcile.reconciler import Progress, Reconciler, Wanted
+from .reconcile.repairs import Repairs
+from .reconcile.scan import Depth, Scope, scan
+from .reconcile.undo import Undo, UndoReport
+from .recovery import Recovery, check_patience
+from .registry import Volumes
+from .settings import Settings
+from .writer import Writer
+
+HASH_CHARACTERS_MIN: Final = 8
+
+
+class Plan:
+    """What a reconcile has found, and what it proposes. Made by `Catalog.reconcile` and `Catalog.plan`."""
+
+    def __init__(self, file: PlanFile, reconciling: "Reconciling") -> None:
+        self._file = file
+        self._reconciling = reconciling
+
+    def __repr__(self) -> str:
+        return f"<Plan for {self.header.volume!r}: {dict(self.header.states) or 'nothing to do'}>"
+
+    @property
+    def header(self) -> Header:
+        """What was compared, how completely, and the sums of what was found."""
+        return self._file.header
+
+    @property
+    def sha256(self) -> str:
+        """Of the plan as a file: by this it is named where it is forced."""
+        return self._file.sha256
+
+    @property
+    def path(self) -> Path:
+        """Where it is on disk. Until it is saved, that is a temporary file, gone with this object."""
+        return self._file.path
+
+    @property
+    def complete(self) -> bool:
+        """Whether both sides were read to the end. Where not, nothing is concluded, and it cannot be applied."""
+        return not self.header.incomplete
+
+    @property
+    def findings(self) -> int:
+        """How many differences there are, without writes that may be under way."""
+        quiet = sum(found.quiet for found in self.differences()) if self.header.states.get("in-flight") else 0
+        return sum(self.header.states.values()) - quiet
+
+    @property
+    def clean(self) -> bool:
+        """Whether catalog and content agree: both were read to the end, and there is no finding."""
+        return self.complete and not self.findings
+
+    def differences(self) -> Iterator[Difference]:
+        """What was found, one by one, in order of state and path; read from disk."""
+        return self._file.differences()
+
+    def save(self, path: PathLike[str] | str) -> Path:
+        """Keep it as a file, that people can read and `blobcat apply` takes. Raises: InvalidError, OSError."""
+        target = Path(path)
+        shutil.copyfile(self._file.path, target)
+        self._file = replace(self._file, path=target)
+        return target
+
+    async def apply(
+        self,
+        *,
+        journal: PathLike[str] | str | None = None,
+        brake: Brake = Brake(),
+        force: str | None = None,
+        patience_s: float | None = None,
+        progress: Callable[[Applied], None] | None = None,
+        timeout_s: float | None = None,
+    ) -> ApplyReport:
+        """Carry it out: see `Catalog.apply`."""
+        return await self._reconciling.within(timeout_s).apply(
+            self._file, journal=journal, brake=brake, force=force, patience_s=patience_s, progress=progress
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciling:
+    """What it takes to reconcile the volumes of a catalog."""
+
+    volumes: Volumes
+    writer: Writer
+    recovery: Recovery
+    lister: Lister
+    content: ContentStore
+    threads: Executor
+    settings: Settings
+    new_id: Callable[[], str]
+    now: Callable[[], float] = time.time
+    """This machine's clock: only to tell people how old something is."""
+
+    def within(self, timeout_s: float | None) -> "Reconciling":
+        """It, for a call with a time limit of its own. Raises: InvalidError."""
+        return replace(
+            self,
+            volumes=self.volumes.within(timeout_s),
+            writer=self.writer.within(timeout_s),
+            recovery=self.recovery.within(timeout_s),
+            lister=self.lister.within(timeout_s),
+        )
+
+    async def reconcile(
+        self,
+        name: str | None,
+        *,
+        prefix: str,
+        depth: Depth,
+        sample: float,
+        policy: Policy,
+        patience_s: float | None,
+        work: PathLike[str] | str | None,
+        progress: Progress | None,
+    ) -> Plan:
+        """See `Catalog.reconcile`."""
+        prefix = check_prefix(prefix)
+        if depth not in get_args(Depth):
+            raise InvalidError(f"depth is one of {', '.join(get_args(Depth))}, not {depth!r}", op="reconcile")
+        if not is_number(sample) or not 0 < sample <= 1:
+            raise InvalidError(f"sample is a fraction above 0, up to 1, not {sample!r}", op="reconcile")
+        check_patience(patience_s)
+        check_callback("reconcile", "progress", progress)
+        volume = await self.volumes.get(name, op="reconcile")
+        scope = Scope(volume, await self._roots_of_others(volume), prefix, depth)
+        wanted = Wanted(scope, policy.check(), sample, patience_s)
+        reconciler = Reconciler(wanted, self.lister, self.content, self.threads, now=self.now, progress=progress)
+        folder = Path(work) if work is not None else Path(tempfile.mkdtemp(prefix="blobcat-plan-"))
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            plan = Plan(await reconciler.run(folder, scan), self)
+        except BaseException:
+            if work is None:
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
+        if work is None:
+            weakref.finalize(plan, shutil.rmtree, folder, ignore_errors=True)
+        return plan
+
+    def plan(self, path: PathLike[str] | str) -> Plan:
+        """A plan that was saved. Raises: InvalidError."""
+        return Plan(read_plan(Path(path)), self)
+
+    async def apply(
+        self,
+        plan: PlanFile,
+        *,
+        journal: PathLike[str] | str | None,
+        brake: Brake,
+        force: str | None,
+        patience_s: float | None,
+        progress: Callable[[Applied], None] | None,
+    ) -> ApplyReport:
+        """See `Catalog.apply`."""
+        check_patience(patience_s)
+        check_callback("apply", "progress", progress)
+        self._check_brake(plan, brake, force)
+        volume = await self._volume_of(plan.header.volume, plan.header.epoch, "apply")
+        path = Path(journal) if journal is not None else plan.path.with_name(f"{plan.path.name}.journal")
+        looker, repairs = self._repairs(volume)
+        applier = Applier(looker, self.recovery, repairs, patience_s=patience_s, listener=progress)
+        written = Journal.open(path, plan=plan.sha256, volume=volume.name, epoch=volume.epoch)
+        try:
+            return await applier.run(plan, written)
+        finally:
+            written.close()
+
+    async def undo(self, journal: PathLike[str] | str) -> UndoReport:
+        """See `Catalog.undo`."""
+        header, entries = read_journal(Path(journal))
+        volume = await self._volume_of(str(header.get("volume")), str(header.get("epoch")), "undo")
+        return await Undo(self._repairs(volume)[1]).run(entries)
+
+    def _repairs(self, volume: VolumeInfo) -> tuple[Looker, Repairs]:
+        looker = Looker(volume, self.lister, self.content)
+        return looker, Repairs(looker, self.writer, self.settings, self.new_id, self.writer.deadline)
+
+    async def _volume_of(self, name: str, epoch: str, op: str) -> VolumeInfo:
+        """The volume that a file was made of. Raises: InvalidError where that is gone, or this is another catalog."""
+        volume = await self.volumes.get(name, op=op)
+        if volume.epoch != epoch:
+            message = f"it was made of another volume {name!r} than the one here: another catalog, or made anew since"
+            raise InvalidError(message, op=op, key=name, kind="invalid.other-volume")
+        return volume
+
+    async def _roots_of_others(self, volume: VolumeInfo) -> tuple[str, ...]:
+        return tuple([other.root async for other in self.volumes.all() if other.epoch != volume.epoch])
+
+    def _check_brake(self, plan: PlanFile, brake: Brake, force: str | None) -> None:
+        if not isinstance(brake, Brake):
+            raise InvalidError(f"brake is a Brake, not {type(brake).__name__}", op="apply")
+        reasons = brake.check().refuses(plan.header)
+        if not reasons:
+            return
+        if plan.header.incomplete:
+            raise InvalidError("; ".join(reasons), op="apply", kind="invalid.incomplete-plan")
+        forced = isinstance(force, str) and len(force) >= HASH_CHARACTERS_MIN and plan.sha256.startswith(force)
+        if not forced:
+            raise InvalidError(halted(reasons, plan.sha256), op="apply", kind="invalid.brake")
