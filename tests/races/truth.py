@@ -32,7 +32,8 @@ NO_TIME = datetime.fromtimestamp(0, UTC)
 def check_told(state: State, calls: Sequence[Call]) -> None:
     """The rows are what was told, and the refusals were true, too, at some moment of each call."""
     check_truth(state, calls)
-    check_history([as_change(call, state.histories) for call in calls], state.histories)
+    histories = state.histories
+    check_history([as_change(call, histories) for call in calls], histories)
 
 
 def as_change(call: Call, histories: Histories) -> Change:
