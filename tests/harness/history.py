@@ -7,12 +7,16 @@ some moment between its start and its end. A call whose outcome is unknown may h
 start on until for ever, or until its token was resolved.
 
 Times are numbers of which only the order counts. Each put and each set_metadata has content of its own.
+
+It takes hardly longer than reading the calls: minutes of many processes are to be judged in seconds. So calls are found
+by their path, versions by what is asked of them, and the moments of versions, which rise with them, by bisection.
 """
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
+from itertools import accumulate, chain, pairwise
 from math import inf
 from typing import Any
 
@@ -21,6 +25,8 @@ from catalog.entities import Kind
 
 Rows = Sequence[Mapping[str, Any]]
 """The versions of a path, oldest first, as columns."""
+Runs = Sequence[Sequence[int]]
+"""Some versions of a path, as lists that rise; 0 is that there was none yet."""
 NEVER = inf
 
 
@@ -65,32 +71,80 @@ class _Span:
     looks: list[tuple[float, float]] = field(default_factory=list)
 
 
+class _Path:
+    """The versions of a path, by what can be asked of them."""
+
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
+        self.live = [version for version in range(len(rows) + 1) if _live(rows, version)]
+        self.nothing = [version for version in range(len(rows) + 1) if not _live(rows, version)]
+        self.by_digest: dict[str, list[int]] = defaultdict(list)
+        self.by_op: dict[str, list[int]] = defaultdict(list)
+        for version in self.live:
+            self.by_digest[rows[version - 1]["digest"]].append(version)
+            self.by_op[rows[version - 1]["op"]].append(version)
+
+    def at(self, version: int) -> Runs:
+        """This one, if there is such a version."""
+        return [[version]] if 0 <= version <= len(self.rows) else []
+
+    def refusing(self, mode: Mode) -> Runs:
+        """The versions of which a condition does not hold."""
+        match mode:
+            case Create():
+                return [self.live]
+            case IfVersion(version):
+                return self._but([version] if _live(self.rows, version) else [])
+            case IfMatch(etag):
+                return self._but(self.by_op.get(etag, []))
+        return []
+
+    def _but(self, versions: Sequence[int]) -> Runs:
+        ends = [-1, *versions, len(self.rows) + 1]
+        return [range(one + 1, other) for one, other in pairwise(ends)]
+
+
 def check_history(calls: Iterable[Call], after: Mapping[str, Rows], given: Mapping[str, int] | None = None) -> None:
     """`after`: the versions of each path in the end. `given`: how many of them there were before. AssertionError."""
     calls = list(calls)
     changes = [call for call in calls if isinstance(call, Change)]
     _check_acknowledged(changes, after)
     makers = _makers(changes, after, given or {})
-    for path in sorted({*after, *(call.path for call in calls)}):
-        rows = after.get(path, ())
-        spans = [_Span(), *(_span(makers.get((path, row["version"]))) for row in rows)]
-        seen = [each for call in calls for each in _seen(call, path, rows)]
-        for look, versions in seen:
-            assert versions, f"S1, S4: {look} saw what never was there"
-            if len(versions) == 1:
-                spans[versions[0]].looks.append((look.start, look.end))
-        _check_order(path, spans)
-        begun = list(accumulate((span.start for span in spans), max))
-        replaced = [*accumulate((span.end for span in reversed(spans[1:])), min, initial=NEVER)][::-1]
-        for look, versions in seen:
-            current = [each for each in versions if begun[each] <= look.end and look.start <= replaced[each]]
-            assert current, f"S7: {look} saw what was not there at that time"
+    speaking = _by_path(calls)
+    for path in sorted({*after, *speaking}):
+        known = _Path(after.get(path, ()))
+        spans = [_Span(), *(_span(makers.get((path, row["version"]))) for row in known.rows)]
+        _check_looks(path, spans, [each for call in speaking.get(path, ()) for each in _seen(call, path, known)])
+
+
+def _by_path(calls: Iterable[Call]) -> Mapping[str, Sequence[Call]]:
+    """The calls that say something of a path, in their order."""
+    found: dict[str, list[Call]] = defaultdict(list)
+    for call in calls:
+        for path in {call.path, call.source} if isinstance(call, Change) and call.source else {call.path}:
+            found[path].append(call)
+    return found
+
+
+def _check_looks(path: str, spans: Sequence[_Span], seen: Sequence[tuple[Call, Runs]]) -> None:
+    """S7: every call saw one of these versions, and there is an order in which it could."""
+    for look, runs in seen:
+        assert any(runs), f"S1, S4: {look} saw what never was there"
+        if sum(map(len, runs)) == 1:
+            spans[next(chain.from_iterable(runs))].looks.append((look.start, look.end))
+    _check_order(path, spans)
+    begun = list(accumulate((span.start for span in spans), max))
+    replaced = [*accumulate((span.end for span in reversed(spans[1:])), min, initial=NEVER)][::-1]
+    for look, runs in seen:
+        first, behind = bisect_left(replaced, look.start), bisect_right(begun, look.end)
+        current = any(bisect_left(run, first) < bisect_left(run, behind) for run in runs)
+        assert current, f"S7: {look} saw what was not there at that time"
 
 
 def _check_acknowledged(changes: Sequence[Change], after: Mapping[str, Rows]) -> None:
     for change in changes:
         if isinstance(file := change.outcome, FileVersion):
-            row = dict(enumerate(after.get(file.path, ()), 1)).get(file.version, {})
+            row = next(iter(after.get(file.path, ())[file.version - 1 : file.version]), {})
             found = (row.get("op"), row.get("digest"), row.get("kind"))
             assert found == (file.etag, file.digest, file.kind), f"S1: {change} was acknowledged, and is not there"
 
@@ -100,7 +154,7 @@ def _makers(
 ) -> dict[tuple[str, int], list[Change]]:
     """Who may have made each version. One of them did; whom it was acknowledged to comes first."""
     moves = {row["op"]: (path, row["version"]) for path, rows in after.items() for row in rows if row["kind"] == "move"}
-    unused = [change for change in sorted(changes, key=lambda each: each.start) if change.outcome is None]
+    unused = _unknown(changes)
     told_of: dict[str, list[Change]] = defaultdict(list)
     for change in changes:
         if isinstance(change.outcome, FileVersion):
@@ -112,10 +166,11 @@ def _makers(
                 continue
             name = f"version {row['version']} of {path}"
             told = told_of.get(row["op"], [])
-            maybe = [each for each in unused if _fits(each, path, row)]
+            alike = unused[path, row["kind"], row["digest"] if row["kind"] == "put" else ""]
+            maybe = [each for each in alike if str(row.get("source", "")).startswith(each.source)]
             assert told or maybe, f"S2: {name} was made by nobody, or by a call that failed"
             if not told:
-                unused.remove(maybe[0])
+                alike.remove(maybe[0])
             _check_winner(name, rows, row["version"], told or (maybe if len(maybe) == 1 else []))
             makers[path, row["version"]] = [*told, *maybe]
     for path, rows in after.items():  # a move ends its source, and has one maker
@@ -125,12 +180,13 @@ def _makers(
     return makers
 
 
-def _fits(change: Change, path: str, row: Mapping[str, Any]) -> bool:
-    if (change.path, change.kind) != (path, row["kind"]):
-        return False
-    return (
-        change.digest == row["digest"] if change.kind == "put" else str(row.get("source", "")).startswith(change.source)
-    )
+def _unknown(changes: Iterable[Change]) -> dict[tuple[str, str, str], list[Change]]:
+    """The calls of which nobody knows whether they were applied, by path, kind and the digest of what was put."""
+    found: dict[tuple[str, str, str], list[Change]] = defaultdict(list)
+    for change in sorted(changes, key=lambda each: each.start):
+        if change.outcome is None:
+            found[change.path, change.kind, change.digest if change.kind == "put" else ""].append(change)
+    return found
 
 
 def _check_winner(name: str, rows: Rows, version: int, told: Sequence[Change]) -> None:
@@ -143,7 +199,7 @@ def _check_winner(name: str, rows: Rows, version: int, told: Sequence[Change]) -
 
 
 def _live(rows: Rows, version: int) -> bool:
-    return version > 0 and rows[version - 1]["kind"] != "delete"
+    return 0 < version <= len(rows) and rows[version - 1]["kind"] != "delete"
 
 
 def _allows(mode: Mode, rows: Rows, version: int) -> bool:
@@ -158,30 +214,25 @@ def _allows(mode: Mode, rows: Rows, version: int) -> bool:
     return True
 
 
-def _seen(call: Call, path: str, rows: Rows) -> Iterator[tuple[Call, Sequence[int]]]:
+def _seen(call: Call, path: str, known: _Path) -> Iterator[tuple[Call, Runs]]:
     """What a call says of a path: the versions of which one was current while it ran."""
-    everything = range(len(rows) + 1)
-    nothing = [version for version in everything if not _live(rows, version)]
     match call:
         case Look(path=at, version=int(version)) if at == path:
-            yield call, [version] if version in everything else []
+            yield call, known.at(version)
         case Look(path=at, digest=str(digest)) if at == path:
-            yield (
-                call,
-                [version for version in everything if _live(rows, version) and rows[version - 1]["digest"] == digest],
-            )
+            yield call, [known.by_digest.get(digest, [])]
         case Look(path=at) if at == path:
-            yield call, nothing
+            yield call, [known.nothing]
         case Change(path=at, outcome=FileVersion(version=version)) if at == path:
-            yield call, [version]
+            yield call, known.at(version)
         case Change(path=at, source="", outcome=NotFoundError(), kind="delete" | "metadata") if at == path:
-            yield call, nothing
+            yield call, [known.nothing]
         case Change(source=at, outcome=NotFoundError(), kind="copy" | "move") if at == path:
-            yield call, nothing
+            yield call, [known.nothing]
         case Change(path=at, outcome=ConflictError(kind=why)) if at == path and why != "conflict.request":
-            yield call, [version for version in everything if not _allows(call.mode, rows, version)]
+            yield call, known.refusing(call.mode)
         case Change(source=at, kind="copy" | "move", outcome=FileVersion(source=str(source))) if at == path:
-            yield call, [int(source.rpartition("@")[2])]
+            yield call, known.at(int(source.rpartition("@")[2]))
 
 
 def _span(makers: Collection[Change] | None) -> _Span:

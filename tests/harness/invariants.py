@@ -138,19 +138,21 @@ def s10_claim_and_intent_are_one_transaction(state: State) -> None:
 
 def s12_a_move_can_be_resumed(state: State) -> None:
     """S12: whose target is there has its source ended, or claimed, so that anyone can end it."""
+    histories, claims = state.histories, state.claims
     for row in state.of("v"):
         if row["kind"] == "move":
             source, _, version = row["source"].rpartition("@")
-            end = state.histories.get(source, [])[int(version) :][:1]
+            end = histories.get(source, [])[int(version) :][:1]
             ended = bool(end) and (end[0]["op"], end[0]["kind"]) == (row["op"], "delete")
-            claimed = (source, row["op"], row["path"]) in state.claims
+            claimed = (source, row["op"], row["path"]) in claims
             assert ended or claimed, f"S12: {source} was moved to {row['path']}, and lives on"
 
 
 def s12_a_move_that_is_over_claims_nothing(state: State) -> None:
     """S12: a source is ended and released at once; who finds a claim need not ask whether it is an old one."""
+    ops = state.ops
     for path, op, _ in state.claims:
-        assert op not in state.ops.get(path, ()), f"S12: the move of {path} is over, and still claimed"
+        assert op not in ops.get(path, ()), f"S12: the move of {path} is over, and still claimed"
 
 
 def s11_history_is_append_only(before: State, after: State) -> None:
@@ -178,9 +180,10 @@ def s1_a_volume_that_is_gone_has_no_file(state: State) -> None:
 
 def s1_acknowledged_is_there(state: State, said: Iterable[object]) -> None:
     """S1: every version that a call returned is there, as it was returned."""
+    histories = state.histories
     for file in said:
         if isinstance(file, FileVersion):
-            row = state.histories.get(file.path, [])[file.version - 1 :][:1]
+            row = histories.get(file.path, [])[file.version - 1 :][:1]
             found = [(each["op"], each["digest"], each["kind"]) for each in row]
             assert found == [(file.etag, file.digest, file.kind)], f"S1: version {file.version} of {file.path} is lost"
 

@@ -1,6 +1,8 @@
 """The history checker: it accepts what could have happened, and nothing else."""
 
+import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -8,7 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalog import ConflictError, Create, FileVersion, IfVersion, Mode, NotFoundError, Overwrite, UnavailableError
+from catalog import (
+    CatalogError,
+    ConflictError,
+    Create,
+    FileVersion,
+    IfMatch,
+    IfVersion,
+    Mode,
+    NotFoundError,
+    Overwrite,
+    UnavailableError,
+)
 from catalog.entities import Kind, parse_file
 from catalog.rows import Entity
 from tests.faults.world import World
@@ -191,6 +204,72 @@ def test_a_failure_that_took_effect_is_rejected(path: Path, data: st.DataObject)
 def test_a_change_that_was_lost_is_rejected(path: Path) -> None:
     with pytest.raises(AssertionError, match="S1"):
         check_history(path.calls, {"a": path.rows[:-1]})
+
+
+NUMBER = st.integers(0, 12)
+SAID = st.one_of(
+    NUMBER,
+    NUMBER.map("sha256:op{}".format),
+    st.just(Create()),
+    NUMBER.map(IfVersion),
+    NUMBER.map("op{}".format).map(IfMatch),
+    st.just(NotFoundError("no")),
+    st.none(),
+)
+
+
+def says(what: object, start: float, end: float) -> Call:
+    match what:
+        case int(version):
+            return Look("r", "a", start, end, version=version)
+        case NotFoundError():
+            return delete(start, end, what)
+        case Create() | IfVersion() | IfMatch():
+            return put(start, end, CONFLICT, "", what)
+    return Look("r", "a", start, end, digest=what if isinstance(what, str) else None)
+
+
+def is_said_of(what: object, rows: Rows, version: int) -> bool:
+    """Whether something is true of a path while this version is its current one."""
+    row = rows[version - 1] if version else {"kind": "delete"}
+    live = row["kind"] != "delete"
+    match what:
+        case int(other):
+            return version == other
+        case str(digest):
+            return live and row["digest"] == digest
+        case Create():
+            return live
+        case IfVersion(other):
+            return not live or version != other
+        case IfMatch(etag):
+            return not live or row["op"] != etag
+    return not live
+
+
+@given(paths(slack=40), SAID, st.integers(-50, 150), st.integers(0, 40))
+def test_one_more_look_is_judged_as_by_going_through_all_versions(
+    path: Path, what: object, start: int, takes: int
+) -> None:
+    made = [call for call in path.calls if isinstance(call, Change) and not isinstance(call.outcome, CatalogError)]
+    check_history(made, {"a": path.rows})
+    could = [
+        version
+        for version in range(len(path.rows) + 1)
+        if is_said_of(what, path.rows, version)
+        and all(call.start <= start + takes for call in made[:version])
+        and all(start <= call.end for call in made[version:])
+    ]
+    with nullcontext() if could else pytest.raises(AssertionError, match=r"S1|S7"):
+        check_history([*made, says(what, start, start + takes)], {"a": path.rows})
+
+
+def test_a_long_history_is_judged_at_once() -> None:
+    path, began = Path(), time.process_time()
+    for number in range(20_000):
+        path.step(("put", "delete", "create", "create", "read")[number % 5], 15, 15, number % 100 > 0)
+    check_history(path.calls, {"a": path.rows})
+    assert time.process_time() - began < 5
 
 
 async def test_the_recorder_notes_what_happened() -> None:

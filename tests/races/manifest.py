@@ -36,7 +36,7 @@ class Call:
     made: int = 0
     """The version that it made."""
     origin: str = ""
-    """Of a move: the version that it moved, as `path@version`."""
+    """Of a move, a copy or a restore: the version that it refers to, as `path@version`."""
     why: str = ""
     """Of a refusal: its kind."""
     token: str = ""

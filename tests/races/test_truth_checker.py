@@ -1,5 +1,6 @@
 """What compares rows with what callers were told finds each kind of lie."""
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -41,6 +42,22 @@ def test_the_truth_passes() -> None:
     check_told(state(ROWS), TOLD)
 
 
+def test_the_truth_of_a_long_run_is_known_at_once() -> None:
+    count, began = 10_000, time.process_time()
+    rows = [
+        a_row(f"f{number % 50:02}", number // 50 + 1, f"{number}", "put", f"{number % 8}") for number in range(count)
+    ]
+    made = [
+        Call(
+            row["op"], row["writer"], "put", row["path"], digest=row["digest"],
+            began=10 * number, ended=10 * number + 90, outcome="made", op=row["op"], made=row["version"],
+        )
+        for number, row in enumerate(rows)
+    ]  # fmt: skip
+    check_told(state(rows), made)
+    assert time.process_time() - began < 5
+
+
 def told(which: int, **changes: Any) -> Sequence[Call]:
     return [replace(call, **changes) if number == which else call for number, call in enumerate(TOLD)]
 
@@ -75,3 +92,45 @@ LIES: dict[str, tuple[str, Callable[[], Sequence[Call]]]] = {
 def test_a_lie_is_found(rule: str, calls: Callable[[], Sequence[Call]]) -> None:
     with pytest.raises(AssertionError, match=rf"^{rule}\b"):
         check_told(state(ROWS), calls())
+
+
+SAME = {"digest": "digest of one"}
+REFERRING = (
+    a_row("a", 1, "one", "put", "w"),
+    a_row("a", 2, "two", "metadata", "w") | SAME,
+    a_row("a", 3, "three", "put", "w"),
+    a_row("a", 4, "four", "restore", "w") | SAME | {"source": "a@1"},
+    a_row("b", 1, "five", "copy", "w") | SAME | {"source": "a@4"},
+)
+REFERRED = (
+    Call("1", "w", "put", "a", digest="digest of one", began=10, ended=20, outcome="made", op="one", made=1),
+    Call("2", "w", "metadata", "a", version=1, began=30, ended=40, outcome="made", op="two", made=2),
+    Call("3", "w", "put", "a", digest="digest of three", began=50, ended=60, outcome="made", op="three", made=3),
+    Call("4", "w", "restore", "a", began=70, ended=80, outcome="made", op="four", made=4, origin="a@1"),
+    Call("5", "w", "copy", "b", "a", True, began=90, ended=99, outcome="made", op="five", made=1, origin="a@4"),
+)
+
+
+def test_the_truth_of_what_refers_to_other_content_passes() -> None:
+    check_told(state(REFERRING), REFERRED)
+
+
+REFERENCES: dict[str, tuple[str, int, dict[str, Any], dict[str, Any]]] = {
+    "metadata with other content": ("S1", 1, {"digest": "another"}, {}),
+    "metadata of what was deleted": ("S8", 0, {"kind": "delete", "digest": ""}, {"verb": "delete", "digest": ""}),
+    "a restore with other content": ("S1", 3, {"digest": "another"}, {}),
+    "a restore of another version": ("S1", 3, {}, {"origin": "a@3"}),
+    "a restore of another file": ("S12", 3, {}, {"origin": "b@1"}),
+    "a copy with other content": ("S1", 4, {"digest": "another"}, {}),
+    "a copy of another file": ("S12", 4, {}, {"origin": "b@1"}),
+    "a copy of what was replaced": ("S7", 4, {}, {"origin": "a@2"}),
+    "a copy that did not find what was there": ("S2", 4, {}, {"outcome": "not-found"}),
+}
+
+
+@pytest.mark.parametrize(("rule", "which", "row", "call"), REFERENCES.values(), ids=REFERENCES.keys())
+def test_a_lie_about_a_reference_is_found(rule: str, which: int, row: dict[str, Any], call: dict[str, Any]) -> None:
+    rows, calls = list(REFERRING), list(REFERRED)
+    rows[which], calls[which] = rows[which] | row, replace(calls[which], **call)
+    with pytest.raises(AssertionError, match=rf"^{rule}\b"):
+        check_told(state(rows), calls)

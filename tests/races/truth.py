@@ -4,9 +4,9 @@ What must be true of the rows by themselves is the observer's business; here the
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import cast
+from typing import TypeVar, cast
 
 from catalog import (
     CatalogError,
@@ -24,6 +24,7 @@ from tests.faults.observer import State, Values
 from tests.harness.history import NEVER, Change, check_history
 from tests.races.manifest import DEFINITE, Call
 
+T = TypeVar("T")
 Histories = Mapping[str, Sequence[Values]]
 NO_TIME = datetime.fromtimestamp(0, UTC)
 
@@ -31,7 +32,8 @@ NO_TIME = datetime.fromtimestamp(0, UTC)
 def check_told(state: State, calls: Sequence[Call]) -> None:
     """The rows are what was told, and the refusals were true, too, at some moment of each call."""
     check_truth(state, calls)
-    check_history([as_change(call, state.histories) for call in calls], state.histories)
+    histories = state.histories
+    check_history([as_change(call, histories) for call in calls], histories)
 
 
 def as_change(call: Call, histories: Histories) -> Change:
@@ -59,12 +61,13 @@ def _outcome(call: Call, histories: Histories) -> FileVersion | CatalogError | N
 
 
 def _file(call: Call, histories: Histories) -> FileVersion:
-    """What was acknowledged; a move has the content of what it moved."""
-    digest = call.digest
-    if call.verb == "move":
-        path, _, version = call.origin.rpartition("@")
-        assert path == call.source, f"S12: {call} moved another file"
+    """What was acknowledged, with the content that it must have: its own, or that of the version it refers to."""
+    digest, (path, _, version) = call.digest, call.origin.rpartition("@")
+    if call.verb in ("move", "copy", "restore"):
+        assert path == (call.source or call.path), f"S12: {call} took another file"
         digest = histories[path][int(version) - 1]["digest"]
+    elif call.verb == "metadata":
+        digest = histories[call.path][call.made - 2]["digest"]
     return FileVersion(
         "v",
         call.path,
@@ -92,17 +95,30 @@ def check_truth(state: State, calls: Sequence[Call]) -> None:
     """S1, S2, S7, S8 and S9 of a quiet catalog. Calls of an unknown outcome are told by their tokens, resolved."""
     histories = state.histories
     by_op = {call.op: call for call in calls if call.outcome == "made"}
+    digests = {row["digest"] for row in state.of("v")}
+    kinds: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for row in state.of("v"):
+        kinds[row["path"], row["op"]].append(row["kind"])
     for call in by_op.values():
         _check_made(histories, call)
         _check_precondition(histories, call)
+        if call.source and call.verb != "copy":
+            assert kinds[call.source, call.op] == ["delete"], f"S12: {call} did not end its source"
     for call in calls:
-        if call.outcome in DEFINITE:
-            _check_never(histories, call)
+        if call.outcome in DEFINITE and call.digest:
+            assert call.digest not in digests, f"S2: {call} failed, and is there"
         if call.outcome == "conflict" and call.version:
             _check_conflict(histories, call, by_op)
-    _check_writers(histories, calls)
-    for path in histories:
-        _check_order(path, [call for call in by_op.values() if call.path == path])
+    _check_writers(state, calls)
+    for path, made in _grouped(by_op.values(), lambda call: call.path).items():
+        _check_order(path, made)
+
+
+def _grouped(them: Iterable[T], by: Callable[[T], str]) -> Mapping[str, list[T]]:
+    found: dict[str, list[T]] = defaultdict(list)
+    for each in them:
+        found[by(each)].append(each)
+    return found
 
 
 def _check_made(histories: Histories, call: Call) -> None:
@@ -110,23 +126,17 @@ def _check_made(histories: Histories, call: Call) -> None:
     row = histories[call.path][call.made - 1]
     assert (row["op"], row["kind"]) == (call.op, call.verb), f"S1: {call} is not there"
     assert not call.digest or row["digest"] == call.digest, f"S4: {call} has other content"
-    if call.source:
-        ends = [end for end in histories[call.source] if end["op"] == call.op]
-        assert [end["kind"] for end in ends] == ["delete"], f"S12: {call} did not end its source"
 
 
 def _check_precondition(histories: Histories, call: Call) -> None:
-    before = histories[call.path][: call.made - 1]
+    before = histories[call.path][max(call.made - 2, 0) : call.made - 1]
     if call.create:
         assert not before or before[-1]["kind"] == "delete", f"S8: {call} made what was there"
+    if call.verb == "metadata":
+        assert before, f"S8: {call} described nothing"
+        assert before[-1]["kind"] != "delete", f"S8: {call} described what was deleted"
     if call.version:
         assert call.made == call.version + 1, f"S8: {call} was made on another version"
-
-
-def _check_never(histories: Histories, call: Call) -> None:
-    if call.digest:
-        there = [row for rows in histories.values() for row in rows if row["digest"] == call.digest]
-        assert not there, f"S2: {call} failed, and is there"
 
 
 def _check_conflict(histories: Histories, call: Call, by_op: Mapping[str, Call]) -> None:
@@ -141,19 +151,18 @@ def _check_conflict(histories: Histories, call: Call, by_op: Mapping[str, Call])
     assert overtaken, f"S9: {call} was a conflict with nothing"
 
 
-def _check_writers(histories: Histories, calls: Sequence[Call]) -> None:
+def _check_writers(state: State, calls: Sequence[Call]) -> None:
     """Every version is a call that was acknowledged, or the one during which its process was killed."""
-    made: dict[str, set[str]] = defaultdict(set)
-    for rows in histories.values():
-        for row in rows:
-            made[row["writer"]].add(row["op"])
-    for actor, ops in made.items():
-        told = {call.op for call in calls if call.actor == actor and call.outcome == "made"}
-        cut_off = [call for call in calls if call.actor == actor and not call.outcome]
-        assert len(ops - told) <= len(cut_off), f"S2: {actor} made more than it was told: {ops - told}, {cut_off}"
+    by_actor = _grouped(calls, lambda call: call.actor)
+    by_op = _grouped(state.of("v"), lambda row: str(row["op"]))
+    for actor, rows in _grouped(state.of("v"), lambda row: str(row["writer"])).items():
+        told = {call.op for call in by_actor.get(actor, ()) if call.outcome == "made"}
+        cut_off = [call for call in by_actor.get(actor, ()) if not call.outcome]
+        untold = {row["op"] for row in rows} - told
+        assert len(untold) <= len(cut_off), f"S2: {actor} made more than it was told: {untold}, {cut_off}"
         assert len(cut_off) <= 1, f"{actor} made one call at a time: {cut_off}"
-        for op in ops - told:
-            places = {path for path, rows in histories.items() if any(row["op"] == op for row in rows)}
+        for op in untold:
+            places = {row["path"] for row in by_op[op]}
             assert places <= {cut_off[0].path, cut_off[0].source}, f"S2: {cut_off[0]} changed {places}"
 
 

@@ -32,7 +32,7 @@ from tests.races.manifest import Call, Manifest
 PATHS = [f"d{number % 5}/f{number:02d}" for number in range(50)]
 SETTINGS = Settings(one_shot_bytes=64, block_bytes=32, timeout_s=15, request_timeout_s=5)
 """Content of some dozen bytes more than others is staged in blocks."""
-VERBS = ("put",) * 6 + ("delete",) * 2 + ("move",) * 2
+VERBS = ("put",) * 10 + ("delete",) * 4 + ("move",) * 4 + ("copy", "metadata", "restore")
 HASTY_S = 0.03
 """A time limit that some puts do not make: then their outcome may be unknown."""
 
@@ -107,10 +107,14 @@ async def _chosen(
 ) -> tuple[Call, Callable[[], Awaitable[FileVersion | None]]]:
     verb, path = choose.choice(VERBS), choose.choice(PATHS)
     call = Call(f"{actor}/{number}", actor, verb, path)
-    if verb == "move":
+    if verb in ("move", "copy"):
         call.source = choose.choice([each for each in PATHS if each != path])
         call.create = choose.random() < 0.7
-        return call, lambda: volume.move(call.source, path, mode=Create() if call.create else Overwrite())
+        take, otherwise = (volume.move, Overwrite()) if verb == "move" else (volume.copy, Overwrite(force=True))
+        return call, lambda: take(call.source, path, mode=Create() if call.create else otherwise)
+    if verb == "restore":
+        older = choose.randint(1, await _version(volume, path) or 1)
+        return call, lambda: volume.restore(path, version=older, mode=Overwrite(force=True))
     mode: Mode = Overwrite(force=verb == "put")
     if choose.random() < 0.4 and (version := await _version(volume, path)):
         mode, call.version = IfVersion(version), version
@@ -118,6 +122,8 @@ async def _chosen(
         mode, call.create = Create(), True
     if verb == "delete":
         return call, lambda: volume.delete(path, mode=Overwrite() if call.version is None else mode)
+    if verb == "metadata":
+        return call, lambda: volume.set_metadata(path, {"call": call.id}, mode=mode)
     content = f"{call.id} ".encode() * choose.choice([1, 1, 1, 20])
     call.digest = f"sha256:{sha256(content).hexdigest()}"
     hasty = HASTY_S if choose.random() < 0.1 else None
