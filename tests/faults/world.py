@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import ParamSpec, Protocol, Self, TypeVar
 
 from catalog import Catalog, Settings
+from catalog.retry import Clock
 from catalog.sqlite_table import SqliteTable
 from catalog.table import Table
 from storage import ContentStore
@@ -78,16 +79,18 @@ class World:
             no_task_is_left(self._before)
             no_thread_is_left(self._before)
 
-    def client(self, wire: Wire | None = None, *, table: Table | None = None) -> Catalog:
-        """A client with a wire, healthy or not; or with a table of its own kind."""
-        wire = wire or Wire()
+    def client(
+        self, wire: Wire | None = None, *, table: Table | None = None, clock: Clock | None = None, name: str = ""
+    ) -> Catalog:
+        """A client with a wire, healthy or not; or with a table of its own kind; or with ids of its own, by a name."""
+        wire, ids = wire or Wire(), count(1) if name else self._ids
         catalog = Catalog(
             table or FaultTable(self.table, wire),
             FaultContent(self.content, wire),
             settings=self._settings,
             writer="test",
-            clock=VirtualClock(),
-            new_id=lambda: f"{next(self._ids):026d}",
+            clock=clock or VirtualClock(),
+            new_id=lambda: f"{name}{next(ids):0{26 - len(name)}d}",
         )
         self._clients.append((catalog, wire))
         return catalog
