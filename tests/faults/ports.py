@@ -195,9 +195,11 @@ async def _never() -> T:
 class FaultTable:
     """A table behind a wire."""
 
-    def __init__(self, table: Table, wire: Wire) -> None:
+    def __init__(self, table: Table, wire: Wire, *, page_rows: int = 0) -> None:
+        """`page_rows`: what a full page of this table has, where it is known: no request is behind a shorter one."""
         self._table = table
         self._wire = wire
+        self._page_rows = page_rows
 
     async def create(self) -> None:
         await self._wire.send("table.create", self._table.create, TABLE)
@@ -211,13 +213,15 @@ class FaultTable:
     async def query(
         self, partition: str, rows: RowRange, *, where: Condition | None = None, select: Sequence[str] | None = None
     ) -> AsyncGenerator[Sequence[Entity], None]:
-        name, left = "table.query", rows
+        name, touch = "table.query", range_of(partition, rows)
         async with aclosing(self._table.query(partition, rows, where=where, select=select)) as pages:
-            while (
-                page := await self._wire.send(name, lambda: anext(pages, None), range_of(partition, left))
-            ) is not None:
+            while (page := await self._wire.send(name, lambda: anext(pages, None), touch)) is not None:
                 yield page
-                name, left = "table.next", RowRange(page[-1].row, rows.stop) if page else left
+                name = "table.next"
+                if len(page) < self._page_rows:
+                    touch = NOTHING
+                elif page:
+                    touch = range_of(partition, RowRange(page[-1].row, rows.stop))
 
     async def submit(self, partition: str, operations: Sequence[Operation]) -> Sequence[Written]:
         name = "table.submit" if any(not isinstance(each, Merge) for each in operations) else "table.mark"

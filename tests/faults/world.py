@@ -23,6 +23,8 @@ T = TypeVar("T")
 
 SETTINGS = Settings(one_shot_bytes=24, block_bytes=8, request_timeout_s=0.05)
 """Content of some dozen bytes is staged in blocks; a request that hangs costs little."""
+PAGE_ROWS = 3
+"""So few that pages end in the middle of things."""
 
 
 class Mortal(Protocol):
@@ -85,7 +87,7 @@ class World:
         """A client with a wire, healthy or not; or with a table of its own kind; or with ids of its own, by a name."""
         wire, ids = wire or Wire(), count(1) if name else self._ids
         catalog = Catalog(
-            table or FaultTable(self.table, wire),
+            table or FaultTable(self.table, wire, page_rows=PAGE_ROWS),
             FaultContent(self.content, wire),
             settings=self._settings,
             writer="test",
@@ -116,7 +118,7 @@ class World:
 
 def in_memory() -> SqliteTable:
     """A table without threads, of small pages."""
-    table = SqliteTable(":memory:", page_rows=3)
+    table = SqliteTable(":memory:", page_rows=PAGE_ROWS)
     table._writer = table._readers = Inline(1)
     return table
 
