@@ -12,7 +12,7 @@ from . import catalog as _async
 from .portal import Portal
 from .standins import Blocking, Context
 
-Catalog = Reader = SeekableReader = Volume = Blocking
+Catalog = Plan = Reader = SeekableReader = Volume = Blocking
 
 
 @contextmanager

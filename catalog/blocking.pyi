@@ -22,9 +22,7 @@ from .modes import Mode
 from .reconcile.apply import Applied, ApplyReport
 from .reconcile.brake import Brake
 from .reconcile.difference import Difference
-from .reconcile.plan import Foreign, Header, Orphans
-from .reconcile.reconciler import Progress
-from .reconcile.scan import Depth
+from .reconcile.plan import Depth, Foreign, Header, Orphans
 from .reconcile.undo import UndoReport
 from .recovery import RecoveryReport
 from .settings import Settings

@@ -29,8 +29,7 @@ from .readable import Tools
 from .reader import Readers
 from .reconcile.apply import Applied, ApplyReport
 from .reconcile.brake import Brake
-from .reconcile.plan import Foreign, Orphans, Policy
-from .reconcile.scan import Depth
+from .reconcile.plan import Depth, Foreign, Orphans, Policy
 from .reconcile.undo import UndoReport
 from .reconciling import Plan, Reconciling
 from .recovery import Recovery, RecoveryReport, check_patience

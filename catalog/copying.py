@@ -75,7 +75,7 @@ class Copier:
         if held:
             yield bytes(held)
 
-    async def _put(
+    async def _put(  # noqa: PLR0917 — what a put is told
         self,
         name: str,
         content: bytes | Blocks,

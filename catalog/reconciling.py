@@ -1,4 +1,4 @@
-"""The reconciler, as people use it: make a plan, look at it, apply it, undo that. What it does stands in `reconcile`."""
+"""The reconciler as people use it: make a plan, look at it, apply it, undo that. How it works: see `reconcile`."""
 
 import shutil
 import tempfile
@@ -24,11 +24,9 @@ from .reconcile.difference import Difference
 from .reconcile.journal import Journal
 from .reconcile.journal import read as read_journal
 from .reconcile.look import Looker
-from .reconcile.plan import Header, PlanFile, Policy
+from .reconcile.plan import Depth, Header, PlanFile, Policy
 from .reconcile.plan import read as read_plan
-from .reconcile.reconciler import Progress, Reconciler, Wanted
 from .reconcile.repairs import Repairs
-from .reconcile.scan import Depth, Scope, scan
 from .reconcile.undo import Undo, UndoReport
 from .recovery import Recovery, check_patience
 from .registry import Volumes
@@ -141,9 +139,12 @@ class Reconciling:
         policy: Policy,
         patience_s: float | None,
         work: PathLike[str] | str | None,
-        progress: Progress | None,
+        progress: Callable[[str, int], None] | None,
     ) -> Plan:
         """See `Catalog.reconcile`."""
+        from .reconcile.reconciler import Reconciler, Wanted  # with its database: nobody else pays for it
+        from .reconcile.scan import Scope, scan
+
         prefix = check_prefix(prefix)
         if depth not in get_args(Depth):
             raise InvalidError(f"depth is one of {', '.join(get_args(Depth))}, not {depth!r}", op="reconcile")

@@ -104,7 +104,7 @@ class Applier:
         )
 
     async def _references(self, plan: PlanFile) -> frozenset[str]:
-        """Which of the blobs that a plan would delete somebody refers to by now: intents first, then rows, per shard."""
+        """Which of the blobs that a plan would delete somebody refers to by now."""
         names = frozenset(found.key for found in plan.differences() if found.action == "quarantine")
         return await self._looker.referred(names) if names else names
 

@@ -17,7 +17,7 @@ COLLAPSED = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Brake:
-    """How many blobs a plan may delete: no more than `fraction` of those that were listed, and no more than `number`."""
+    """How many blobs a plan may delete: at most `fraction` of those that were listed, and at most `number`."""
 
     fraction: float = 0.01
     number: int = 1_000
@@ -47,7 +47,7 @@ class Brake:
 
 
 def collapsed(*, blobs: int, wanted: int, missing: int, orphans: int) -> list[str]:
-    """Why neither side's silence is believed: `wanted` blobs are referred to, and so many of either side stand alone."""
+    """Why a side's silence is not believed: `wanted` blobs are referred to, and so many of either stand alone."""
     why = list[str]()
     if wanted and not blobs:
         why.append(

@@ -16,6 +16,7 @@ from ..errors import InvalidError
 from .difference import DELETING, MEANING, Action, Difference
 
 FORMAT: Final = 1
+Depth = Literal["etag", "headers", "content"]
 Orphans = Literal["report", "adopt", "quarantine"]
 Foreign = Literal["report", "adopt"]
 REQUESTS: Final[dict[Action, int]] = {

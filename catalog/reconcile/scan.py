@@ -11,7 +11,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from storage import Blob, ContentStore
 
@@ -24,9 +24,8 @@ from ..paths import RESERVED
 from ..threads import in_thread
 from .facts import COLUMNS, FACTS, Chains, damaged, facts_of_blob, kind_of
 from .names import is_aside
+from .plan import Depth
 from .workspace import Part, certificate_of
-
-Depth = Literal["etag", "headers", "content"]
 
 PARTS_AT_A_TIME: Final = 8
 BLOBS_AT_A_TIME: Final = 1_000

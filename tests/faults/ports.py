@@ -31,6 +31,7 @@ from storage import (
     Span,
     Touches,
 )
+from tests.faults.touch import CONTENT, NOTHING, TABLE, Touch, blob, blobs_under, range_of, rows_of
 
 MANY = 1_000_000
 TURNS = 50
@@ -110,11 +111,11 @@ class Wire:
         while self._under_way:  # noqa: ASYNC110 — counted, not signalled: what hangs may be cancelled at any time
             await asyncio.sleep(0)
 
-    async def send(self, name: str, request: Send[T], *, write: bool = False) -> T:
+    async def send(self, name: str, request: Send[T], touch: Touch) -> T:
         """Carry out one request, or what the plan makes of it."""
         self._under_way += 1
         try:
-            return await self._send(name, request, write=write)
+            return await self._send(name, request, write=touch.write)
         finally:
             self._under_way -= 1
 
@@ -207,31 +208,38 @@ async def _never() -> T:
 class FaultTable:
     """A table behind a wire."""
 
-    def __init__(self, table: Table, wire: Wire) -> None:
+    def __init__(self, table: Table, wire: Wire, *, page_rows: int = 0) -> None:
+        """`page_rows`: what a full page of this table has, where it is known: no request is behind a shorter one."""
         self._table = table
         self._wire = wire
+        self._page_rows = page_rows
 
     async def create(self) -> None:
-        await self._wire.send("table.create", self._table.create, write=True)
+        await self._wire.send("table.create", self._table.create, TABLE)
 
     async def drop(self) -> None:
-        await self._wire.send("table.drop", self._table.drop, write=True)
+        await self._wire.send("table.drop", self._table.drop, TABLE)
 
     async def get(self, partition: str, row: str) -> Entity | None:
-        return await self._wire.send("table.get", lambda: self._table.get(partition, row))
+        return await self._wire.send("table.get", lambda: self._table.get(partition, row), rows_of(partition, [row]))
 
     async def query(
         self, partition: str, rows: RowRange, *, where: Condition | None = None, select: Sequence[str] | None = None
     ) -> AsyncGenerator[Sequence[Entity], None]:
-        name = "table.query"
+        name, touch = "table.query", range_of(partition, rows)
         async with aclosing(self._table.query(partition, rows, where=where, select=select)) as pages:
-            while (page := await self._wire.send(name, lambda: anext(pages, None))) is not None:
+            while (page := await self._wire.send(name, lambda: anext(pages, None), touch)) is not None:
                 yield page
                 name = "table.next"
+                if len(page) < self._page_rows:
+                    touch = NOTHING
+                elif page:
+                    touch = range_of(partition, RowRange(page[-1].row, rows.stop))
 
     async def submit(self, partition: str, operations: Sequence[Operation]) -> Sequence[Written]:
         name = "table.submit" if any(not isinstance(each, Merge) for each in operations) else "table.mark"
-        return await self._wire.send(name, lambda: self._table.submit(partition, operations), write=True)
+        touch = rows_of(partition, [each.row for each in operations], write=True)
+        return await self._wire.send(name, lambda: self._table.submit(partition, operations), touch)
 
     async def close(self) -> None:
         """The table belongs to the test, and outlives its clients."""
@@ -249,43 +257,48 @@ class FaultContent:
         return self._content.capabilities
 
     async def create(self) -> None:
-        await self._wire.send("content.create", self._content.create, write=True)
+        await self._wire.send("content.create", self._content.create, CONTENT)
 
     async def stage(self, name: str, block: str, data: bytes) -> None:
-        await self._wire.send("content.stage", lambda: self._content.stage(name, block, data), write=True)
+        stage = self._content.stage
+        await self._wire.send("content.stage", lambda: stage(name, block, data), blob(name, write=True))
 
     async def put(self, name: str, content: bytes | Blocks, *, when: Precondition, headers: Headers) -> str:
-        put = self._content.put
-        return await self._wire.send("content.put", lambda: put(name, content, when=when, headers=headers), write=True)
+        put, touch = self._content.put, blob(name, write=True)
+        return await self._wire.send("content.put", lambda: put(name, content, when=when, headers=headers), touch)
 
     @asynccontextmanager
     async def open(self, name: str, *, span: Span = WHOLE, when: Precondition = Always()) -> AsyncIterator[Opened]:
         context = self._content.open(name, span=span, when=when)
-        opened = await self._wire.send("content.open", context.__aenter__)
+        opened = await self._wire.send("content.open", context.__aenter__, blob(name))
         try:
             yield Opened(opened.blob, self._chunks(opened.chunks))
         finally:
             await context.__aexit__(None, None, None)
 
     async def _chunks(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        while chunk := await self._wire.send("content.chunk", lambda: anext(chunks, b"")):
+        while chunk := await self._wire.send("content.chunk", lambda: anext(chunks, b""), NOTHING):
             yield chunk
 
     async def stat(self, name: str) -> Blob:
-        return await self._wire.send("content.stat", lambda: self._content.stat(name))
+        return await self._wire.send("content.stat", lambda: self._content.stat(name), blob(name))
 
     async def delete(self, name: str, *, when: Precondition) -> None:
-        await self._wire.send("content.delete", lambda: self._content.delete(name, when=when), write=True)
+        delete = self._content.delete
+        await self._wire.send("content.delete", lambda: delete(name, when=when), blob(name, write=True))
 
     async def touch(self, name: str, *, headers: Headers, when: IfMatch) -> str:
         store = self._content
         assert isinstance(store, Touches)
-        return await self._wire.send("content.touch", lambda: store.touch(name, headers=headers, when=when), write=True)
+        touch = store.touch
+        return await self._wire.send(
+            "content.touch", lambda: touch(name, headers=headers, when=when), blob(name, write=True)
+        )
 
     async def list(self, prefix: str = "") -> AsyncIterator[Blob]:
-        blobs = aiter(self._content.list(prefix))
-        while (blob := await self._wire.send("content.list", lambda: anext(blobs, None))) is not None:
-            yield blob
+        blobs, touch = aiter(self._content.list(prefix)), blobs_under(prefix)
+        while (found := await self._wire.send("content.list", lambda: anext(blobs, None), touch)) is not None:
+            yield found
 
     async def close(self) -> None:
         """The store belongs to the test, and outlives its clients."""

@@ -15,6 +15,7 @@ from catalog.sqlite_table import SqliteTable
 from catalog.table import Insert, Operation, Written
 from storage.memory import MemoryContent
 from tests.faults.ports import Send, T, Wire
+from tests.faults.touch import Touch
 from tests.faults.world import SETTINGS, World
 from tests.harness.invariants import check_settled
 
@@ -26,13 +27,13 @@ class Recovered(Wire):
 
     world: World | None = None
 
-    async def send(self, name: str, request: Send[T], *, write: bool = False) -> T:
+    async def send(self, name: str, request: Send[T], touch: Touch) -> T:
         if name == "content.put" and (world := self.world):
             self.world = None
             await request()
             await world.client().recover(patience_s=0)
             raise OutcomeUnknownError("the connection was lost", op=name)
-        return await super().send(name, request, write=write)
+        return await super().send(name, request, touch)
 
 
 async def stream() -> AsyncIterator[bytes]:

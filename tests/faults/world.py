@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import ParamSpec, Protocol, Self, TypeVar
 
 from catalog import Catalog, Settings
+from catalog.retry import Clock
 from catalog.sqlite_table import SqliteTable
 from catalog.table import Table
 from storage import ContentStore
@@ -22,6 +23,8 @@ T = TypeVar("T")
 
 SETTINGS = Settings(one_shot_bytes=24, block_bytes=8, request_timeout_s=0.05)
 """Content of some dozen bytes is staged in blocks; a request that hangs costs little."""
+PAGE_ROWS = 3
+"""So few that pages end in the middle of things."""
 
 
 class Mortal(Protocol):
@@ -78,16 +81,18 @@ class World:
             no_task_is_left(self._before)
             no_thread_is_left(self._before)
 
-    def client(self, wire: Wire | None = None, *, table: Table | None = None) -> Catalog:
-        """A client with a wire, healthy or not; or with a table of its own kind."""
-        wire = wire or Wire()
+    def client(
+        self, wire: Wire | None = None, *, table: Table | None = None, clock: Clock | None = None, name: str = ""
+    ) -> Catalog:
+        """A client with a wire, healthy or not; or with a table of its own kind; or with ids of its own, by a name."""
+        wire, ids = wire or Wire(), count(1) if name else self._ids
         catalog = Catalog(
-            table or FaultTable(self.table, wire),
+            table or FaultTable(self.table, wire, page_rows=PAGE_ROWS),
             FaultContent(self.content, wire),
             settings=self._settings,
             writer="test",
-            clock=VirtualClock(),
-            new_id=lambda: f"{next(self._ids):026d}",
+            clock=clock or VirtualClock(),
+            new_id=lambda: f"{name}{next(ids):0{26 - len(name)}d}",
         )
         self._clients.append((catalog, wire))
         return catalog
@@ -113,7 +118,7 @@ class World:
 
 def in_memory() -> SqliteTable:
     """A table without threads, of small pages."""
-    table = SqliteTable(":memory:", page_rows=3)
+    table = SqliteTable(":memory:", page_rows=PAGE_ROWS)
     table._writer = table._readers = Inline(1)
     return table
 

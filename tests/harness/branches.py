@@ -1,7 +1,7 @@
-"""Which `except` branches of catalog and storage ran: an error that no test has seen handled is not known to be handled.
+"""Which `except` branches of catalog and storage ran: what no test has seen handled is not known to be handled.
 
-A plugin of pytest. As the two packages are imported, each `except` branch gets a first statement that notes that it ran,
-the first time at the cost of a call, and nothing is paid for where no error is handled. (A tracer such as coverage.py
+A plugin of pytest. As the two packages are imported, each `except` branch gets a first statement that notes that it
+ran, at the cost of a call, and nothing is paid for where no error is handled. (A tracer such as coverage.py
 sees the same and doubles the time of the suite; tests of time limits then fail.) At the end of a run of the whole
 suite, a branch that nothing ran fails it. Child processes take part through `tests/harness/child/sitecustomize.py`.
 """
@@ -126,7 +126,7 @@ class Finder(MetaPathFinder):
 
 
 def install(log: str) -> None:
-    """From now on, modules of ours that are imported take part. A branch is written down at once: processes are killed."""
+    """From now on, modules that are imported take part. A branch is written down at once: processes are killed."""
 
     def ran(key: str) -> None:
         if key not in _noted:

@@ -1,7 +1,7 @@
 """A thin wrapper of volumes, that notes each call with its start, end and outcome: material for `history`."""
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from itertools import count
 
@@ -27,6 +27,14 @@ def digest_of(content: bytes) -> str:
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
+Moment = Callable[[], Awaitable[None]]
+"""What is awaited where it is noted that a call begins or ends."""
+
+
+async def _at_once() -> None:
+    return
+
+
 @dataclass(slots=True)
 class Recorder:
     """The calls of all actors, under one count of time."""
@@ -35,9 +43,11 @@ class Recorder:
     tick: Callable[[], int] = field(default_factory=lambda: count(1).__next__)
     _tokens: dict[str, int] = field(default_factory=dict)
 
-    def volume(self, actor: str, volume: Volume) -> "Recorded":
-        """A volume as one actor sees it."""
-        return Recorded(self, actor, volume)
+    def volume(
+        self, actor: str, volume: Volume, *, begin: "Moment | None" = None, end: "Moment | None" = None
+    ) -> "Recorded":
+        """A volume as one actor sees it. `begin` is awaited before each look begins, `end` before each change ends."""
+        return Recorded(self, actor, volume, begin or _at_once, end or _at_once)
 
     async def change(self, change: Change, call: Awaitable[FileVersion | None]) -> FileVersion:
         """Note a change; it stays unknown where its caller never learns what became of it."""
@@ -65,6 +75,11 @@ class Recorder:
         return file
 
 
+async def _stream(content: bytes) -> AsyncIterator[bytes]:
+    """Content that can be read once, and whose size is not known before."""
+    yield content
+
+
 @dataclass(frozen=True, slots=True)
 class Recorded:
     """The verbs of a volume that tests with several actors use."""
@@ -72,34 +87,45 @@ class Recorded:
     recorder: Recorder
     actor: str
     volume: Volume
+    begin: Moment = _at_once
+    end: Moment = _at_once
 
     async def put(
-        self, path: str, content: bytes, *, mode: Mode = Overwrite(), metadata: Metadata | None = None
+        self,
+        path: str,
+        content: bytes,
+        *,
+        mode: Mode = Overwrite(),
+        metadata: Metadata | None = None,
+        request_id: str | None = None,
+        streamed: bool = False,
     ) -> FileVersion:
         change = self._change("put", path, mode, digest=digest_of(content))
-        return await self.recorder.change(change, self.volume.put(path, content, mode=mode, metadata=metadata))
+        given = _stream(content) if streamed else content
+        call = self.volume.put(path, given, mode=mode, metadata=metadata, request_id=request_id)
+        return await self._changed(change, call)
 
     async def delete(self, path: str, *, mode: Mode = Overwrite()) -> FileVersion:
-        return await self.recorder.change(self._change("delete", path, mode), self.volume.delete(path, mode=mode))
+        return await self._changed(self._change("delete", path, mode), self.volume.delete(path, mode=mode))
 
     async def set_metadata(self, path: str, metadata: Metadata, *, mode: Mode = Overwrite()) -> FileVersion:
         change = self._change("metadata", path, mode)
-        return await self.recorder.change(change, self.volume.set_metadata(path, metadata, mode=mode))
+        return await self._changed(change, self.volume.set_metadata(path, metadata, mode=mode))
 
     async def restore(self, path: str, version: int, *, mode: Mode = Overwrite()) -> FileVersion:
         change = self._change("restore", path, mode)
-        return await self.recorder.change(change, self.volume.restore(path, version=version, mode=mode))
+        return await self._changed(change, self.volume.restore(path, version=version, mode=mode))
 
     async def copy(self, source: str, target: str, *, mode: Mode = Create()) -> FileVersion:
         change = self._change("copy", target, mode, source=source)
-        return await self.recorder.change(change, self.volume.copy(source, target, mode=mode))
+        return await self._changed(change, self.volume.copy(source, target, mode=mode))
 
     async def move(self, source: str, target: str, *, mode: Mode = Create()) -> FileVersion:
         change = self._change("move", target, mode, source=source)
-        return await self.recorder.change(change, self.volume.move(source, target, mode=mode))
+        return await self._changed(change, self.volume.move(source, target, mode=mode))
 
     async def read(self, path: str) -> bytes:
-        start = self.recorder.tick()
+        start = await self._begun()
         try:
             content = await self.volume.read(path)
         except NotFoundError:
@@ -109,7 +135,7 @@ class Recorded:
         return content
 
     async def stat(self, path: str) -> FileVersion:
-        start = self.recorder.tick()
+        start = await self._begun()
         try:
             file = await self.volume.stat(path)
         except NotFoundError:
@@ -120,7 +146,7 @@ class Recorded:
 
     async def files(self, *paths: str) -> list[FileVersion]:
         """All files; of the given paths it is noted, too, where they are not there."""
-        start = self.recorder.tick()
+        start = await self._begun()
         files = [file async for file in self.volume.list(recursive=True) if isinstance(file, FileVersion)]
         for file in files:
             self._look(file.path, start, version=file.version)
@@ -129,10 +155,23 @@ class Recorded:
         return files
 
     async def history(self, path: str) -> list[FileVersion]:
-        start = self.recorder.tick()
+        start = await self._begun()
         files = [file async for file in self.volume.history(path)]
         self._look(path, start, version=files[0].version)
         return files
+
+    async def _begun(self) -> int:
+        await self.begin()
+        return self.recorder.tick()
+
+    async def _changed(self, change: Change, call: Awaitable[FileVersion | None]) -> FileVersion:
+        return await self.recorder.change(change, self._ended(call))
+
+    async def _ended(self, call: Awaitable[FileVersion | None]) -> FileVersion | None:
+        try:
+            return await call
+        finally:
+            await self.end()
 
     def _change(self, kind: Kind, path: str, mode: Mode, *, digest: str = "", source: str = "") -> Change:
         return Change(self.actor, kind, path, self.recorder.tick(), NEVER, None, mode, digest, source)

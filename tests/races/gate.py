@@ -1,41 +1,98 @@
-"""Every interleaving of a few actors, at the boundaries of their requests.
+"""Interleavings of a few actors, at the boundaries of their requests.
 
-Each actor has its own client, and stops before each of its requests. A schedule says who goes on next; all schedules
-are tried, depth first. The list of choices is the replay key.
+Each actor has its own client, and stops before each of its requests. A schedule says who goes on next. The list of
+choices is the replay key. Nobody goes on before all that the last one did has come to rest, so what an actor does next
+depends on what it was answered and on nothing else. Requests that one actor sends at the same time go in the order in
+which they came: orders of one actor's own requests are not tried.
+
+Here are all schedules, depth first, and some, spread evenly over all. `reduction` has those that differ in effect.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import ceil
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from tests.faults.ports import Send, Wire
+from catalog.keys import RowRange
+from tests.faults.ports import Fault, Send, VirtualClock, Wire
+from tests.faults.touch import END, NOTHING, Touch
 
 T = TypeVar("T")
+
+ALWAYS = 1_000_000
+MOMENTS = RowRange("", END)
 
 
 @dataclass(slots=True)
 class Gate(Wire):
     """A wire on which each request waits until its actor is let go."""
 
-    arrived: asyncio.Event = field(default_factory=asyncio.Event)
-    let_go: asyncio.Event = field(default_factory=asyncio.Event)
     shut: bool = False
-    passes: frozenset[str] = frozenset()
-    """Requests that commute with all that others do, so that no order of them is worth a schedule."""
+    waiting: "deque[tuple[Touch, asyncio.Event]]" = field(default_factory=deque)
+    pauses: int = 0
+    """How often its actor has waited before it tried again; `Pauses` counts."""
 
-    async def send(self, name: str, request: Send[T], *, write: bool = False) -> T:
+    async def send(self, name: str, request: Send[T], touch: Touch) -> T:
         """Wait to be let go; then as any wire."""
-        if self.shut and name not in self.passes:
-            self.let_go.clear()
-            self.arrived.set()
-            await self.let_go.wait()
-        return await Wire.send(self, name, request, write=write)
+        lost = self.fault is Fault.LOST_BEFORE and len(self.sent) + len(self.waiting) + 1 == self.at
+        await self.stop(NOTHING if lost else touch)
+        return await Wire.send(self, name, request, touch)
+
+    async def stop(self, touch: Touch) -> None:
+        """Wait to be let go, as before a request that touches this."""
+        if not self.shut:
+            return
+        turn = (touch, asyncio.Event())
+        self.waiting.append(turn)
+        try:
+            await turn[1].wait()
+        finally:
+            self.waiting.remove(turn)
+
+    async def begin(self) -> None:
+        """Wait to be let go, where it matters whether a call of somebody else has ended before."""
+        await self.stop(Touch("moments", (MOMENTS,), write=True))
+
+    async def end(self) -> None:
+        """Wait to be let go, where it matters whether a call of somebody else has begun before."""
+        await self.stop(Touch("moments", (MOMENTS,)))
+
+    @property
+    def next(self) -> Touch | None:
+        """What the actor touches next; None where it has ended."""
+        return self.waiting[0][0] if self.waiting else None
+
+    def let_go(self) -> None:
+        """Let the first request go that waits."""
+        self.waiting[0][1].set()
 
 
 Actor = Callable[[Gate], Awaitable[object]]
+
+
+class Pauses(VirtualClock):
+    """Whoever pauses does so for a tenth of his time, and not by chance: so runs are repeatable."""
+
+    def __init__(self, gate: Gate, timeout_s: float) -> None:
+        super().__init__()
+        self._gate = gate
+        self._pause_s = timeout_s / 10
+
+    async def sleep(self, seconds: float) -> None:
+        """See Clock."""
+        self._gate.pauses += self._gate.shut
+        await super().sleep(self._pause_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What an actor does next."""
+
+    actor: int
+    touch: Touch
 
 
 @dataclass(slots=True)
@@ -47,8 +104,11 @@ class Schedule:
     point: Fraction = Fraction(0)
     """Which of what is left, from 0 (the first of all) to 1: each choice shares it out among those after it."""
 
-    def choose(self, width: int) -> int:
-        """One of so many."""
+    def choose(self, steps: Sequence[Step]) -> int:
+        """Which of these is taken. Where there is but one, nothing is chosen."""
+        return self._choice(len(steps)) if len(steps) > 1 else 0
+
+    def _choice(self, width: int) -> int:
         at = len(self.widths)
         self.widths.append(width)
         if at == len(self.choices):
@@ -94,22 +154,44 @@ def some_schedules(n: int, *, first: Fraction = Fraction(0)) -> Iterator[Schedul
         point = max(point + Fraction(1, n), Fraction(ceil(schedule.after * n), n))
 
 
-async def interleave(schedule: Schedule, actors: Sequence[Actor], gates: Sequence[Gate] | None = None) -> list[object]:
-    """Run the actors as a schedule says, each at its gate; what each returned, or raised."""
+async def interleave(
+    schedule: Schedule, actors: Sequence[Actor], gates: Sequence[Gate] | None = None, *, pauses: int = ALWAYS
+) -> list[object]:
+    """Run the actors as a schedule says, each at its gate; what each returned, or raised.
+
+    Two who undo each other's work may do so for ever, if each goes on at the wrong moment; clients wait longer each
+    time, so that one gets through. So whoever has paused `pauses` times goes on only where all others have paused more
+    often, or have ended.
+    """
     gates = gates or [Gate() for _ in actors]
-    tasks = [asyncio.ensure_future(actor(gate)) for actor, gate in zip(actors, gates, strict=True)]
-    for task, gate in zip(tasks, gates, strict=True):
-        await _stopped(task, gate)
-    while waiting := [pair for pair in zip(tasks, gates, strict=True) if not pair[0].done()]:
-        task, gate = waiting[schedule.choose(len(waiting)) if len(waiting) > 1 else 0]
-        gate.arrived.clear()
-        gate.let_go.set()
-        await _stopped(task, gate)
-    return await asyncio.gather(*tasks, return_exceptions=True)
+    ends = [asyncio.ensure_future(actor(gate)) for actor, gate in zip(actors, gates, strict=True)]
+    try:
+        await _at_rest(ends, gates)
+        while steps := [
+            Step(at, gate.next) for at, gate in enumerate(gates) if gate.next and _may_go(gate, gates, pauses)
+        ]:
+            gates[steps[schedule.choose(steps)].actor].let_go()
+            await _at_rest(ends, gates)
+        return await asyncio.gather(*ends, return_exceptions=True)
+    finally:
+        for end in ends:
+            end.cancel()
 
 
-async def _stopped(task: "asyncio.Future[Any]", gate: Gate) -> None:
-    """Return when an actor stands at its gate again, or has ended."""
-    arrival = asyncio.ensure_future(gate.arrived.wait())
-    await asyncio.wait({task, arrival}, return_when=asyncio.FIRST_COMPLETED)
-    arrival.cancel()
+def _may_go(gate: Gate, gates: Sequence[Gate], pauses: int) -> bool:
+    return gate.pauses < pauses or gate is min((each for each in gates if each.next), key=lambda each: each.pauses)
+
+
+async def _at_rest(ends: Sequence["asyncio.Future[object]"], gates: Sequence[Gate]) -> None:
+    """Return when each actor has ended or stands at its gate, and nothing moves any more."""
+    await idle()
+    while any(not end.done() and not gate.waiting for end, gate in zip(ends, gates, strict=True)):
+        await idle()  # somebody waits for a thread
+
+
+async def idle() -> None:
+    """Return when nothing in this loop would go on by itself."""
+    ready = vars(asyncio.get_running_loop())["_ready"]  # asyncio has no word for it
+    await asyncio.sleep(0)
+    while ready:  # noqa: ASYNC110 — nobody would set an event
+        await asyncio.sleep(0)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from tests.faults.ports import Fault, Send, T, Wire
 from tests.faults.scenarios import FAR
+from tests.faults.touch import Touch
 from tests.faults.world import World, outlived
 from tests.harness.invariants import check, check_settled
 
@@ -20,11 +21,11 @@ class Meanwhile(Wire):
 
     before: Callable[[], Awaitable[None]] | None = None
 
-    async def send(self, name: str, request: Send[T], *, write: bool = False) -> T:
+    async def send(self, name: str, request: Send[T], touch: Touch) -> T:
         """See Wire."""
         if self.before and len(self.sent) + 1 == self.at:
             await self.before()
-        return await Wire.send(self, name, request, write=write)
+        return await Wire.send(self, name, request, touch)
 
 
 async def leave_claimed(world: World) -> None:

@@ -1,17 +1,19 @@
 """Interleavings of a deletion of a volume with what others do to it. A failure names its choices: the replay key."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 import pytest
 
 from catalog import Catalog, ConflictError, FileVersion, NotFoundError, Volume
 from tests.faults.observer import State
 from tests.faults.test_every_fault import volumes
-from tests.faults.world import World
+from tests.faults.world import SETTINGS, World
+from tests.harness import tally
 from tests.harness.invariants import check_settled
-from tests.harness.nightly import NIGHTLY
-from tests.harness.tally import count
-from tests.races.gate import Gate, Schedule, interleave, some_schedules
+from tests.harness.nightly import NIGHTLY, TIMEOUT_S
+from tests.races.gate import Gate, Pauses, Schedule, interleave, some_schedules
+from tests.races.reduction import try_reduced
 
 Call = Callable[[Catalog], Awaitable[object]]
 
@@ -45,9 +47,8 @@ async def choose(cat: Catalog) -> object:
     return None
 
 
-PASSES = frozenset({"table.next", "table.mark", "content.put", "content.stat", "content.delete", "content.create"})
-"""Requests that commute with all that others do, so that no order of them is worth a schedule."""
-
+PATIENT = replace(SETTINGS, request_timeout_s=60, timeout_s=80)
+"""Nobody gives up on a request because its turn comes late."""
 PAIRS: dict[str, tuple[Call, Sequence[bytes]]] = {  # what the other does, and the file that there is before
     "put": (PUT, ()),
     "put-onto": (PUT, (b"old",)),
@@ -57,36 +58,44 @@ PAIRS: dict[str, tuple[Call, Sequence[bytes]]] = {  # what the other does, and t
     "recover": (recover, ()),
     "set_default_volume": (choose, ()),
 }
-TRIED = 20_000 if NIGHTLY else 250
-"""Each pair has some ten thousand orders: so many of them are tried, spread over all."""
+LIMIT, SPREAD = (20_000, 2_000) if NIGHTLY else (150, 100)
+"""So many orders that differ in effect are tried at most; where there are more, so many beside, spread over all."""
 
 
+@pytest.mark.timeout(TIMEOUT_S)
 @pytest.mark.parametrize("name", PAIRS)
 async def test_interleavings(name: str) -> None:
     call, given = PAIRS[name]
-    for schedule in some_schedules(TRIED):
-        count("interleavings")
+
+    async def one(schedule: Schedule) -> None:
+        tally.count("interleavings")
         try:
             await run(schedule, call, given)
         except BaseException as error:
             error.add_note(f"replay: {name} {schedule.choices}")
             raise
 
+    complete = await try_reduced(one, limit=LIMIT)
+    for schedule in () if complete else some_schedules(SPREAD):
+        await one(schedule)
+    tally.count("pairs with all interleavings", complete)
+    tally.count("pairs with capped interleavings", not complete)
+
 
 async def run(schedule: Schedule, call: Call, given: Sequence[bytes]) -> None:
-    async with World() as world:
+    async with World(PATIENT) as world:
         volume = await world.client().create_volume("v", shards=1)
         for content in given:
             await volume.put("a", content)
 
-        def actor(each: Call) -> Callable[[Gate], Awaitable[object]]:
+        def actor(name: str, each: Call) -> Callable[[Gate], Awaitable[object]]:
             async def act(gate: Gate) -> object:
-                gate.passes, gate.shut = PASSES, True
-                return await each(world.client(gate))
+                gate.shut = True
+                return await each(world.client(gate, clock=Pauses(gate, PATIENT.timeout_s), name=name))
 
             return act
 
-        deleted, said = await interleave(schedule, [actor(delete), actor(call)])
+        deleted, said = await interleave(schedule, [actor("8", delete), actor("9", call)])
         judge(await world.look(), deleted, said, call)
         await world.client().recover(patience_s=0)
         after = await world.look()

@@ -23,7 +23,6 @@ from storage.local_blocks import _copied
 from storage.local_errors import CommitError, explained
 from storage.local_files import place_of, readable, token_of
 from storage.local_sessions import Session
-from tests.harness.unmeasured import unmeasured
 from tests.storage.killed_writer import STATES
 
 PROGRAMS = Path(__file__).parent
@@ -79,7 +78,7 @@ async def assert_tidy(directory: Path) -> None:
 
 async def test_a_writer_killed_at_any_call_leaves_a_whole_state(tmp_path: Path) -> None:
     """Before every single call to the system of a scenario; what was acknowledged is there, and no half of the rest."""
-    subprocess.run(command("killed_writer", tmp_path), cwd=ROOT, env=unmeasured(), check=True, timeout=100)
+    subprocess.run(command("killed_writer", tmp_path), cwd=ROOT, check=True, timeout=100)
     runs = sorted(int(acks.stem) for acks in tmp_path.glob("*.acks"))
     assert len(runs) > 100
     seen = set()
