@@ -117,8 +117,7 @@ class Recovery:
 
         async def settle(found: tuple[IntentRow, int]) -> Recovered:
             row, age_us = found
-            patience = row.intent.patience_s if patience_s is None else patience_s
-            return await self._settle(volume, row, age_us, patience)
+            return await self._settle(volume, row, age_us, patience_s)
 
         async with (
             aclosing(self._aged(volume, range(volume.shards) if shards is None else shards)) as aged,
@@ -133,9 +132,8 @@ class Recovery:
         if entity is None:
             return None
         row = parse_intent(entity)
-        patience = row.intent.patience_s if patience_s is None else patience_s
-        age_us = await self._now(volume, key) - row.timestamp if patience else 0
-        return await self._settle(volume, row, age_us, patience)
+        age_us = 0 if patience_s == 0 else await self._now(volume, key) - row.timestamp
+        return await self._settle(volume, row, age_us, patience_s)
 
     async def _aged(self, volume: VolumeInfo, shards: Iterable[int]) -> AsyncGenerator[tuple[IntentRow, int], None]:
         """Intents, and how old they are."""
@@ -167,14 +165,15 @@ class Recovery:
         return entity.timestamp if entity else 0
 
     async def _settle(  # noqa: PLR0911 — one line per end
-        self, volume: VolumeInfo, row: IntentRow, age_us: int, patience_s: float
+        self, volume: VolumeInfo, row: IntentRow, age_us: int, patience_s: float | None
     ) -> Recovered:
         intent = row.intent
+        patience = intent.patience_s if patience_s is None else patience_s
 
         def item(action: Action, error: CatalogError | None = None) -> Recovered:
             return Recovered(volume.name, intent.path, intent.op, intent.kind, intent.writer, action, error)
 
-        if intent.state == "open" and age_us < patience_s * 1_000_000:
+        if intent.state == "open" and age_us < patience * 1_000_000:
             return item("waiting")
         try:
             match await self._writer.settle(volume, row):

@@ -432,7 +432,7 @@ MUTANTS: Final = (
         "recovery-without-patience",
         "liveness: in the background an intent is left alone while its writer may be alive",
         "catalog/recovery.py",
-        "patience = row.intent.patience_s if patience_s is None else patience_s",
+        "patience = intent.patience_s if patience_s is None else patience_s",
         "patience = patience_s or 0",
         (f"{RECOVERY}::test_an_open_intent_is_left_alone_for_as_long_as_it_asks",),
     ),
