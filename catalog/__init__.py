@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from .ingest_report import IngestProgress, IngestReport, Progress
     from .metadata import Metadata
     from .modes import Create, IfMatch, IfVersion, Mode, Overwrite
+    from .pace import Rate
     from .reader import Reader
     from .reconcile.apply import Applied, ApplyReport
     from .reconcile.brake import Brake
@@ -89,6 +90,7 @@ _HOMES = {
     "ingest_report": ("IngestProgress", "IngestReport", "Progress"),
     "metadata": ("Metadata",),
     "modes": ("Create", "IfMatch", "IfVersion", "Mode", "Overwrite"),
+    "pace": ("Rate",),
     "reader": ("Reader",),
     "reconcile.apply": ("Applied", "ApplyReport"),
     "reconcile.brake": ("Brake",),
@@ -154,6 +156,7 @@ __all__ = [
     "Overwrite",
     "Plan",
     "Progress",
+    "Rate",
     "Reader",
     "Recovered",
     "RecoveredEvent",

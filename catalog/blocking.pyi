@@ -19,6 +19,7 @@ from .filters import Condition
 from .ingest_report import IngestReport, Progress
 from .metadata import Metadata
 from .modes import Mode
+from .pace import Rate
 from .reconcile.apply import Applied, ApplyReport
 from .reconcile.brake import Brake
 from .reconcile.difference import Difference
@@ -59,6 +60,8 @@ class Catalog:
         foreign: Foreign = ...,
         patience_s: float | None = ...,
         work: PathLike[str] | str | None = ...,
+        workers: int = ...,
+        rate: Rate = ...,
         progress: Callable[[str, int], None] | None = ...,
         timeout_s: float | None = ...,
     ) -> Plan: ...

@@ -25,6 +25,8 @@ from .events import Listener, OnEvent, RecoveredEvent
 from .listing import Lister
 from .locations import parse_sealed_location
 from .observed import ObservedTable
+from .origin import Origin
+from .pace import Rate
 from .readable import Tools
 from .reader import Readers
 from .reconcile.apply import Applied, ApplyReport
@@ -71,6 +73,7 @@ class Catalog:
         new_id: Callable[[], str] = lambda: str(ULID()),
         credential: Any = None,
         on_event: OnEvent | None = None,
+        origin: Origin | None = None,
     ) -> None:
         self._table = table
         self._content = content
@@ -98,7 +101,7 @@ class Catalog:
         self._readers = readers = Readers(content, self._threads, settings, clock)
         self._tools = Tools(self._writer, readers, lister, self._threads, settings, self._content)
         self._reconciling = Reconciling(
-            self._volumes, self._writer, self._recovery, lister, content, self._threads, settings, new_id
+            self._volumes, self._writer, self._recovery, lister, content, self._threads, settings, clock, new_id, origin
         )
         self._create_table, self._create_container = table.create, content.create
         self._volume_type = traced(Volume)
@@ -189,6 +192,8 @@ class Catalog:
         foreign: Foreign = "report",
         patience_s: float | None = None,
         work: PathLike[str] | str | None = None,
+        workers: int = 1,
+        rate: Rate = Rate(),
         progress: Callable[[str, int], None] | None = None,
         timeout_s: float | None = None,
     ) -> Plan:
@@ -202,7 +207,9 @@ class Catalog:
         `orphans` and `foreign` say what to propose about blobs of ours that nothing refers to ("report", "adopt",
         "quarantine"), and about those of others ("report", "adopt"). `patience_s`: after how long a write under way is
         thought to be left behind; else each says. With a folder `work`, a run that was stopped goes on from there;
-        without, it works in a temporary one. `progress` hears of stages and counts. `timeout_s` is for each request.
+        without, it works in a temporary one. `workers` is how many processes read the shards; the plan is the same.
+        `rate` is how many requests a second it may take of the account and of a partition; it takes fewer where the
+        service is too busy. `progress` hears of stages and counts. `timeout_s` is for each request.
 
         Where a side could not be read to the end, the plan says so, finds nothing, and cannot be applied.
         Raises: InvalidError (rows that a newer blobcat has written), IntegrityError (rows that are none of ours),
@@ -216,6 +223,8 @@ class Catalog:
             policy=Policy(orphans, foreign),
             patience_s=patience_s,
             work=work,
+            workers=workers,
+            rate=rate,
             progress=progress,
         )
 
@@ -356,6 +365,7 @@ async def connect(
         writer=writer,
         on_event=on_event,
         credential=ports.credential,
+        origin=Origin(place, secret, container, table),
     )
     try:
         yield catalog

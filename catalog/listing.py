@@ -40,6 +40,10 @@ class Lister:
             return self
         return Lister(self.table, replace(self._settings, timeout_s=timeout_s), self._clock)
 
+    def over(self, table: Table) -> "Lister":
+        """It, reading another table, or this one in another way."""
+        return Lister(table, self._settings, self._clock)
+
     async def pages(
         self,
         partition_key: str,

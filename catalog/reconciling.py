@@ -9,14 +9,16 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
-from typing import Final, get_args
+from typing import TYPE_CHECKING, Final, get_args
 
 from storage import ContentStore
 
-from .arguments import check_callback, is_number
+from .arguments import check_callback, check_whole, is_number
 from .entities import VolumeInfo
 from .errors import InvalidError
 from .listing import Lister
+from .origin import Origin
+from .pace import Pace, PacedContent, PacedTable, Rate
 from .paths import check_prefix
 from .reconcile.apply import Applied, Applier, ApplyReport
 from .reconcile.brake import Brake, halted
@@ -30,8 +32,13 @@ from .reconcile.repairs import Repairs
 from .reconcile.undo import Undo, UndoReport
 from .recovery import Recovery, check_patience
 from .registry import Volumes
+from .retry import Clock
 from .settings import Settings
 from .writer import Writer
+
+if TYPE_CHECKING:
+    from .reconcile.reconciler import Read
+    from .reconcile.scan import Scope
 
 HASH_CHARACTERS_MIN: Final = 8
 
@@ -115,7 +122,10 @@ class Reconciling:
     content: ContentStore
     threads: Executor
     settings: Settings
+    clock: Clock
     new_id: Callable[[], str]
+    origin: Origin | None = None
+    """How the catalog was opened, for other processes; None where somebody else has opened its ports."""
     now: Callable[[], float] = time.time
     """This machine's clock: only to tell people how old something is."""
 
@@ -139,6 +149,8 @@ class Reconciling:
         policy: Policy,
         patience_s: float | None,
         work: PathLike[str] | str | None,
+        workers: int,
+        rate: Rate,
         progress: Callable[[str, int], None] | None,
     ) -> Plan:
         """See `Catalog.reconcile`."""
@@ -155,11 +167,14 @@ class Reconciling:
         volume = await self.volumes.get(name, op="reconcile")
         scope = Scope(volume, await self._roots_of_others(volume), prefix, depth)
         wanted = Wanted(scope, policy.check(), sample, patience_s)
-        reconciler = Reconciler(wanted, self.lister, self.content, self.threads, now=self.now, progress=progress)
+        check_whole("reconcile", "workers", workers, least=1)
+        lister, content = self._paced(rate)
+        reconciler = Reconciler(wanted, lister, content, self.threads, now=self.now, progress=progress)
         folder = Path(work) if work is not None else Path(tempfile.mkdtemp(prefix="blobcat-plan-"))
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            plan = Plan(await reconciler.run(folder, scan), self)
+            read = scan if workers == 1 else self._workers(workers, rate, scope, folder)
+            plan = Plan(await reconciler.run(folder, read), self)
         except BaseException:
             if work is None:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -203,8 +218,25 @@ class Reconciling:
         return await Undo(self._repairs(volume)[1]).run(entries)
 
     def _repairs(self, volume: VolumeInfo) -> tuple[Looker, Repairs]:
-        looker = Looker(volume, self.lister, self.content)
-        return looker, Repairs(looker, self.writer, self.settings, self.new_id, self.writer.deadline)
+        looker = Looker(volume, *self._paced(Rate()))
+        return looker, Repairs(looker, self.content, self.writer, self.settings, self.new_id, self.writer.deadline)
+
+    def _paced(self, rate: Rate) -> tuple[Lister, ContentStore]:
+        """What reads, at no more than a rate."""
+        if not isinstance(rate, Rate):
+            raise InvalidError(f"rate is a Rate, not {type(rate).__name__}", op="reconcile")
+        pace = Pace(self.clock, rate.check())
+        return self.lister.over(PacedTable(self.lister.table, pace)), PacedContent(self.content, pace)
+
+    def _workers(self, count: int, rate: Rate, scope: "Scope", folder: Path) -> "Read":
+        """What reads, in so many processes."""
+        from .reconcile.workers import Workers
+
+        if self.origin is None:
+            raise InvalidError("only a catalog that `connect` opened can be read by several processes", op="reconcile")
+        self.origin.opening()
+        workers = Workers(self.origin, self.settings, rate, count)
+        return lambda scanner, tasks: workers.scan(scanner, tasks, scope, folder)
 
     async def _volume_of(self, name: str, epoch: str, op: str) -> VolumeInfo:
         """The volume that a file was made of. Raises: InvalidError where that is gone, or this is another catalog."""

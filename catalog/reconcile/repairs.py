@@ -60,6 +60,7 @@ class Repairs:
     """Repairs one volume."""
 
     looker: Looker
+    content: ContentStore
     writer: Writer
     settings: Settings
     new_id: Callable[[], str]
@@ -69,11 +70,6 @@ class Repairs:
     def volume(self) -> VolumeInfo:
         """Which."""
         return self.looker.volume
-
-    @property
-    def content(self) -> ContentStore:
-        """Where its bytes are."""
-        return self.looker.content
 
     async def before(self, found: Difference) -> dict[str, Any]:
         """What will be changed, as it is."""
