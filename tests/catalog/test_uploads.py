@@ -38,9 +38,10 @@ async def test_memory_is_given_out_in_order_and_never_more_than_there_is() -> No
     order: list[str] = []
 
     async def use(name: str, size: int, leave: asyncio.Event) -> None:
-        async with budget.hold(size):
-            order.append(name)
-            await leave.wait()
+        taken = await budget.take(size)
+        order.append(name)
+        await leave.wait()
+        budget.give(taken)
 
     leaves = [asyncio.Event() for _ in range(4)]
     sizes = [("six", 6), ("seven", 7), ("one", 1), ("huge", 99)]
@@ -60,8 +61,11 @@ async def test_who_is_cancelled_while_waiting_or_holding_gives_all_back() -> Non
     budget = Budget(10)
 
     async def use(size: int) -> None:
-        async with budget.hold(size):
+        taken = await budget.take(size)
+        try:
             await asyncio.Event().wait()
+        finally:
+            budget.give(taken)
 
     tasks = [asyncio.create_task(use(size)) for size in (8, 8, 2)]
     await spin()
