@@ -37,6 +37,7 @@ from .moves import Settled, Settling, SettlingRequest, Unsettled, settle, settli
 from .op import Op, Phase, referring
 from .paths import RESERVED
 from .protocol import Known, begin, recover, resolve, step
+from .pulse import Pulse
 from .retry import Clock, Deadline
 from .settings import Settings, check_timeout
 from .sources import Content
@@ -102,6 +103,10 @@ class Writer:
         """A deadline that begins now. Raises: InvalidError."""
         check_timeout(timeout_s)
         return Deadline(self._clock, self._settings, timeout_s)
+
+    def pulse(self, timeout_s: float | None = None) -> Pulse:
+        """The pulse of a run of many calls that begins now."""
+        return Pulse(self._clock, timeout_s or self._settings.timeout_s)
 
     def fresh(self, volume: VolumeInfo, change: Change, timeout_s: float | None = None) -> Op:
         """A new attempt at a change. Raises: InvalidError where its content could have no name."""

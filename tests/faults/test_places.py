@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from catalog import Catalog, CatalogError, FileVersion, Settings, UnavailableError, Volume
-from storage import Blocks, Headers, Precondition
+from catalog import Catalog, CatalogError, FileVersion, Item, Settings, UnavailableError, Volume
+from storage import WHOLE, Always, Blocks, Headers, Opened, Precondition, Span
 from storage.memory import MemoryContent
 from tests.faults.world import in_memory
 from tests.harness.virtual_time import LoopClock, leaping
@@ -45,6 +45,13 @@ class Link(MemoryContent):
         """See ContentStore."""
         await self._through("put")
         return await super().put(name, content, when=when, headers=headers)
+
+    @asynccontextmanager
+    async def open(self, name: str, *, span: Span = WHOLE, when: Precondition = Always()) -> AsyncIterator[Opened]:
+        """See ContentStore."""
+        await self._through("open")
+        async with super().open(name, span=span, when=when) as opened:
+            yield opened
 
     async def _through(self, request: str) -> None:
         self.sent[request] += 1
@@ -156,5 +163,107 @@ def test_a_source_that_takes_its_time_takes_none_of_the_limit() -> None:
     async def run() -> None:
         async with opened(Link(), SETTINGS) as volume:
             assert (await volume.put("a", slow(), timeout_s=LIMIT_S)).size == 4_500
+
+    leaping(run())
+
+
+def tree(folder: Path, count: int, size: int) -> Path:
+    folder.mkdir()
+    for number in range(count):
+        (folder / str(number)).write_bytes(b"%d" % number + bytes(size))
+    return folder
+
+
+@pytest.mark.parametrize("size", [10, 2_500], ids=["small", "staged"])
+@pytest.mark.parametrize("answers", [0, 150])
+def test_an_ingest_into_a_hang_ends_within_the_limit_of_a_file(tmp_path: Path, answers: int, size: int) -> None:
+    """What is stored by then is committed when no more of its shard is waited for: it has got through, that late."""
+    folder = tree(tmp_path / "in", 2_000, size)
+
+    async def run() -> None:
+        async with opened(Link(answers=answers), SETTINGS) as volume:
+            start = now()
+            report = await volume.ingest(folder, timeout_s=LIMIT_S)
+            assert report.written + len(report.failed) == 2_000
+            assert now() <= start + (2 if report.written else 1) * LIMIT_S + SLACK_S
+
+    leaping(run())
+
+
+async def many(count: int) -> AsyncIterator[Item]:
+    for number in range(count):
+        yield Item(str(number), b"%d" % number)
+
+
+def test_many_puts_into_a_hang_end_within_the_limit_of_one() -> None:
+    async def run() -> None:
+        async with opened(Link(answers=0), SETTINGS) as volume:
+            start = now()
+            kinds = Counter([type(outcome.error) async for outcome in volume.put_many(many(2_000), timeout_s=LIMIT_S)])
+            assert kinds == {UnavailableError: 2_000}
+            assert now() <= start + LIMIT_S + SLACK_S
+
+    leaping(run())
+
+
+def test_a_run_over_a_queue_goes_on_after_a_hang() -> None:
+    """What came meanwhile has failed, and says so; nothing was sent of it."""
+
+    async def run() -> None:
+        link = Link(answers=0)
+        came = asyncio.Event()
+
+        async def queue() -> AsyncIterator[Item]:
+            async for item in many(500):
+                yield item
+            await came.wait()
+            yield Item("late", b"")
+
+        async with opened(link, SETTINGS) as volume:
+            errors = dict[str, CatalogError | None]()
+            async for outcome in volume.put_many(queue(), timeout_s=LIMIT_S):
+                errors[outcome.item.path] = outcome.error
+                if len(errors) == 500:
+                    link.answers = 1
+                    asyncio.get_running_loop().call_later(LIMIT_S, came.set)
+            assert errors["late"] is None
+            assert "was not tried" in str(errors["499"])
+
+    leaping(run())
+
+
+def test_many_reads_out_of_a_hang_end_within_the_limit_of_one(tmp_path: Path) -> None:
+    async def run() -> None:
+        link = Link()
+        async with opened(link, SETTINGS) as volume:
+            async for _ in volume.put_many(many(MANY)):
+                pass
+            link.answers, start = 0, now()
+            report = await volume.download_tree("", tmp_path / "out", timeout_s=LIMIT_S)
+            assert len(report.failed) == MANY
+            assert now() <= start + LIMIT_S + SLACK_S
+            start = now()
+            assert len((await volume.verify(timeout_s=LIMIT_S)).findings) == MANY
+            assert now() <= start + LIMIT_S + SLACK_S
+
+    leaping(run())
+
+
+def test_who_takes_his_time_over_a_listing_or_a_content_may_take_more_than_the_limit() -> None:
+    async def run() -> None:
+        async with opened(Link(), SETTINGS) as volume:
+            for number in range(30):
+                await volume.put(str(number), bytes(3 << 20 if number == 0 else 1))
+            listed = 0
+            async for _ in volume.list(timeout_s=LIMIT_S):
+                await asyncio.sleep(2 * LIMIT_S)
+                listed += 1
+            assert listed == 30
+            async with volume.open("0", timeout_s=LIMIT_S) as reader:
+                read = 0
+                async for chunk in reader:
+                    await asyncio.sleep(2 * LIMIT_S)
+                    read += len(chunk)
+            assert read == 3 << 20
 
     leaping(run())
