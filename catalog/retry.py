@@ -90,6 +90,10 @@ class Deadline:
     def __repr__(self) -> str:
         return f"<Deadline in {self.remaining:.3f} s>"
 
+    def now(self) -> float:
+        """What time it is, by its clock."""
+        return self._clock.now()
+
     @property
     def remaining(self) -> float:
         """Seconds left; never negative."""

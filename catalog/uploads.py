@@ -24,6 +24,11 @@ to the last transfer that got through, anybody's; from then on it counts. So on 
 much time as the first, and where nothing gets through all end within their limit: those who hold a place by giving up
 on the service, those who wait by giving up their turn, and who gets a turn late has as much less time for it.
 
+A turn may come so late that others have aborted the op for it: an intent is written before the turn is waited for, so
+that the intents of many share transactions. To send the content then would be in vain, and to queue again behind all
+others might be so for ever. So after half of their patience the content is not sent; the op is given up, and the next
+one is begun with the turn in hand. What was staged needs no turn to become a blob: it is a list of blocks by then.
+
 Blocks of an op that came to nothing are discarded, where the store can. It is safe as soon as its writer is done with
 the op: only that writer commits it, and never without an answer to the put that consumes the blocks.
 """
@@ -66,8 +71,14 @@ class Payload(Protocol):
     def bound(self) -> bool:
         """Whether it was staged for one op, and is of no use to another."""
 
-    async def put(self, blob: str, headers: Headers, deadline: Deadline) -> str:
-        """Make the blob of it, If-None-Match: *, in one request; return its etag. Raises as `ContentStore.put`."""
+    async def put(self, blob: str, headers: Headers, deadline: Deadline, late_at: float) -> str | None:
+        """Make the blob of it, If-None-Match: *, in one request; return its etag. Raises as `ContentStore.put`.
+
+        None: its turn came after `late_at`, and it was not sent. It keeps its turn, for the next op.
+        """
+
+    def leave(self) -> None:
+        """No op will put it any more: give back the turn that it may have kept."""
 
 
 def facts_of(digests: Digests) -> Facts:
@@ -84,23 +95,35 @@ class Ready:
     facts: Facts
     blob: str = field(default="", init=False)
     """What it was last put as."""
+    placed: bool = field(default=False, init=False)
+    """Whether it has a place among the transfers."""
 
     @property
     def bound(self) -> bool:
         """See Payload."""
         return isinstance(self.content, Blocks)
 
-    async def put(self, blob: str, headers: Headers, deadline: Deadline) -> str:
-        """See Payload."""
+    async def put(self, blob: str, headers: Headers, deadline: Deadline, late_at: float) -> str | None:
+        """See Payload. What was staged has had its turn: what is left of it is a list."""
         self.blob = blob
+        if not self.bound and not self.placed:
+            await self.uploads.place(deadline)
+            self.placed = True
+            if deadline.now() >= late_at:
+                return None
         headers, store = with_facts(headers, self.facts), self.uploads.store
-        await self.uploads.place(deadline)
         try:
             etag = await deadline.write(lambda: store.put(blob, self.content, when=IfAbsent(), headers=headers))
-            deadline.mark(self.uploads.progress)
         finally:
-            self.uploads.places.give(1)
+            self.leave()
+        deadline.mark(self.uploads.progress)
         return etag
+
+    def leave(self) -> None:
+        """See Payload."""
+        if self.placed:
+            self.placed = False
+            self.uploads.places.give(1)
 
     async def let_go(self, blob: str) -> None:
         """Its op, which meant this blob, is over: forget what was staged and not put."""
@@ -119,18 +142,36 @@ class SmallFile:
     bound: bool = field(default=False, init=False)
     blob: str = field(default="", init=False)
     """What it was last put as."""
+    ready: Ready | None = field(default=None, init=False)
+    """Its content, while it is its turn."""
+    held: int = field(default=0, init=False)
+    """The memory that it has."""
 
-    async def put(self, blob: str, headers: Headers, deadline: Deadline) -> str:
+    async def put(self, blob: str, headers: Headers, deadline: Deadline, late_at: float) -> str | None:
         """See Payload."""
         self.blob = blob
-        held = await self.uploads.memory(self.size, deadline)
+        etag = None
         try:
-            with deadline.stopped():
-                data, digests = await in_thread(self.uploads.threads, _read_and_hash, self.path)
-            self.facts = facts_of(digests)
-            return await Ready(self.uploads, data, self.facts).put(blob, headers, deadline)
+            ready = self.ready = self.ready or await self._read(deadline)
+            self.facts = ready.facts
+            etag = await ready.put(blob, headers, deadline, late_at)
         finally:
-            self.uploads.budget.give(held)
+            if self.ready is None or not self.ready.placed:
+                self.leave()
+        return etag
+
+    async def _read(self, deadline: Deadline) -> Ready:
+        self.held = await self.uploads.memory(self.size, deadline)
+        with deadline.stopped():
+            data, digests = await in_thread(self.uploads.threads, _read_and_hash, self.path)
+        return Ready(self.uploads, data, facts_of(digests))
+
+    def leave(self) -> None:
+        """See Payload."""
+        if self.ready is not None:
+            self.ready.leave()
+        self.uploads.budget.give(self.held)
+        self.ready, self.held = None, 0
 
 
 def _read_and_hash(path: Path) -> tuple[bytes, Digests]:

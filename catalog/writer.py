@@ -154,24 +154,28 @@ class Writer:
         None: aborted, and its content was staged for this op alone. Raises: NotFoundError, ConflictError, InvalidError,
         AccessDeniedError, IntegrityError, UnavailableError (all: not applied); OutcomeUnknownError (with a token).
         """
-        while True:
-            exchange = self._exchange(volume, deadline, payload, seat)
-            op = replace(op, facts=payload.facts, bound=payload.bound) if payload else op
-            match await self._drive(exchange, begin(op, known)):
-                case op, Committed(file):
-                    return file
-                case op, NotApplied(error):
-                    raise error
-                case op, Undecided(error):
-                    raise self._unknown(volume, op, error)
-                case op, StartOver():
-                    if deadline.passed:
-                        raise deadline.expired(None)
-                    if payload is not None and payload.bound:
-                        return None
-                    volume = await self.current(volume, deadline)
-                    op, known = replace(self.fresh(volume, op.change), patience_s=op.patience_s), None
-                    await deadline.pause()
+        try:
+            while True:
+                exchange = self._exchange(volume, deadline, payload, seat)
+                op = replace(op, facts=payload.facts, bound=payload.bound) if payload else op
+                match await self._drive(exchange, begin(op, known)):
+                    case op, Committed(file):
+                        return file
+                    case op, NotApplied(error):
+                        raise error
+                    case op, Undecided(error):
+                        raise self._unknown(volume, op, error)
+                    case op, StartOver():
+                        if deadline.passed:
+                            raise deadline.expired(None)
+                        if payload is not None and payload.bound:
+                            return None
+                        volume = await self.current(volume, deadline)
+                        op, known = replace(self.fresh(volume, op.change), patience_s=op.patience_s), None
+                        await deadline.pause()
+        finally:
+            if payload is not None:
+                payload.leave()
 
     async def settle_claim(
         self, volume: VolumeInfo, path: str, claim: Claim, *, gentle: bool = False, deadline: Deadline | None = None

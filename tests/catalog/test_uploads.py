@@ -1,6 +1,7 @@
 """The memory that uploads share, and the pieces that content is cut into."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -134,7 +135,7 @@ SMALL = Settings(one_shot_bytes=4_000, block_bytes=1_000, buffer_bytes=10_000, t
 async def upload(uploads: Uploads, content: Content, blob: str) -> Facts:
     deadline = Deadline(Ticking(), SMALL)
     async with uploads.prepare(content, blob, deadline) as ready:
-        await ready.put(blob, Headers(), deadline)
+        await ready.put(blob, Headers(), deadline, math.inf)
         return ready.facts
 
 
@@ -290,7 +291,7 @@ async def test_reading_the_callers_content_takes_none_of_its_limit(threads: Thre
 
     async with Uploads(store, threads, SMALL).prepare(slow(), "blob", deadline) as ready:
         assert not deadline.passed
-        await ready.put("blob", Headers(), deadline)
+        await ready.put("blob", Headers(), deadline, math.inf)
 
 
 @pytest.mark.parametrize("local", [False, True])

@@ -7,7 +7,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -62,14 +62,22 @@ class Link(MemoryContent):
 
 
 @asynccontextmanager
-async def opened(link: Link, settings: Settings) -> AsyncIterator[Volume]:
+async def connected(link: Link, settings: Settings) -> AsyncIterator[Catalog]:
+    """With rows that are stamped in virtual time, too."""
     ids = iter(range(1_000_000))
     table = in_memory()
+    table._clock = lambda: int(now() * 1e9)
     catalog = Catalog(table, link, settings=settings, clock=LoopClock(), new_id=lambda: f"{next(ids):026d}")
     try:
-        yield await catalog.create_volume("v", shards=1)
+        yield catalog
     finally:
         await catalog.close()
+
+
+@asynccontextmanager
+async def opened(link: Link, settings: Settings) -> AsyncIterator[Volume]:
+    async with connected(link, settings) as catalog:
+        yield await catalog.create_volume("v", shards=1)
 
 
 def now() -> float:
@@ -193,6 +201,34 @@ def test_an_ingest_into_a_hang_ends_within_the_limit_of_a_file(tmp_path: Path, a
 async def many(count: int) -> AsyncIterator[Item]:
     for number in range(count):
         yield Item(str(number), b"%d" % number)
+
+
+@pytest.mark.parametrize("way", ["put", "ingest"])
+def test_who_waits_longer_than_others_are_patient_sends_his_content_once(tmp_path: Path, way: str) -> None:
+    """He starts over where he is, with his turn in hand, and not once more behind all others."""
+    count, transfer_s = 60, 100.0
+    settings = replace(SETTINGS, transfers_max=2, timeout_s=400, request_timeout_s=400)
+    folder = tree(tmp_path / "in", count, 10)
+
+    async def run() -> None:
+        link, aborted = Link(transfer_s=transfer_s), 0
+        async with connected(link, settings) as catalog:
+            volume = await catalog.create_volume("v", shards=1)
+
+            async def written() -> int:
+                if way == "ingest":
+                    return (await volume.ingest(folder)).written
+                return len(await asyncio.gather(*(volume.put(str(n), b"%d" % n) for n in range(count))))
+
+            writing = asyncio.create_task(written())
+            while not writing.done():
+                aborted += (await catalog.recover()).count("aborted")
+                await asyncio.sleep(transfer_s)
+            assert await writing == count
+        assert aborted > count / 2
+        assert link.sent["put"] == count
+
+    leaping(run())
 
 
 def test_many_puts_into_a_hang_end_within_the_limit_of_one() -> None:
