@@ -165,21 +165,22 @@ class Deadline:
 
         Raises: UnavailableError; the turn is then done, with this error.
         """
-        self._settle()
+        since, loop = self._settle(), asyncio.get_running_loop()
         self._turns += 1
-        self._progress, since, loop = progress, self._clock.now(), asyncio.get_running_loop()
+        self._progress = progress
         timer: asyncio.TimerHandle
 
         def look() -> None:
             nonlocal timer
-            left = self._end + self._free(progress) - self._clock.now()
+            now = self._clock.now()
+            left = self._end + max(0.0, progress.at - self._settled) - now
             if left > 0:
                 timer = loop.call_later(max(LEAST_S, left), look)
             elif not turn.done():
-                silent = f"nothing got through while it waited {self._clock.now() - since:.3g} s for {what}"
+                silent = f"nothing got through while it waited {now - since:.3g} s for {what}"
                 turn.set_exception(UnavailableError(silent, kind="unavailable.deadline"))
 
-        timer = loop.call_later(max(LEAST_S, self.remaining), look)
+        timer = loop.call_later(max(LEAST_S, self._end - since), look)
         try:
             await turn
         finally:
@@ -187,21 +188,14 @@ class Deadline:
             self._settle()
             self._turns -= 1
 
-    def _free(self, progress: Progress) -> float:
-        """How much of the time since the end was settled is free for who waits for a turn."""
-        return max(0.0, progress.at - self._settled)
-
     def _settle(self) -> float:
         """Put off the end by what was free; what time it is."""
-        now = self._clock.now()
-        if self._stops:
-            self._end += now - self._settled
-        elif self._turns:  # what comes after the last progress may yet turn out to be free
-            free = self._free(self._progress)
-            self._end += free
-            self._settled += free
-            return now
-        self._settled = now
+        now = until = self._clock.now()
+        if self._turns and not self._stops:  # what comes after the last progress may yet turn out to be free
+            until = max(self._settled, self._progress.at)
+        if self._turns or self._stops:
+            self._end += until - self._settled
+        self._settled = until
         return now
 
     def mark(self, progress: Progress) -> None:
