@@ -1,48 +1,51 @@
-"""Memory as a budget that many share: who wants some waits for his turn. `uploads` says why nobody waits for ever."""
+"""A stock that many share, of memory or of places: who wants some waits for his turn.
+
+`uploads` says why nobody waits for ever.
+"""
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
+
+Turn = asyncio.Future[None]
+
+
+async def _simply(turn: Turn) -> None:
+    await turn
 
 
 class Budget:
-    """So many bytes of memory, shared by all who hold content. First come, first served."""
+    """So many bytes of memory, or places, shared by all who transfer content. First come, first served."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, unit: str = "bytes") -> None:
         self._size = size
         self._free = size
-        self._queue: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._unit = unit
+        self._queue: deque[tuple[int, Turn]] = deque()
 
     def __repr__(self) -> str:
-        return f"<Budget: {self._free:,} of {self._size:,} bytes free>"
-
-    @asynccontextmanager
-    async def hold(self, size: int) -> AsyncIterator[None]:
-        """Wait for so many bytes, or for all there are; give them back at the end."""
-        taken = await self.take(size)
-        try:
-            yield
-        finally:
-            self.give(taken)
+        return f"<Budget: {self._free:,} of {self._size:,} {self._unit} free>"
 
     def give(self, size: int) -> None:
         """Give back what `take` gave."""
         self._free += size
         self._serve()
 
-    async def take(self, size: int) -> int:
-        """Wait for so many bytes, or for all there are; how many they are, to be given back."""
+    async def take(self, size: int, waiting: Callable[[Turn], Awaitable[None]] = _simply) -> int:
+        """Wait for so much, or for all there is; how much it is, to be given back.
+
+        `waiting` is how to wait for a turn; whatever it raises gives the turn up. It is not called where nobody waits.
+        """
         size = min(size, self._size)
-        place = (size, asyncio.get_running_loop().create_future())
-        self._queue.append(place)
-        self._serve()
+        if not self._queue and size <= self._free:
+            self._free -= size
+            return size
+        turn = asyncio.get_running_loop().create_future()
+        self._queue.append((size, turn))
         try:
-            await place[1]
-        except asyncio.CancelledError:
-            if place in self._queue:
-                self._queue.remove(place)
-            elif not place[1].cancelled():
+            await waiting(turn)
+        except BaseException:
+            if not turn.cancel() and not turn.cancelled() and turn.exception() is None:  # it had come at that moment
                 self._free += size
             self._serve()
             raise

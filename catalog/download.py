@@ -101,6 +101,7 @@ class Downloads:
     """Brings file versions to a local disk."""
 
     def __init__(self, readers: Readers, threads: Executor) -> None:
+        self.pulse = readers.pulse()
         self._readers = readers
         self._threads = threads
 
@@ -217,7 +218,8 @@ class Tree:
         target = self._folder.joinpath(*parts)
         part = _part(file, self._root.again, parts, self._existing)
         try:
-            written = await self._downloads.written(file, part, target, self.tally.read)
+            with self._downloads.pulse.beat("download", file.path):
+                written = await self._downloads.written(file, part, target, self.tally.read)
         except CatalogError as exc:
             if exc is self.tally.raised:
                 raise

@@ -6,7 +6,7 @@ has `Failed`; whatever may have been applied, or may yet be, is in `Doubt`.
 
 from collections.abc import Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, assert_never
 
 from storage import ContentStore, Headers, IfMatch
@@ -51,6 +51,7 @@ from .messages import (
     Foreign,
     Found,
     InsertIntent,
+    Late,
     PutContent,
     ReadHead,
     ReadIntent,
@@ -93,6 +94,8 @@ class Exchange:
     deadline: Deadline
     payload: Payload | None = None
     seat: Seat | None = None
+    late_at: float | None = field(default=None, init=False)
+    """From then on content is not sent any more: half of what others are patient for has passed in waiting for it."""
 
     async def send(self, op: Op, request: Request) -> Answer:
         """Send a request once. `op` says whose content is meant."""
@@ -203,10 +206,14 @@ class Exchange:
     async def _put(self, op: Op) -> Answer:
         assert self.payload  # noqa: S101 — an op with a blob is begun with its payload
         headers = Headers(op.change.content_type, None, {OP: op.id, "path": op.change.path})
+        if self.late_at is None:
+            self.late_at = self.deadline.now() + op.patience_s / 2
         try:
-            etag = await self.payload.put(op.blob, headers, self.deadline)
+            etag = await self.payload.put(op.blob, headers, self.deadline, self.late_at)
         except NotFoundError as exc:  # the container, or the source: nothing that a look at the blob would clear up
             return Failed(exc)
+        if etag is None:
+            return Late()
         assert self.payload.facts  # noqa: S101 — known once the content was read
         return Stored(etag, self.payload.facts)
 

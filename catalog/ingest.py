@@ -74,6 +74,7 @@ class Ingest:
         self._trust_mtime = trust_mtime
         self._tally = Tally(progress)
         self._staged: dict[str, Ready] = {}
+        self._pulse = writer.pulse()
 
     async def run(self, source: os.PathLike[str] | str, prefix: str, exclude: Sequence[str]) -> IngestReport:
         """Bring the tree in.
@@ -140,7 +141,8 @@ class Ingest:
         op = self._writer.fresh(self._volume, self._change(file, known.head))
         if file.size <= self._settings.one_shot_bytes:
             return Pending(file, op, known, SmallFile(uploads, file.source, file.size))
-        payload = await uploads.staged(file.source, op.blob, self._writer.deadline())
+        with self._pulse.beat("ingest", file.path):
+            payload = await uploads.staged(file.source, op.blob, self._writer.deadline())
         self._staged[op.blob] = payload
         return Pending(file, op, known, payload)
 
@@ -170,12 +172,13 @@ class Ingest:
     async def _write(self, pending: Pending, seat: Seat) -> None:
         file, op, payload = pending.file, pending.op, pending.payload
         try:
-            written = await self._writer.write(
-                self._volume, op, payload, deadline=self._writer.deadline(), known=pending.known, seat=seat
-            )
-            ours = written is None or written.blob == payload.blob
-            if written is None:  # aborted by others, after its content was staged
-                written = await self._writer.put(self._volume, op.change, file.source)
+            with self._pulse.beat("ingest", file.path):
+                written = await self._writer.write(
+                    self._volume, op, payload, deadline=self._writer.deadline(), known=pending.known, seat=seat
+                )
+                ours = written is None or written.blob == payload.blob
+                if written is None:  # aborted by others, after its content was staged
+                    written = await self._writer.put(self._volume, op.change, file.source)
         except Exception as exc:  # noqa: BLE001 — whatever it is, it is this file's
             self._tally.fail(_failure(file, exc))
         else:

@@ -64,13 +64,13 @@ class Lister:
             try:
                 async with aclosing(query):
                     while (page := await deadline.read(lambda query=query: anext(query, None))) is not None:  # type: ignore[misc]
-                        deadline = self.deadline()
                         if page:
                             first = page[-1].row + " "  # U+0020 sorts below all that keys are made of
                             yield page
-                            if hop and len(page) >= PAGE_ROWS and (further := hop(page[-1])):
-                                first = further
-                                break
+                        deadline = self.deadline()  # not before: whoever reads may take his time
+                        if page and hop and len(page) >= PAGE_ROWS and (further := hop(page[-1])):
+                            first = further
+                            break
                     else:
                         return
             except UnavailableError as exc:

@@ -211,6 +211,11 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
+class Late:
+    """The content was not sent: its turn came so late that others may have aborted the op. The next is not to wait."""
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """A row was read."""
 
@@ -253,4 +258,4 @@ class Expired:
     error: CatalogError
 
 
-Answer = Done | Stored | Found | Absent | Foreign | Refused | Doubt | Failed | Expired
+Answer = Done | Stored | Late | Found | Absent | Foreign | Refused | Doubt | Failed | Expired

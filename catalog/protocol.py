@@ -42,6 +42,7 @@ from .messages import (
     Failed,
     Foreign,
     Found,
+    Late,
     NotApplied,
     Refused,
     StartOver,
@@ -187,6 +188,8 @@ def _on_content(op: Op, answer: Answer) -> Next:
     match answer:
         case Stored(etag, facts):
             return to(replace(op, blob_etag=etag, facts=facts), Phase.COMMIT)
+        case Late():
+            return abort(op)
         case Refused() | Doubt():
             return to(op, Phase.STAT)
         case Failed(InvalidError() as error) if op.bound and error.kind == "invalid.block":

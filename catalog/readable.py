@@ -195,7 +195,7 @@ class ReadableVolume:
         file's on every system, or the same as another's where case is ignored, is a failure. One bad file stops no
         other: see `failed` of the report. Nothing is deleted. Started again, it carries on. What `progress` raises ends
         the run and is raised, whatever it is; files that are whole by then stay, and nothing half-done does.
-        `timeout_s` is for each file.
+        `timeout_s` is for each file; once none has got through for so long, those that were not begun fail at once.
 
         Raises: NotFoundError (nothing is below the prefix, and no folder was made; an empty volume is no error),
         InvalidError, AccessDeniedError (no folder can be made there); as `list`.

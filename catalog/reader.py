@@ -18,6 +18,7 @@ from storage import Always, ContentStore, Digester, IfMatch, Opened, Span
 from .arguments import check_whole, is_whole
 from .entities import FileVersion
 from .errors import CatalogError, ConflictError, IntegrityError, InvalidError, NotFoundError, UnavailableError
+from .pulse import Pulse
 from .retry import Clock, Deadline
 from .settings import Settings
 from .threads import hashed
@@ -128,6 +129,10 @@ class Readers:
             limited._settings = replace(self._settings, timeout_s=timeout_s)  # noqa: SLF001 — it is one of our own
         return limited
 
+    def pulse(self) -> Pulse:
+        """The pulse of a run over many files that begins now."""
+        return Pulse(self._clock, self._settings.timeout_s)
+
     @asynccontextmanager
     async def held(self, reader: Closable) -> AsyncIterator[None]:
         """Close a reader when its block ends, or the catalog."""
@@ -194,8 +199,8 @@ class Readers:
                     pin.hold(opened.blob.etag)
                     while chunk := await deadline.read(lambda: anext(opened.chunks, b"")):  # noqa: B023
                         start += len(chunk)
-                        deadline = self._deadline()
                         yield chunk
+                        deadline = self._deadline()  # not before: whoever reads may take his time
                 return
             except UnavailableError as exc:
                 await deadline.pause(exc)

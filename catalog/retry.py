@@ -7,6 +7,7 @@ stretch it.
 """
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -56,8 +57,22 @@ class ToldClock:
         self.paused = listener.paused
 
 
+class Progress:
+    """When something last got through, of all that a catalog has on its way."""
+
+    __slots__ = ("at",)
+
+    def __init__(self) -> None:
+        self.at = -math.inf
+
+
 class Deadline:
-    """The moment at which a call gives up."""
+    """The moment at which a call gives up.
+
+    Time that the call spends on its caller's content is free: the end is put off by it. Time that it waits for its
+    turn is free as far as something got through meanwhile, whosesoever it was: a slow link gives everybody his turn,
+    and a dead one nobody more than his limit. Tasks of one call may do both at once; what is free counts once.
+    """
 
     def __init__(self, clock: Clock, settings: Settings, timeout_s: float | None = None) -> None:
         self._clock = clock
@@ -67,9 +82,17 @@ class Deadline:
         self._end = self._start + self._timeout_s
         self._failures = 0
         self._silent_since: float | None = None
+        self._stops = self._turns = 0
+        self._settled = self._start
+        """Up to here the end is put off by what was free."""
+        self._progress = Progress()
 
     def __repr__(self) -> str:
         return f"<Deadline in {self.remaining:.3f} s>"
+
+    def now(self) -> float:
+        """What time it is, by its clock."""
+        return self._clock.now()
 
     @property
     def remaining(self) -> float:
@@ -128,16 +151,61 @@ class Deadline:
 
     @contextmanager
     def stopped(self) -> Iterator[None]:
-        """Time spent in here does not count: waiting for a place, or for the caller's own content."""
-        since = self._clock.now()
+        """Time spent in here does not count: it is the caller's own content that is waited for."""
+        self._settled = self._settle()
+        self._stops += 1
         try:
             yield
         finally:
-            self._end += self._clock.now() - since
+            self._settle()
+            self._stops -= 1
+
+    async def turn(self, turn: "asyncio.Future[None]", progress: Progress, what: str) -> None:
+        """Wait for a turn, and give it up once nothing got through for all that is left.
+
+        Raises: UnavailableError; the turn is then done, with this error.
+        """
+        since, loop = self._settle(), asyncio.get_running_loop()
+        self._turns += 1
+        self._progress = progress
+        timer: asyncio.TimerHandle
+
+        def look() -> None:
+            nonlocal timer
+            now = self._clock.now()
+            left = self._end + max(0.0, progress.at - self._settled) - now
+            if left > 0:
+                timer = loop.call_later(max(LEAST_S, left), look)
+            elif not turn.done():
+                silent = f"nothing got through while it waited {now - since:.3g} s for {what}"
+                turn.set_exception(UnavailableError(silent, kind="unavailable.deadline"))
+
+        timer = loop.call_later(max(LEAST_S, self._end - since), look)
+        try:
+            await turn
+        finally:
+            timer.cancel()
+            self._settle()
+            self._turns -= 1
+
+    def _settle(self) -> float:
+        """Put off the end by what was free; what time it is."""
+        now = until = self._clock.now()
+        if self._turns and not self._stops:  # what comes after the last progress may yet turn out to be free
+            until = max(self._settled, self._progress.at)
+        if self._turns or self._stops:
+            self._end += until - self._settled
+        self._settled = until
+        return now
+
+    def mark(self, progress: Progress) -> None:
+        """Something got through."""
+        progress.at = self._clock.now()
 
     def renew(self) -> None:
         """A part of the content has arrived: the transfer of more may take as long again."""
-        self._end = self._clock.now() + self._timeout_s
+        self._settled = self._clock.now()
+        self._end = self._settled + self._timeout_s
         self._failures = 0
 
     async def write(self, request: Callable[[], Awaitable[T]]) -> T:

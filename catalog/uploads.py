@@ -18,8 +18,16 @@ given back in time, and whoever waits gets his turn. Two orders follow from it:
   chunk that completed it: the source is not asked for more until the piece has its memory. A regular file and bytes
   come without end of waiting, so for these memory is taken before a piece is read, and nothing is held beside it.
 
-A call has one deadline. Reading, hashing and waiting for memory or a place stop it, and a block that arrives renews it:
-it measures how long the services take without letting anything through, not how large the content is.
+A call has one deadline. Reading and hashing stop it, and a block that arrives renews it: it measures how long the
+services take without letting anything through, not how large the content is. Waiting for memory or a place is free up
+to the last transfer that got through, anybody's; from then on it counts. So on a slow link the last of 10,000 has as
+much time as the first, and where nothing gets through all end within their limit: those who hold a place by giving up
+on the service, those who wait by giving up their turn, and who gets a turn late has as much less time for it.
+
+A turn may come so late that others have aborted the op for it: an intent is written before the turn is waited for, so
+that the intents of many share transactions. To send the content then would be in vain, and to queue again behind all
+others might be so for ever. So after half of their patience the content is not sent; the op is given up, and the next
+one is begun with the turn in hand. What was staged needs no turn to become a blob: it is a list of blocks by then.
 
 Blocks of an op that came to nothing are discarded, where the store can. It is safe as soon as its writer is done with
 the op: only that writer commits it, and never without an answer to the put that consumes the blocks.
@@ -43,7 +51,7 @@ from .budget import Budget
 from .changes import Facts
 from .errors import CatalogError, TooLargeError, UnavailableError
 from .flow import first_of
-from .retry import Deadline
+from .retry import Deadline, Progress
 from .settings import Settings
 from .sources import Content, Known, is_replayable, pieces, pieces_of_known, read_file
 from .threads import hashed, in_thread, waited_out
@@ -63,8 +71,14 @@ class Payload(Protocol):
     def bound(self) -> bool:
         """Whether it was staged for one op, and is of no use to another."""
 
-    async def put(self, blob: str, headers: Headers, deadline: Deadline) -> str:
-        """Make the blob of it, If-None-Match: *, in one request; return its etag. Raises as `ContentStore.put`."""
+    async def put(self, blob: str, headers: Headers, deadline: Deadline, late_at: float) -> str | None:
+        """Make the blob of it, If-None-Match: *, in one request; return its etag. Raises as `ContentStore.put`.
+
+        None: its turn came after `late_at`, and it was not sent. It keeps its turn, for the next op.
+        """
+
+    def leave(self) -> None:
+        """No op will put it any more: give back the turn that it may have kept."""
 
 
 def facts_of(digests: Digests) -> Facts:
@@ -81,22 +95,35 @@ class Ready:
     facts: Facts
     blob: str = field(default="", init=False)
     """What it was last put as."""
+    placed: bool = field(default=False, init=False)
+    """Whether it has a place among the transfers."""
 
     @property
     def bound(self) -> bool:
         """See Payload."""
         return isinstance(self.content, Blocks)
 
-    async def put(self, blob: str, headers: Headers, deadline: Deadline) -> str:
-        """See Payload."""
+    async def put(self, blob: str, headers: Headers, deadline: Deadline, late_at: float) -> str | None:
+        """See Payload. What was staged has had its turn: what is left of it is a list."""
         self.blob = blob
+        if not self.bound and not self.placed:
+            await self.uploads.place(deadline)
+            self.placed = True
+            if deadline.now() >= late_at:
+                return None
         headers, store = with_facts(headers, self.facts), self.uploads.store
-        with deadline.stopped():
-            await self.uploads.slots.acquire()
         try:
-            return await deadline.write(lambda: store.put(blob, self.content, when=IfAbsent(), headers=headers))
+            etag = await deadline.write(lambda: store.put(blob, self.content, when=IfAbsent(), headers=headers))
         finally:
-            self.uploads.slots.release()
+            self.leave()
+        deadline.mark(self.uploads.progress)
+        return etag
+
+    def leave(self) -> None:
+        """See Payload."""
+        if self.placed:
+            self.placed = False
+            self.uploads.places.give(1)
 
     async def let_go(self, blob: str) -> None:
         """Its op, which meant this blob, is over: forget what was staged and not put."""
@@ -115,16 +142,36 @@ class SmallFile:
     bound: bool = field(default=False, init=False)
     blob: str = field(default="", init=False)
     """What it was last put as."""
+    ready: Ready | None = field(default=None, init=False)
+    """Its content, while it is its turn."""
+    held: int = field(default=0, init=False)
+    """The memory that it has."""
 
-    async def put(self, blob: str, headers: Headers, deadline: Deadline) -> str:
+    async def put(self, blob: str, headers: Headers, deadline: Deadline, late_at: float) -> str | None:
         """See Payload."""
         self.blob = blob
-        async with AsyncExitStack() as memory:
-            with deadline.stopped():
-                await memory.enter_async_context(self.uploads.budget.hold(self.size))
-                data, digests = await in_thread(self.uploads.threads, _read_and_hash, self.path)
-            self.facts = facts_of(digests)
-            return await Ready(self.uploads, data, self.facts).put(blob, headers, deadline)
+        etag = None
+        try:
+            ready = self.ready = self.ready or await self._read(deadline)
+            self.facts = ready.facts
+            etag = await ready.put(blob, headers, deadline, late_at)
+        finally:
+            if self.ready is None or not self.ready.placed:
+                self.leave()
+        return etag
+
+    async def _read(self, deadline: Deadline) -> Ready:
+        self.held = await self.uploads.memory(self.size, deadline)
+        with deadline.stopped():
+            data, digests = await in_thread(self.uploads.threads, _read_and_hash, self.path)
+        return Ready(self.uploads, data, facts_of(digests))
+
+    def leave(self) -> None:
+        """See Payload."""
+        if self.ready is not None:
+            self.ready.leave()
+        self.uploads.budget.give(self.held)
+        self.ready, self.held = None, 0
 
 
 def _read_and_hash(path: Path) -> tuple[bytes, Digests]:
@@ -146,10 +193,19 @@ class Uploads:
         self.threads = threads
         self._settings = settings
         self.budget = Budget(settings.buffer_bytes)
-        self.slots = asyncio.Semaphore(settings.transfers_max)
+        self.places = Budget(settings.transfers_max, "places")
+        self.progress = Progress()
 
     def __repr__(self) -> str:
         return f"<Uploads to {self.store!r}>"
+
+    async def place(self, deadline: Deadline) -> None:
+        """Take a place among the transfers, to be given back. Raises: UnavailableError."""
+        await self.places.take(1, partial(deadline.turn, progress=self.progress, what="a place among the transfers"))
+
+    async def memory(self, size: int, deadline: Deadline) -> int:
+        """Take memory: how much it is, to be given back. Raises: UnavailableError."""
+        return await self.budget.take(size, partial(deadline.turn, progress=self.progress, what="memory"))
 
     @asynccontextmanager
     async def prepare(self, content: Content, blob: str, deadline: Deadline) -> AsyncIterator[Ready]:
@@ -163,8 +219,7 @@ class Uploads:
             if size is None:
                 ready = await self._streamed(content, blob, deadline, memory)
             elif size <= self._settings.one_shot_bytes:
-                with deadline.stopped():
-                    ready = await self._small(cast("Known", content), size, memory)
+                ready = await self._small(cast("Known", content), size, deadline, memory)
             else:
                 ready = await self.staged(cast("Known", content), blob, deadline)
             try:
@@ -184,15 +239,15 @@ class Uploads:
         if isinstance(self.store, Discards):
             await waited_out(asyncio.create_task(_discarded(self.store, blob)))
 
-    async def _small(self, content: Known, size: int, memory: AsyncExitStack) -> Ready:
+    async def _small(self, content: Known, size: int, deadline: Deadline, memory: AsyncExitStack) -> Ready:
         if isinstance(content, bytes):  # the caller holds it anyway
-            return Ready(self, content, facts_of(await hashed(self.threads, Digests.of, content)))
-        await memory.enter_async_context(self.budget.hold(size))
+            return await self._hashed(content, deadline)
+        memory.callback(self.budget.give, await self.memory(size, deadline))
         if isinstance(content, os.PathLike):
-            data, digests = await in_thread(self.threads, _read_and_hash, Path(content))
+            with deadline.stopped():
+                data, digests = await in_thread(self.threads, _read_and_hash, Path(content))
             return Ready(self, data, facts_of(digests))
-        data = bytes(content)
-        return Ready(self, data, facts_of(await hashed(self.threads, Digests.of, data)))
+        return await self._hashed(bytes(content), deadline)
 
     async def _streamed(self, content: Content, blob: str, deadline: Deadline, memory: AsyncExitStack) -> Ready:
         """The first piece tells whether the content is small."""
@@ -200,10 +255,14 @@ class Uploads:
         async with aclosing(pieces(content, block, self.threads, first=small + 1)) as parts:
             with deadline.stopped():
                 ahead = [await anext(parts, b"")]
-                if len(ahead[0]) <= small:
-                    await memory.enter_async_context(self.budget.hold(len(ahead[0])))
-                    return Ready(self, ahead[0], facts_of(await hashed(self.threads, Digests.of, ahead[0])))
+            if len(ahead[0]) <= small:
+                memory.callback(self.budget.give, await self.memory(len(ahead[0]), deadline))
+                return await self._hashed(ahead[0], deadline)
             return await self._staged(_chained(ahead, parts), blob, deadline)
+
+    async def _hashed(self, content: bytes, deadline: Deadline) -> Ready:
+        with deadline.stopped():
+            return Ready(self, content, facts_of(await hashed(self.threads, Digests.of, content)))
 
     async def _staged(
         self, parts: AsyncIterator[bytes], blob: str, deadline: Deadline, *, ahead: int | None = None
@@ -222,8 +281,7 @@ class Uploads:
             async with asyncio.TaskGroup() as tasks:
                 while True:
                     await window.acquire()
-                    with deadline.stopped():
-                        part, held = await self._taken(parts, ahead)
+                    part, held = await self._taken(parts, deadline, ahead)
                     try:
                         if not part:
                             break
@@ -239,26 +297,25 @@ class Uploads:
             raise first_of(group) from None
         return Ready(self, Blocks(tuple(ids)), facts_of(digester.digests()))
 
-    async def _taken(self, parts: AsyncIterator[bytes], ahead: int | None) -> tuple[bytes, int]:
+    async def _taken(self, parts: AsyncIterator[bytes], deadline: Deadline, ahead: int | None) -> tuple[bytes, int]:
         """The next piece, empty at the end, and how much memory was taken for it."""
-        if ahead is None:
-            part = await anext(parts, b"")
-            return part, await self.budget.take(len(part))
-        held = await self.budget.take(ahead)
+        held = 0 if ahead is None else await self.memory(ahead, deadline)
         try:
-            return await anext(parts, b""), held
+            with deadline.stopped():
+                part = await anext(parts, b"")
         except BaseException:
             self.budget.give(held)
             raise
+        return part, held if ahead is not None else await self.memory(len(part), deadline)
 
     async def _stage(self, blob: str, block: str, part: bytes, deadline: Deadline) -> None:
-        with deadline.stopped():
-            await self.slots.acquire()
+        await self.place(deadline)
         try:
             await deadline.retried(lambda: self.store.stage(blob, block, part))
+            deadline.mark(self.progress)
             deadline.renew()
         finally:
-            self.slots.release()
+            self.places.give(1)
 
     def _staging_over(self, held: int, window: asyncio.Semaphore, _: "asyncio.Task[None]") -> None:
         """Called also where the task was cancelled before it began."""

@@ -51,14 +51,15 @@ async def verify(
 
     What was purged is not missing.
     """
-    checked, bytes_read, findings = 0, 0, []
+    checked, bytes_read, findings, pulse = 0, 0, [], readers.pulse()
 
     async def check(file: FileVersion) -> tuple[FileVersion, int, CatalogError | None]:
         size = 0
         try:
-            async with readers.open(file, Span()) as reader:
-                async for chunk in reader:
-                    size += len(chunk)
+            with pulse.beat("verify", file.path):
+                async with readers.open(file, Span()) as reader:
+                    async for chunk in reader:
+                        size += len(chunk)
         except CatalogError as exc:
             return file, size, None if exc.kind == "not-found.purged" else exc
         return file, size, None

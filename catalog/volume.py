@@ -97,26 +97,29 @@ class Volume(ReadableVolume):
         What an item's own content raises is in its outcome too; an error of `items` itself ends the loop.
 
         Up to `Settings.concurrency_max` items are taken ahead of the outcomes that were asked for. Leaving the loop
-        early cancels what is under way. `timeout_s` is for each item.
+        early cancels what is under way. `timeout_s` is for each item; once none has got through for so long, those
+        that were not begun fail at once.
         """
         check_mode(mode)
         check_timeout(timeout_s)
         if not isinstance(items, AsyncIterable):
             raise InvalidError(f"items come from an async iterable, not from {type(items).__name__}", op="put_many")
+        pulse = self._tools.writer.pulse(timeout_s)
 
         async def put(item: Item) -> Outcome:
             try:
                 if not isinstance(item, Item):
                     raise TypeError(f"an item is an Item, not {type(item).__name__}")
-                file = await self.put(
-                    item.path,
-                    item.content,
-                    mode=mode,
-                    metadata=item.metadata,
-                    content_type=item.content_type,
-                    modified=item.modified,
-                    timeout_s=timeout_s,
-                )
+                with pulse.beat("put_many", item.path):
+                    file = await self.put(
+                        item.path,
+                        item.content,
+                        mode=mode,
+                        metadata=item.metadata,
+                        content_type=item.content_type,
+                        modified=item.modified,
+                        timeout_s=timeout_s,
+                    )
             except CatalogError as exc:
                 return Outcome(item, None, exc)
             except Exception as exc:  # noqa: BLE001 — whatever its content raises, it stops no other item
@@ -144,7 +147,8 @@ class Volume(ReadableVolume):
         reading it. `exclude` are shell patterns, matched against names and against paths in the tree. Files keep the
         metadata they have unless `metadata` is given. Nothing is deleted. Started again after a crash, it carries on.
         What `progress` raises ends the run and is raised, whatever it is; what was written stays, and what was under
-        way is as if it was cancelled. `timeout_s` is for each file.
+        way is as if it was cancelled. `timeout_s` is for each file; once none has got through for so long, those that
+        were not begun fail at once.
 
         One bad file stops no other: see `failed` of the report. Raises: InvalidError, NotFoundError (no such tree),
         UnavailableError and AccessDeniedError where the catalog cannot be listed.

@@ -37,6 +37,7 @@ from .moves import Settled, Settling, SettlingRequest, Unsettled, settle, settli
 from .op import Op, Phase, referring
 from .paths import RESERVED
 from .protocol import Known, begin, recover, resolve, step
+from .pulse import Pulse
 from .retry import Clock, Deadline
 from .settings import Settings, check_timeout
 from .sources import Content
@@ -103,6 +104,10 @@ class Writer:
         check_timeout(timeout_s)
         return Deadline(self._clock, self._settings, timeout_s)
 
+    def pulse(self, timeout_s: float | None = None) -> Pulse:
+        """The pulse of a run of many calls that begins now."""
+        return Pulse(self._clock, timeout_s or self._settings.timeout_s)
+
     def fresh(self, volume: VolumeInfo, change: Change, timeout_s: float | None = None) -> Op:
         """A new attempt at a change. Raises: InvalidError where its content could have no name."""
         op = self._new_id()
@@ -149,24 +154,28 @@ class Writer:
         None: aborted, and its content was staged for this op alone. Raises: NotFoundError, ConflictError, InvalidError,
         AccessDeniedError, IntegrityError, UnavailableError (all: not applied); OutcomeUnknownError (with a token).
         """
-        while True:
-            exchange = self._exchange(volume, deadline, payload, seat)
-            op = replace(op, facts=payload.facts, bound=payload.bound) if payload else op
-            match await self._drive(exchange, begin(op, known)):
-                case op, Committed(file):
-                    return file
-                case op, NotApplied(error):
-                    raise error
-                case op, Undecided(error):
-                    raise self._unknown(volume, op, error)
-                case op, StartOver():
-                    if deadline.passed:
-                        raise deadline.expired(None)
-                    if payload is not None and payload.bound:
-                        return None
-                    volume = await self.current(volume, deadline)
-                    op, known = replace(self.fresh(volume, op.change), patience_s=op.patience_s), None
-                    await deadline.pause()
+        try:
+            while True:
+                exchange = self._exchange(volume, deadline, payload, seat)
+                op = replace(op, facts=payload.facts, bound=payload.bound) if payload else op
+                match await self._drive(exchange, begin(op, known)):
+                    case op, Committed(file):
+                        return file
+                    case op, NotApplied(error):
+                        raise error
+                    case op, Undecided(error):
+                        raise self._unknown(volume, op, error)
+                    case op, StartOver():
+                        if deadline.passed:
+                            raise deadline.expired(None)
+                        if payload is not None and payload.bound:
+                            return None
+                        volume = await self.current(volume, deadline)
+                        op, known = replace(self.fresh(volume, op.change), patience_s=op.patience_s), None
+                        await deadline.pause()
+        finally:
+            if payload is not None:
+                payload.leave()
 
     async def settle_claim(
         self, volume: VolumeInfo, path: str, claim: Claim, *, gentle: bool = False, deadline: Deadline | None = None

@@ -167,7 +167,7 @@ class Homeless:
 
     facts = None
 
-    async def put(self, blob: str, headers: Headers, deadline: Deadline) -> str:
+    async def put(self, blob: str, headers: Headers, deadline: Deadline, late_at: float) -> str:
         """See Payload."""
         raise NotFoundError("404", op="put", key=blob, kind="not-found.container")
 

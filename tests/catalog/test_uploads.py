@@ -1,6 +1,7 @@
 """The memory that uploads share, and the pieces that content is cut into."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -38,9 +39,10 @@ async def test_memory_is_given_out_in_order_and_never_more_than_there_is() -> No
     order: list[str] = []
 
     async def use(name: str, size: int, leave: asyncio.Event) -> None:
-        async with budget.hold(size):
-            order.append(name)
-            await leave.wait()
+        taken = await budget.take(size)
+        order.append(name)
+        await leave.wait()
+        budget.give(taken)
 
     leaves = [asyncio.Event() for _ in range(4)]
     sizes = [("six", 6), ("seven", 7), ("one", 1), ("huge", 99)]
@@ -60,8 +62,11 @@ async def test_who_is_cancelled_while_waiting_or_holding_gives_all_back() -> Non
     budget = Budget(10)
 
     async def use(size: int) -> None:
-        async with budget.hold(size):
+        taken = await budget.take(size)
+        try:
             await asyncio.Event().wait()
+        finally:
+            budget.give(taken)
 
     tasks = [asyncio.create_task(use(size)) for size in (8, 8, 2)]
     await spin()
@@ -130,7 +135,7 @@ SMALL = Settings(one_shot_bytes=4_000, block_bytes=1_000, buffer_bytes=10_000, t
 async def upload(uploads: Uploads, content: Content, blob: str) -> Facts:
     deadline = Deadline(Ticking(), SMALL)
     async with uploads.prepare(content, blob, deadline) as ready:
-        await ready.put(blob, Headers(), deadline)
+        await ready.put(blob, Headers(), deadline, math.inf)
         return ready.facts
 
 
@@ -286,7 +291,7 @@ async def test_reading_the_callers_content_takes_none_of_its_limit(threads: Thre
 
     async with Uploads(store, threads, SMALL).prepare(slow(), "blob", deadline) as ready:
         assert not deadline.passed
-        await ready.put("blob", Headers(), deadline)
+        await ready.put("blob", Headers(), deadline, math.inf)
 
 
 @pytest.mark.parametrize("local", [False, True])
