@@ -78,10 +78,11 @@ def judge_blob(volume: VolumeInfo, seen: SeenBlob) -> Difference | None:
     mine = [row for row in seen.rows if row.file.etag == op]
     if blob is not None and not mine and seen.intent is not None and seen.intent.intent.op == op:
         return _of_intent(seen, seen.intent)
-    if any(row.purging and not row.purged for row in seen.rows):
+    purging = any(row.purging and not row.purged for row in seen.rows)
+    if seen.needed_by and ((found := _of_versions(seen, name)) or not purging):
+        return found  # what is wrong for those who need it counts more than a purge that leaves it alone
+    if purging:
         return _of_purge(seen)
-    if seen.needed_by:
-        return _of_versions(seen, name)
     return None if blob is None else _of_nobody(seen, name, op)
 
 
