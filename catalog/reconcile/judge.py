@@ -223,6 +223,7 @@ def _headers(blob: Blob, file: FileVersion, name: Name) -> str:
         "sha256": (found.get("sha256"), file.digest.removeprefix("sha256:")),
         "size": (found.get("size"), f"{file.size}"),
         "MD5": (_md5(blob) or file.md5, file.md5),
+        "content type": (blob.headers.content_type, file.content_type),
     }
     wrong = [what for what, (says, is_) in told.items() if says != is_]
     return f"its headers are not: {', '.join(wrong)}" if wrong else ""
