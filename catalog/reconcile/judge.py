@@ -50,6 +50,8 @@ class SeenPath:
     head: Head | None
     rows: tuple[VersionRow, ...]
     """Oldest first."""
+    move: bool = False
+    """Whether there is more of the move that the head speaks of: an intent, or its version at the target."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,14 +275,18 @@ def judge_op(seen: SeenOp, *, settle: bool) -> Difference | None:
 
 def judge_path(seen: SeenPath) -> Difference | None:
     """Whether a path's rows fit together: versions 1…n without a gap, each linked to the one before, the head row n."""
-    if seen.head is not None and seen.head.claim is not None:
+    if seen.head is not None and seen.head.claim is not None and seen.move:
         return None  # a move is under way, and the write's own finding tells
     files = [row.file for row in seen.rows]
+    file = files[-1] if files else seen.head.file if seen.head else None
+    if file is None:
+        return None  # a path without rows has no history
     wrong, action = _history(files, seen.head)
+    if seen.head is not None and seen.head.claim is not None and action != "insert-version":
+        wrong.append(f"the head is claimed by a move to {seen.head.claim.target!r}, of which there is no other trace")
+        action = action if len(wrong) > 1 else "insert-head"
     if not wrong:
         return None
-    file = files[-1] if files else seen.head.file if seen.head else None
-    assert file  # noqa: S101 — a path without rows has no history
     return Difference(
         "history-broken",
         seen.path,
