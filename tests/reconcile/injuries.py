@@ -1,6 +1,6 @@
 """What can happen to a catalog and to its content, one small function each. Made with the ports alone.
 
-Each is given a scene and a path in a folder of its own, and leaves one thing wrong there. `CASES` in `test_states` says
+Each is given a scene and a path in a folder of its own, and leaves one thing wrong there. `cases` says
 what a reconcile must make of each.
 """
 
