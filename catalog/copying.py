@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from storage import Blob, Blocks, ContentStore, Digester, Digests, Discards, Headers, IfMatch, Precondition
 
@@ -84,7 +84,11 @@ class Copier:
         headers: Headers,
         deadline: Deadline,
     ) -> str:
-        """Put once; after an unknown outcome, look: a blob with these headers and this size is what was put."""
+        """Put once; after an unknown outcome, look: a blob with these headers and this size is what was put.
+
+        The MD5 is that of the bytes, whatever the headers say: a service refuses one that is not.
+        """
+        headers = replace(headers, md5=found.md5)
         try:
             return await deadline.write(lambda: self.target.put(name, content, when=when, headers=headers))
         except OutcomeUnknownError as exc:
