@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from .ingest_report import IngestProgress, IngestReport, Progress
     from .metadata import Metadata
     from .modes import Create, IfMatch, IfVersion, Mode, Overwrite
+    from .purge_report import PurgeCount, PurgeItem, PurgeReport
     from .reader import Reader
     from .recovery import Recovered, RecoveredVolume, RecoveryReport
     from .seek import SeekableReader
@@ -84,6 +85,7 @@ _HOMES = {
     "ingest_report": ("IngestProgress", "IngestReport", "Progress"),
     "metadata": ("Metadata",),
     "modes": ("Create", "IfMatch", "IfVersion", "Mode", "Overwrite"),
+    "purge_report": ("PurgeCount", "PurgeItem", "PurgeReport"),
     "reader": ("Reader",),
     "recovery": ("Recovered", "RecoveredVolume", "RecoveryReport"),
     "seek": ("SeekableReader",),
@@ -139,6 +141,9 @@ __all__ = [
     "OutcomeUnknownError",
     "Overwrite",
     "Progress",
+    "PurgeCount",
+    "PurgeItem",
+    "PurgeReport",
     "Reader",
     "Recovered",
     "RecoveredEvent",

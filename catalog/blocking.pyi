@@ -18,6 +18,7 @@ from .filters import Condition
 from .ingest_report import IngestReport, Progress
 from .metadata import Metadata
 from .modes import Mode
+from .purge_report import PurgeItem, PurgeReport
 from .recovery import RecoveryReport
 from .settings import Settings
 from .sources import Content
@@ -175,6 +176,16 @@ class Volume:
         request_id: str | None = ...,
         timeout_s: float | None = ...,
     ) -> FileVersion | None: ...
+    def purge(
+        self,
+        *,
+        keep_versions: int | None = ...,
+        older_than: timedelta | None = ...,
+        prefix: str = ...,
+        dry_run: bool = ...,
+        progress: Callable[[PurgeItem], None] | None = ...,
+        timeout_s: float | None = ...,
+    ) -> PurgeReport: ...
 
 def connect(
     url: str,

@@ -380,8 +380,8 @@ MUTANTS: Final = (
         "purge-of-a-current-version",
         "S5: a change of metadata refers to the head's content, and does not look twice",
         "catalog/purging.py",
-        "if current.version > file.version:\n",
-        "if current.version >= file.version:\n",
+        "| Newer(current) if current > file.version:\n",
+        "| Newer(current) if current >= file.version:\n",
         (f"{PURGES}[metadata, two runs]",),
     ),
     Mutant(

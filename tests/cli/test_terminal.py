@@ -33,6 +33,7 @@ COMMANDS = [
     "history",
     "query",
     "verify",
+    "purge",
     "recover",
     "resolve",
 ]
