@@ -61,7 +61,7 @@ from .table import Merge
 
 READS: Final = (ReadHead, ReadVersion, SearchIntents, SearchVersions, StatBlob)
 NO_BLOB: Final = "not-found.blob"  # where the container is gone, that is no proof of anything
-ROWS_AT_A_TIME: Final = 512  # what a lane of the committer takes
+ROWS_AT_A_TIME: Final = 2_048  # enough for full transactions in sixteen shards
 _WITH_CONTENT: Final = Comparison("kind", "!=", "delete")
 
 Asked = PurgeRequest | PurgeResult

@@ -312,7 +312,9 @@ class Volume(ReadableVolume):
         check_callback("purge", "progress", progress)
         prefix, tools = check_prefix(prefix), self._tools.within(timeout_s)
         writer, lister = tools.writer, tools.lister
-        purger = Purger(writer.committer, lister, tools.store, self.info, writer.deadline, tools.settings.transfers_max)
+        purger = Purger(
+            writer.committer, lister, tools.content, self.info, writer.deadline, tools.settings.transfers_max
+        )
         run = Purging(self.info, retention, prefix, writer, lister, purger, Tally(progress))
         async with Candidates(self.name, tools.threads) as candidates:
             return await run.run(candidates, dry_run=dry_run)

@@ -38,7 +38,7 @@ class Place:
         """Somebody who purges, over a wire of their own."""
         client = self.world.client(wire) if wire else self.catalog
         writer, tools = client._writer, client._tools
-        return Purger(writer.committer, tools.lister, tools.store, self.volume.info, writer.deadline, 4)
+        return Purger(writer.committer, tools.lister, tools.content, self.volume.info, writer.deadline, 4)
 
     async def row(self, path: str, version: int = 1) -> VersionRow:
         """A version row as it is now."""
