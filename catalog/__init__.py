@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from .metadata import Metadata
     from .modes import Create, IfMatch, IfVersion, Mode, Overwrite
     from .pace import Rate
+    from .purge_report import PurgeCount, PurgeItem, PurgeReport
     from .reader import Reader
     from .reconcile.apply import Applied, ApplyReport
     from .reconcile.brake import Brake
@@ -91,6 +92,7 @@ _HOMES = {
     "metadata": ("Metadata",),
     "modes": ("Create", "IfMatch", "IfVersion", "Mode", "Overwrite"),
     "pace": ("Rate",),
+    "purge_report": ("PurgeCount", "PurgeItem", "PurgeReport"),
     "reader": ("Reader",),
     "reconcile.apply": ("Applied", "ApplyReport"),
     "reconcile.brake": ("Brake",),
@@ -156,6 +158,9 @@ __all__ = [
     "Overwrite",
     "Plan",
     "Progress",
+    "PurgeCount",
+    "PurgeItem",
+    "PurgeReport",
     "Rate",
     "Reader",
     "Recovered",

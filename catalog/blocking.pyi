@@ -20,6 +20,7 @@ from .ingest_report import IngestReport, Progress
 from .metadata import Metadata
 from .modes import Mode
 from .pace import Rate
+from .purge_report import PurgeItem, PurgeReport
 from .reconcile.apply import Applied, ApplyReport
 from .reconcile.brake import Brake
 from .reconcile.difference import Difference
@@ -237,6 +238,16 @@ class Volume:
         request_id: str | None = ...,
         timeout_s: float | None = ...,
     ) -> FileVersion | None: ...
+    def purge(
+        self,
+        *,
+        keep_versions: int | None = ...,
+        older_than: timedelta | None = ...,
+        prefix: str = ...,
+        dry_run: bool = ...,
+        progress: Callable[[PurgeItem], None] | None = ...,
+        timeout_s: float | None = ...,
+    ) -> PurgeReport: ...
 
 def connect(
     url: str,

@@ -99,7 +99,7 @@ class Catalog:
         self._recovery = Recovery(self._writer, lister)
         self._removal = Removal(self._volumes, self._recovery, lister)
         self._readers = readers = Readers(content, self._threads, settings, clock)
-        self._tools = Tools(self._writer, readers, lister, self._threads, settings, self._content)
+        self._tools = Tools(self._writer, readers, lister, self._threads, settings, content, self._content)
         self._reconciling = Reconciling(
             self._volumes, self._writer, self._recovery, lister, content, self._threads, settings, clock, new_id, origin
         )

@@ -7,7 +7,7 @@ refused, not misread. `parse(format(x)) == x` is a property test.
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal, cast
 
@@ -231,6 +231,18 @@ def parse_version(volume: str, entity: Entity) -> VersionRow:
     return VersionRow(
         parse_file(volume, entity), entity.etag, str(values.get("purging", "")), bool(values.get("purged", False))
     )
+
+
+IN_PART = ("schema", "path", "version", "kind", "op", "size", "created", "blob", "purging", "purged")
+"""The columns of a version row that tell whose content it is, and what became of that."""
+_BLANK: Values = {
+    "op": "", "size": 0, "digest": "", "content_type": "", "created": 0, "writer": "", "chain": "", "blob_etag": "",
+}  # fmt: skip
+
+
+def parse_in_part(volume: str, entity: Entity) -> VersionRow:
+    """A version row of which IN_PART was read, or less: the rest of it is blank. Raises: as `parse_version`."""
+    return parse_version(volume, replace(entity, values={**_BLANK, **entity.values}))
 
 
 def parse_head(volume: str, entity: Entity) -> Head:

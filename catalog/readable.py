@@ -48,7 +48,9 @@ class Tools:
     lister: Lister
     threads: Executor
     settings: Settings
+    content: ContentStore
     store: ContentStore
+    """The same, unobserved: with the abilities that not every store has."""
 
     def within(self, timeout_s: float | None) -> "Tools":
         """They, for a call with a time limit of its own. Raises: InvalidError."""

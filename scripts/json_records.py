@@ -12,6 +12,7 @@ from catalog.diagnosis import DoctorItem, DoctorReport
 from catalog.download import DownloadReport
 from catalog.entities import FileVersion, Folder, VolumeInfo
 from catalog.ingest_report import IngestReport
+from catalog.purge_report import PurgeCount, PurgeItem, PurgeReport
 from catalog.recovery import Recovered, RecoveredVolume, RecoveryReport
 from catalog.usage import FolderUsage
 from catalog.verify import Finding, VerifyReport
@@ -56,6 +57,9 @@ RECORDS: Mapping[str, Record] = {
     ),
     "VerifyReport": Record("What was read again.", VerifyReport),
     "Finding": Record("A version whose content is not what was written, or could not be read.", Finding),
+    "PurgeReport": Record("What a purge did, or would do.", PurgeReport),
+    "PurgeCount": Record("How much had one end.", PurgeCount),
+    "PurgeItem": Record("A version whose content was to go, and stays for now.", PurgeItem),
     "RecoveryReport": Record("Every write, and every deletion of a volume, that was found half-done.", RecoveryReport),
     "RecoveredVolume": Record(
         "A volume that was half deleted, or could not be recovered, and what became of it.", RecoveredVolume
@@ -103,6 +107,7 @@ COMMANDS: Mapping[str, Printed] = {
     "query": Printed("a line for each file, by path", ("FileVersion",)),
     "sign": Printed("one line", ("SignedUrl",)),
     "verify": Printed("one line", ("VerifyReport",)),
+    "purge": Printed("one line", ("PurgeReport",)),
     "recover": Printed("one line", ("RecoveryReport",)),
     "resolve": Printed("one line", ("Resolution",)),
     "doctor": Printed("one line", ("DoctorReport",)),
@@ -138,6 +143,13 @@ MEANINGS: Mapping[str, str] = {
     "VerifyReport.findings": "What is damaged, missing or unreadable; empty where all is well.",
     "Finding.file": "The version.",
     "Finding.error": "What is wrong; its kind is `integrity.missing` where the content is gone.",
+    "PurgeReport.purged": "What is gone.",
+    "PurgeReport.held": "What somebody needs still.",
+    "PurgeReport.unfinished": "What could not be purged; the next purge goes on with it.",
+    "PurgeCount.versions": "Versions.",
+    "PurgeItem.path": "The file's path.",
+    "PurgeItem.version": "The version.",
+    "PurgeItem.error": "Why it is unfinished; else null.",
     "RecoveryReport.items": "Each of the writes; empty where there is nothing to settle.",
     "RecoveryReport.volumes": "Volumes that were half deleted, or could not be recovered; else empty.",
     "RecoveredVolume.volume": "The volume's name.",

@@ -15,6 +15,8 @@ MOVES: Final = "tests/catalog/test_moves.py::test_no_state_breaks_an_invariant"
 LANES: Final = "tests/catalog/test_commit.py"
 PURGES: Final = "tests/catalog/test_purging.py::test_no_state_breaks_an_invariant"
 PURGER: Final = "tests/catalog/test_purger.py"
+PURGE: Final = "tests/volumes/test_purge.py"
+PURGE_RACES: Final = "tests/races/test_purge_races.py::test_interleavings"
 EXCHANGE: Final = "tests/catalog/test_exchange.py"
 RECOVERY: Final = "tests/catalog/test_recovery.py"
 
@@ -42,6 +44,13 @@ class Mutant:
 _COMMIT: Final = """\
                 unit = Unit((Delete(intent_row(op.id), etag), *_written(file, base), *_recorded(file)))
                 await self._commit(file.path, unit, self.seat)
+"""
+
+_SEARCH: Final = """\
+        asked = [attempt for attempt in attempts if isinstance(attempt.request, SearchIntents)]
+        await self._answer(asked, lambda runs: self._fenced(shard, runs))
+        asked = [attempt for attempt in attempts if isinstance(attempt.request, SearchVersions)]
+        await self._answer(asked, lambda runs: self._referred(shard, runs))
 """
 
 MUTANTS: Final = (
@@ -380,9 +389,79 @@ MUTANTS: Final = (
         "purge-of-a-current-version",
         "S5: a change of metadata refers to the head's content, and does not look twice",
         "catalog/purging.py",
-        "if current.version > file.version:\n",
-        "if current.version >= file.version:\n",
+        "| Newer(current) if current > file.version:\n",
+        "| Newer(current) if current >= file.version:\n",
         (f"{PURGES}[metadata, two runs]",),
+    ),
+    Mutant(
+        "purge-shares-a-reading-with-rows-before-intents",
+        "S5: a copy commits between the two, and is in neither",
+        "catalog/purger.py",
+        _SEARCH,
+        """\
+        runs = {attempt.at.blob: attempt.at.run for attempt in attempts}
+        rows, intents = await self._referred(shard, runs), await self._fenced(shard, runs)
+        for search, found in ((SearchIntents, intents), (SearchVersions, rows)):
+
+            async def told(_: object, found: Mapping[str, str] = found) -> Mapping[str, str]:
+                return found
+
+            await self._answer([attempt for attempt in attempts if isinstance(attempt.request, search)], told)
+""",
+        (f"{PURGE_RACES}[restore]",),
+    ),
+    Mutant(
+        "purge-shares-a-reading-that-began-before-it-was-asked-for",
+        "S5: a copy that read its source before the flag has its intent after the reading",
+        "catalog/purger.py",
+        """\
+        await self._drive(attempts, SearchIntents, limit=ROWS_AT_A_TIME)  # all flags, before anything is read
+        for shard in range(shards):
+""",
+        """\
+        runs = {attempt.at.blob: attempt.at.run for attempt in attempts}
+        early = [await self._fenced(shard, runs) for shard in range(shards)]
+
+        async def told(_: object) -> Mapping[str, str]:
+            return early.pop(0)
+
+        await self._drive(attempts, SearchIntents, limit=ROWS_AT_A_TIME)
+        for shard in range(shards):
+            await self._answer([each for each in attempts if isinstance(each.request, SearchIntents)], told)
+""",
+        (f"{PURGE_RACES}[restore]",),
+    ),
+    Mutant(
+        "purge-selects-what-is-current",
+        "what is at a path now never goes, whatever the rule is",
+        "catalog/retention.py",
+        'if first or file.kind == "delete" or row.purged:\n',
+        'if file.kind == "delete" or row.purged:\n',
+        (f"{PURGE}::test_what_is_current_never_goes[memory]",),
+    ),
+    Mutant(
+        "purge-forgets-what-a-killed-run-has-flagged",
+        "the flag is one-way: who finds one goes on with it",
+        "catalog/retention.py",
+        "goes=bool(row.purging) or (surplus and old))\n",
+        "goes=surplus and old)\n",
+        (f"{PURGE}::test_what_a_killed_run_has_flagged_goes_whatever_the_rule_is_by_now[memory]",),
+    ),
+    Mutant(
+        "purge-of-one-of-two-conditions",
+        "where two conditions are given both must hold",
+        "catalog/retention.py",
+        "(surplus and old)",
+        "(surplus or old)",
+        (f"{PURGE}::test_where_both_are_given_both_must_hold[memory]",),
+    ),
+    Mutant(
+        "purge-flags-what-is-needed",
+        "what is seen to be needed stays restorable: it is not flagged",
+        "catalog/candidates.py",
+        'return ADOPTED if "adopt" in kinds else stays or (',
+        'return ADOPTED if "adopt" in kinds else (',
+        (f"{PURGE}::test_content_that_another_version_needs_is_held_and_not_even_flagged[memory]",),
     ),
     Mutant(
         "purged-before-it-is-gone",

@@ -19,6 +19,7 @@ from .commands import (
     ingest,
     init,
     ls,
+    purge,
     put,
     query,
     recover,
@@ -61,6 +62,7 @@ PANELS: Final[dict[str, dict[str, Body]]] = {  # a new command is a module in `c
     },
     "Care": {
         "verify": verify.verify,
+        "purge": purge.purge,
         "recover": recover.recover,
         "resolve": resolve.resolve,
         "doctor": doctor.doctor,

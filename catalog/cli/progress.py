@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from ..download import DownloadProgress
     from ..ingest_report import IngestProgress
+    from ..purge_report import PurgeItem
 
 BAR_WIDTH: Final = 28
 
@@ -86,6 +87,20 @@ class VerifyText(_Text):
     def __call__(self, checked: int, bytes_read: int) -> None:
         """Tell how far it is."""
         self._update(checked, None, f"{checked:,} versions · {size(bytes_read)} · {self._rate(bytes_read)}")
+
+
+class PurgeText(_Text):
+    """What a purge says beside its bar; how much there is to purge, nobody has counted."""
+
+    def __init__(self, update: Update) -> None:
+        super().__init__(update)
+        self._ended = {"purged": 0, "held": 0, "unfinished": 0}
+
+    def __call__(self, item: "PurgeItem") -> None:
+        """Tell how far it is."""
+        self._ended[item.action] += 1
+        parts = [f"{number:,} {action}" for action, number in self._ended.items() if number]
+        self._update(sum(self._ended.values()), None, " · ".join(parts))
 
 
 class DownloadText(_Text):

@@ -83,6 +83,7 @@ RUNS = {
     "history": ["gone.txt"],
     "query": ["--where size>0"],
     "verify": [""],
+    "purge": ["--keep-versions 1 --yes", "--older-than 0s --dry-run"],
     "recover": [""],
     "resolve": ["TOKEN"],
     "doctor": [""],

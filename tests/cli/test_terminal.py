@@ -32,6 +32,7 @@ COMMANDS = [
     "history",
     "query",
     "verify",
+    "purge",
     "recover",
     "resolve",
 ]

@@ -5,6 +5,7 @@ import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -110,6 +111,13 @@ async def verify(volume: Volume) -> None:
         raise finding.error
 
 
+async def purge(volume: Volume) -> None:
+    report = await volume.purge(older_than=timedelta(), timeout_s=LIMIT_S)
+    for item in report.items:
+        assert item.error
+        raise item.error
+
+
 async def recover(catalog: Catalog, _: Path) -> None:
     for item in (await timed(catalog, catalog.recover(patience_s=0, timeout_s=LIMIT_S), pieces=3)).items:
         if item.error:
@@ -152,6 +160,7 @@ CALLS: dict[str, Call] = {
     "Volume.move": on(lambda volume: volume.move("a", FAR, timeout_s=LIMIT_S)),
     "Volume.open": on(opened),
     "Volume.open_seekable": on(sought),
+    "Volume.purge": on(purge),
     "Volume.put": on(lambda volume: volume.put("a", b"0123456789", timeout_s=LIMIT_S)),
     "Volume.put_many": on(put_many),
     "Volume.query": on(lambda volume: drained(volume.query(F.size > 0, timeout_s=LIMIT_S))),

@@ -81,6 +81,16 @@ VOLUME: Table = {  # method: what is right, and what is wrong
             "expires_in": [None, *SECONDS, 0.5, timedelta(0), timedelta(days=-1), timedelta.max],
         },
     ),
+    "purge": (
+        {"keep_versions": 1},
+        {
+            "keep_versions": [-1, True, 1.5, "1", NAN],
+            "older_than": [timedelta(seconds=-1), 90, "90d", True],
+            "prefix": PREFIXES,
+            "dry_run": FLAGS,
+            "progress": CALLBACKS,
+        },
+    ),
     "verify": ({}, {"prefix": PREFIXES, "progress": CALLBACKS}),
     "put": (
         {"path": "a", "content": b"x"},
