@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol, runtime_checkable
 
+from .content import Headers, IfMatch
+
 CredentialKind = Literal["account key", "SAS", "token", "none"]
 
 
@@ -50,6 +52,26 @@ class Sweeps(Protocol):
 
     async def sweep(self) -> None:
         """Remove what processes that are no more have left. Raises: UnavailableError, NotFoundError (no store)."""
+
+
+@runtime_checkable
+class Touches(Protocol):
+    """A store that changes what is kept with a blob's bytes, and leaves the bytes."""
+
+    async def touch(self, name: str, *, headers: Headers, when: IfMatch) -> str:
+        """Give a blob these headers if it carries this etag. Returns its new etag: always another one.
+
+        Content type and metadata are replaced, and so is the MD5; where `headers` has none, the blob keeps its own,
+        as its bytes are the same. Readers that are pinned to the old etag get a conflict.
+
+        The metadata is what counts, and it changes last: as long as it is the old one, the touch has not happened.
+        Azure sets content type and MD5 in a request of their own, before it, and only if they change; whoever dies in
+        between leaves a blob with the new ones, the old metadata, and an etag that nobody was told. Then a repetition
+        with the old etag is a conflict, and one with the etag that is there completes it.
+
+        Raises: ConflictError (another etag), NotFoundError (no blob, no container), InvalidError, TooLargeError,
+        AccessDeniedError, UnavailableError, OutcomeUnknownError (also where half of it was done).
+        """
 
 
 @runtime_checkable

@@ -1,9 +1,9 @@
 """AzureBlobContent: the Blob service of a flat account.
 
-Each method is one request, sent once (see `azure_transport`), through the pipeline of the SDK's own container client:
-signing, tokens and headers are the SDK's. Its methods are not used for blobs: they may split an upload, ask twice for
-an empty blob, repeat a cut download, and cost several times as much. What the requests look like is `azure_wire`'s,
-what a failure means `azure_errors`'.
+Each method is one request (`touch`: two or three), sent once (see `azure_transport`), through the pipeline of the
+SDK's own container client: signing, tokens and headers are the SDK's. Its methods are not used for blobs: they may
+split an upload, ask twice for an empty blob, repeat a cut download, and cost several times as much. What the requests
+look like is `azure_wire`'s, what a failure means `azure_errors`'.
 
 A read is one GET, streamed: the service answers from one version of the blob, so it is pinned from the first byte to
 the last without asking again. Only a span that turns out to be empty costs a second request.
@@ -33,18 +33,21 @@ from .azure_wire import (
     block_id,
     block_list,
     byte_range,
+    changed_headers,
     conditions,
     etag_from_headers,
     md5_text,
+    meta_headers,
     page_of_blobs,
     property_headers,
     quoted,
     reorder_key,
 )
-from .content import WHOLE, Always, Blob, Blocks, Capabilities, Headers, Opened, Precondition, Span
-from .errors import ConflictError, InvalidError, UnavailableError
+from .content import WHOLE, Always, Blob, Blocks, Capabilities, Headers, IfMatch, Opened, Precondition, Span
+from .errors import AccessDeniedError, ConflictError, InvalidError, OutcomeUnknownError, UnavailableError
 from .names import check_container
-from .requests import check_delete, check_list, check_open, check_put, check_stage, check_stat
+from .preconditions import decide_there
+from .requests import check_delete, check_list, check_open, check_put, check_stage, check_stat, check_touch
 
 WHOLE_BYTES_MAX: Final = 1 << 20
 _SUCCESS: Final = range(200, 300)
@@ -146,6 +149,22 @@ class AzureBlobContent:
         with self._asking("delete", name, write=True):
             await self._answer("DELETE", self._address(name), conditions(when))
 
+    async def touch(self, name: str, *, headers: Headers, when: IfMatch) -> str:
+        """See `abilities.Touches`. Two requests, and a third where content type or MD5 change."""
+        check_touch(name, when, headers)
+        with self._asking("touch", name, write=False):
+            found = (await self._answer("HEAD", self._address(name), {})).headers
+            decide_there(when, etag_from_headers(found), op="touch", key=name)
+            changed = changed_headers(headers, found)
+        if not changed:
+            return await self._changed(name, "comp=metadata", meta_headers(headers), when)
+        between = IfMatch(await self._changed(name, "comp=properties", changed, when))
+        try:
+            return await self._changed(name, "comp=metadata", meta_headers(headers), between)
+        except (InvalidError, AccessDeniedError, UnavailableError) as exc:
+            message = f"touch {name}: content type and MD5 are set, the metadata is not: {exc}"
+            raise OutcomeUnknownError(message, op="touch", key=name) from exc
+
     async def sign(self, name: str, *, expires: datetime, filename: str = "") -> str:
         """See `abilities.Signing`."""
         check_stat(name)
@@ -193,6 +212,11 @@ class AzureBlobContent:
         if not self._closed:
             self._closed = True
             await self._client.close()
+
+    async def _changed(self, name: str, query: str, headers: Mapping[str, str], when: IfMatch) -> str:
+        with self._asking("touch", name, write=True):
+            answer = await self._answer("PUT", self._address(name, query), {**headers, **conditions(when)})
+            return etag_from_headers(answer.headers)
 
     async def _described(self, op: str, name: str, when: Precondition) -> Blob:
         with self._asking(op, name, write=False):

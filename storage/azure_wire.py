@@ -14,6 +14,7 @@ from .content import Always, Blob, Headers, IfAbsent, IfMatch, Precondition, Spa
 from .metadata import decoded, decoded_metadata, encoded_metadata
 
 _META: Final = "x-ms-meta-"
+_KEPT: Final = ("Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language")
 _FIRST_REORDERED: Final = "\ue000"
 
 
@@ -54,8 +55,24 @@ def byte_range(span: Span) -> dict[str, str]:
 
 def property_headers(headers: Headers) -> dict[str, str]:
     """What is kept with a blob, but its MD5, as headers of a put."""
-    metadata = {f"{_META}{key}": value for key, value in encoded_metadata(headers.metadata).items()}
-    return {"x-ms-blob-content-type": headers.content_type, **metadata}
+    return {"x-ms-blob-content-type": headers.content_type, **meta_headers(headers)}
+
+
+def meta_headers(headers: Headers) -> dict[str, str]:
+    """A blob's metadata as headers."""
+    return {f"{_META}{key}": value for key, value in encoded_metadata(headers.metadata).items()}
+
+
+def changed_headers(wanted: Headers, found: Mapping[str, str]) -> dict[str, str]:
+    """Headers for Set Blob Properties that make content type and MD5 those wanted; none where they are.
+
+    `found` is an answer to HEAD. What the request would clear, as nobody names it, is named as it was found.
+    """
+    md5 = md5_text(wanted.md5) if wanted.md5 else found.get("Content-MD5")
+    if wanted.content_type == found.get("Content-Type") and md5 == found.get("Content-MD5"):
+        return {}
+    kept = {f"x-ms-blob-{name.lower()}": found[name] for name in _KEPT if found.get(name)}
+    return {**kept, "x-ms-blob-content-type": wanted.content_type} | ({"x-ms-blob-content-md5": md5} if md5 else {})
 
 
 def md5_text(md5: bytes) -> str:

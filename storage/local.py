@@ -26,12 +26,21 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, Literal, ParamSpec, TypeVar
 
-from .content import WHOLE, Always, Blob, Blocks, Capabilities, Headers, Opened, Precondition, Span
+from .content import WHOLE, Always, Blob, Blocks, Capabilities, Headers, IfMatch, Opened, Precondition, Span
 from .errors import InvalidError
 from .local_disk import Disk
 from .local_errors import explaining
 from .local_reading import Reading
-from .requests import check_delete, check_discard, check_list, check_open, check_put, check_stage, check_stat
+from .requests import (
+    check_delete,
+    check_discard,
+    check_list,
+    check_open,
+    check_put,
+    check_stage,
+    check_stat,
+    check_touch,
+)
 
 THREADS: Final = 4
 SHORT_BYTES: Final = 1 << 16
@@ -102,6 +111,11 @@ class LocalContent:
     async def delete(self, name: str, *, when: Precondition) -> None:
         check_delete(name, when)
         await self._done(self._writer, "delete", name, self._disk.delete, name, when)
+
+    async def touch(self, name: str, *, headers: Headers, when: IfMatch) -> str:
+        """See `abilities.Touches`."""
+        check_touch(name, when, headers)
+        return await self._done(self._writer, "touch", name, self._disk.touch, name, headers, when)
 
     async def discard(self, name: str) -> None:
         check_discard(name)

@@ -16,7 +16,7 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-from .content import Always, Blob, Blocks, Headers, Precondition, Span
+from .content import Always, Blob, Blocks, Headers, IfMatch, Precondition, Span
 from .errors import IntegrityError
 from .local_blocks import Assembly, Extent, MissingBlockError, Part, Staged, append, whole, write_at
 from .local_errors import leaves_unknown
@@ -122,6 +122,13 @@ class Disk:
         """Remove a blob."""
         self._begin()
         self._discard(self.index.delete(name, when))
+
+    def touch(self, name: str, headers: Headers, when: IfMatch) -> str:
+        """Give a blob other headers. Returns its new etag; its file stays what it is, and where it is."""
+        self._begin()
+        token = self.files.token()
+        self.index.touch(name, token, headers, when)
+        return token
 
     def close(self) -> None:
         """Remove what is staged, and let go of everything. No other thread may be at work."""

@@ -4,8 +4,8 @@
     staging/<session>/<n>                  being made by a living process, or committed and not yet moved
     files/<the blob's name>~<session>-<n>  the bytes of a blob
 
-The token `<session>-<n>` is the blob's etag, too, and is never used again. It ends the file's name; so whatever else
-two names may share on a disk (case, normal form, a long beginning), their files differ.
+The token `<session>-<n>` is the blob's etag, too, until it is touched, and is never used again. It ends the file's
+name; so whatever else two names may share on a disk (case, normal form, a long beginning), their files differ.
 
 A file moves one way: staging, its place, gone. Hence the order of looking: who removes one looks in staging first and
 then at its place; who reads one looks at its place, in staging, and at its place again. Neither can miss a file that
@@ -87,6 +87,10 @@ class Files:
     def begin(self) -> None:
         """Begin the session, if it is not begun; before all that follows but `opened` and `path_of`."""
         self._session = self._session or Session.begin(self._staging, full=self._full)
+
+    def token(self) -> str:
+        """A token that was never used before, for a blob whose file stays that of an older one."""
+        return self._begun.token()
 
     def create(self) -> tuple[str, int]:
         """A new empty file in staging: its token, and an open descriptor."""

@@ -17,12 +17,12 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path
 from typing import Final
 
-from .content import Blob, Headers, Precondition
+from .content import Blob, Headers, IfMatch, Precondition
 from .errors import InvalidError, NotFoundError
 from .local_errors import CommitError
 from .preconditions import decide_put, decide_there, no_such_blob
@@ -124,6 +124,17 @@ class Index:
             connection.execute(_DELETE, (name,))
             connection.execute(_DISCARD, (file,))
         return file
+
+    def touch(self, name: str, etag: str, headers: Headers, when: IfMatch) -> None:
+        """Commit other headers, and with them another etag. Raises: NotFoundError, ConflictError."""
+        with self._transaction() as connection:
+            row: _Row | None = connection.execute(_FIND, (name,)).fetchone()
+            if row is None:
+                raise no_such_blob("touch", name)
+            kept = _kept(row)
+            decide_there(when, kept.blob.etag, op="touch", key=name)
+            same = replace(headers, md5=headers.md5 or kept.blob.headers.md5)
+            connection.execute(_PUT, _row(Kept(Blob(name, kept.blob.size, etag, same), kept.file)))
 
     def page(self, prefix: str, after: str, rows_max: int) -> Sequence[Blob]:
         """The first blobs beyond the name `after` whose names begin with `prefix`; none where there are no more."""

@@ -13,10 +13,19 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Final
 
-from .content import WHOLE, Always, Blob, Blocks, Capabilities, Headers, Opened, Precondition, Span
+from .content import WHOLE, Always, Blob, Blocks, Capabilities, Headers, IfMatch, Opened, Precondition, Span
 from .errors import InvalidError, NotFoundError
 from .preconditions import decide_put, decide_there
-from .requests import check_delete, check_discard, check_list, check_open, check_put, check_stage, check_stat
+from .requests import (
+    check_delete,
+    check_discard,
+    check_list,
+    check_open,
+    check_put,
+    check_stage,
+    check_stat,
+    check_touch,
+)
 
 CHUNK_BYTES: Final = 1 << 20
 
@@ -95,6 +104,18 @@ class MemoryContent:
         container = self._reached("delete", name)
         decide_there(when, self._etag(name), op="delete", key=name)
         del container.blobs[name]
+
+    async def touch(self, name: str, *, headers: Headers, when: IfMatch) -> str:
+        """See `abilities.Touches`."""
+        check_touch(name, when, headers)
+        await self._turn("touch", name)
+        container = self._reached("touch", name)
+        decide_there(when, self._etag(name), op="touch", key=name)
+        blob, data = container.blobs[name]
+        kept = Headers(headers.content_type, headers.md5 or blob.headers.md5, dict(headers.metadata))
+        touched = Blob(name, blob.size, f"0x{next(_ETAGS):016X}", kept)
+        container.blobs[name] = (touched, data)
+        return touched.etag
 
     async def discard(self, name: str) -> None:
         check_discard(name)

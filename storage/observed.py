@@ -6,8 +6,21 @@ from time import perf_counter
 from types import TracebackType
 from typing import Any, Final, Literal, Self, TypeVar, cast
 
-from .content import WHOLE, Always, Blob, Blocks, Capabilities, ContentStore, Headers, Opened, Precondition, Span
-from .errors import CatalogError
+from .abilities import Touches
+from .content import (
+    WHOLE,
+    Always,
+    Blob,
+    Blocks,
+    Capabilities,
+    ContentStore,
+    Headers,
+    IfMatch,
+    Opened,
+    Precondition,
+    Span,
+)
+from .errors import CatalogError, InvalidError
 from .events import Listen, RequestEvent
 
 T = TypeVar("T")
@@ -93,6 +106,13 @@ class ObservedContent:
 
     async def delete(self, name: str, *, when: Precondition) -> None:
         await self._told("delete", name, self._store.delete(name, when=when))
+
+    async def touch(self, name: str, *, headers: Headers, when: IfMatch) -> str:
+        """See `abilities.Touches`. Raises: InvalidError (the store beneath is none)."""
+        if not isinstance(self._store, Touches):
+            message = f"{self._store!r} cannot change the headers of a blob"
+            raise InvalidError(message, op="touch", key=name, kind="invalid.unsupported")
+        return await self._told("touch", name, self._store.touch(name, headers=headers, when=when))
 
     async def list(self, prefix: str = "") -> AsyncIterator[Blob]:
         with Observation(self._listen, "content", "list", prefix) as told:

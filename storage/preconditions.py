@@ -25,6 +25,14 @@ def check_when_there(when: object, *, op: str, key: str) -> None:
         raise InvalidError(message, op=op, key=key, kind="invalid.precondition")
 
 
+def check_when_match(when: object, *, op: str, key: str) -> None:
+    """Refuse what does not name the blob's etag. Raises: InvalidError."""
+    check_when(when, op=op, key=key)
+    if not isinstance(when, IfMatch):
+        message = f"{op} is for a blob that is known: IfMatch, not {type(when).__name__}"
+        raise InvalidError(message, op=op, key=key, kind="invalid.precondition")
+
+
 def decide_put(when: Precondition, found: str | None, *, key: str) -> None:
     """Pass where a blob may be written, given the etag that is there. Raises: ConflictError."""
     if isinstance(when, IfAbsent) and found is not None:

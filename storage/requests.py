@@ -10,7 +10,7 @@ from .content import Blocks, Headers, Span
 from .errors import InvalidError, TooLargeError
 from .metadata import check_headers
 from .names import BLOCKS_MAX, check_block, check_name, check_prefix
-from .preconditions import check_when, check_when_there
+from .preconditions import check_when, check_when_match, check_when_there
 
 PUT_BYTES_MAX: Final = 5000 << 20
 """In one request ("Put Blob")."""
@@ -58,6 +58,13 @@ def check_delete(name: object, when: object) -> None:
     """Raises: InvalidError (name, precondition)."""
     check_name(name, op="delete")
     check_when_there(when, op="delete", key=str(name))
+
+
+def check_touch(name: object, when: object, headers: Headers) -> None:
+    """Raises: InvalidError (name, precondition, headers), TooLargeError."""
+    check_name(name, op="touch")
+    check_when_match(when, op="touch", key=str(name))
+    check_headers(headers, key=str(name), op="touch")
 
 
 def check_discard(name: object) -> None:

@@ -7,6 +7,7 @@ from hashlib import md5
 
 import pytest
 
+from storage.abilities import Touches
 from storage.content import (
     WHOLE,
     Always,
@@ -353,6 +354,118 @@ async def test_a_read_that_has_begun_is_pinned(store: ContentStore, change: str)
         assert seen == old
 
 
+# Headers changed, and bytes left as they are.
+
+
+@pytest.fixture
+def touching(store: ContentStore) -> Touches:
+    assert isinstance(store, Touches)
+    return store
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "text/html"])
+@pytest.mark.parametrize("digest", [None, md5(b"content", usedforsecurity=False).digest(), b"0123456789abcdef"])
+async def test_a_touch_replaces_headers_and_leaves_the_bytes(
+    store: ContentStore, touching: Touches, content_type: str, digest: bytes | None
+) -> None:
+    own = md5(b"content", usedforsecurity=False).digest()
+    etag = await store.put("a", b"content", when=Always(), headers=Headers("text/plain", own, {"old": "1", "b": "2"}))
+    headers = Headers(content_type, digest, {"new": "grüße", "b": ""})
+    touched = await touching.touch("a", headers=headers, when=IfMatch(etag))
+    expected = Blob("a", 7, touched, Headers(content_type, digest or own, headers.metadata))
+    assert touched != etag
+    assert await store.stat("a") == expected
+    assert [blob async for blob in store.list()] == [expected]
+    assert await read(store, "a", when=IfMatch(touched)) == b"content"
+
+
+async def test_a_touch_that_changes_nothing_changes_the_etag(store: ContentStore, touching: Touches) -> None:
+    headers = Headers("text/plain", md5(b"", usedforsecurity=False).digest(), {"key": "value"})
+    etags = [await store.put("a", b"", when=Always(), headers=headers)]
+    for _ in range(3):
+        etags.append(await touching.touch("a", headers=headers, when=IfMatch(etags[-1])))
+    assert len(set(etags)) == 4
+    assert await store.stat("a") == Blob("a", 0, etags[-1], headers)
+
+
+@pytest.mark.parametrize("content_type", ["application/octet-stream", "text/html"])
+async def test_a_touch_of_another_etag_changes_nothing(
+    store: ContentStore, touching: Touches, content_type: str
+) -> None:
+    old = await put(store, "a", b"old")
+    await put(store, "a", b"new")
+    there = await store.stat("a")
+    with pytest.raises(ConflictError) as caught:
+        await touching.touch("a", headers=Headers(content_type, metadata={"key": "value"}), when=IfMatch(old))
+    assert caught.value.kind == "conflict.etag"
+    assert await store.stat("a") == there
+
+
+async def test_what_is_not_there_cannot_be_touched(store: ContentStore, touching: Touches) -> None:
+    etag = await put(store, "a")
+    await store.delete("a", when=Always())
+    with pytest.raises(NotFoundError) as caught:
+        await touching.touch("a", headers=PLAIN, when=IfMatch(etag))
+    assert (caught.value.kind, caught.value.key) == ("not-found.blob", "a")
+    assert await names(store) == []
+
+
+async def test_who_is_pinned_to_the_etag_before_a_touch_gets_a_conflict(store: ContentStore, touching: Touches) -> None:
+    etag = await put(store, "a", b"content")
+    await touching.touch("a", headers=PLAIN, when=IfMatch(etag))
+    for attempt in (
+        read(store, "a", when=IfMatch(etag)),
+        put(store, "a", b"other", when=IfMatch(etag)),
+        touching.touch("a", headers=PLAIN, when=IfMatch(etag)),
+        store.delete("a", when=IfMatch(etag)),
+    ):
+        with pytest.raises(ConflictError):
+            await attempt
+    assert await read(store, "a") == b"content"
+
+
+async def test_of_touches_of_one_etag_one_wins(store: ContentStore, touching: Touches) -> None:
+    etag = await put(store, "a", b"content")
+    touches = (touching.touch("a", headers=Headers(metadata={"n": f"{n}"}), when=IfMatch(etag)) for n in range(10))
+    outcomes = await asyncio.gather(*touches, return_exceptions=True)
+    [winner] = [(n, outcome) for n, outcome in enumerate(outcomes) if isinstance(outcome, str)]
+    assert all(isinstance(outcome, str | ConflictError) for outcome in outcomes)
+    blob = await store.stat("a")
+    assert (blob.etag, blob.headers.metadata) == (winner[1], {"n": f"{winner[0]}"})
+
+
+async def test_a_touched_blob_is_replaced_and_deleted_as_any(store: ContentStore, touching: Touches) -> None:
+    etag = await put(store, "a", b"one")
+    touched = await touching.touch("a", headers=PLAIN, when=IfMatch(etag))
+    replaced = await put(store, "a", b"two", when=IfMatch(touched))
+    assert await read(store, "a") == b"two"
+    last = await touching.touch("a", headers=PLAIN, when=IfMatch(replaced))
+    assert len({etag, touched, replaced, last}) == 4
+    await store.delete("a", when=IfMatch(last))
+    assert await names(store) == []
+
+
+@pytest.mark.parametrize("when", [Always(), IfAbsent(), IfMatch(""), None])
+async def test_a_touch_names_an_etag(connect: Connect, when: IfMatch) -> None:
+    store = connect()
+    assert isinstance(store, Touches)
+    with pytest.raises(InvalidError):
+        await store.touch("a", headers=PLAIN, when=when)
+    await store.close()
+
+
+async def test_before_create_and_after_close_nothing_is_touched(connect: Connect) -> None:
+    store = connect()
+    assert isinstance(store, Touches)
+    with pytest.raises(NotFoundError) as caught:
+        await store.touch("a", headers=PLAIN, when=IfMatch("0x1"))
+    assert caught.value.kind == "not-found.container"
+    await store.close()
+    with pytest.raises(InvalidError) as refused:
+        await store.touch("a", headers=PLAIN, when=IfMatch("0x1"))
+    assert refused.value.kind == "invalid.closed"
+
+
 # Blocks.
 
 
@@ -612,6 +725,9 @@ async def test_bad_headers_are_refused_before_anything_is_asked(
     store = connect()
     with pytest.raises(error):
         await store.put("a", b"", when=Always(), headers=headers)
+    assert isinstance(store, Touches)
+    with pytest.raises(error):
+        await store.touch("a", headers=headers, when=IfMatch("0x1"))
     await store.close()
 
 

@@ -17,7 +17,20 @@ from catalog.filters import Condition
 from catalog.keys import RowRange
 from catalog.rows import Entity
 from catalog.table import Merge, Operation, Table, Written
-from storage import WHOLE, Always, Blob, Blocks, Capabilities, ContentStore, Headers, Opened, Precondition, Span
+from storage import (
+    WHOLE,
+    Always,
+    Blob,
+    Blocks,
+    Capabilities,
+    ContentStore,
+    Headers,
+    IfMatch,
+    Opened,
+    Precondition,
+    Span,
+    Touches,
+)
 
 MANY = 1_000_000
 TURNS = 50
@@ -263,6 +276,11 @@ class FaultContent:
 
     async def delete(self, name: str, *, when: Precondition) -> None:
         await self._wire.send("content.delete", lambda: self._content.delete(name, when=when), write=True)
+
+    async def touch(self, name: str, *, headers: Headers, when: IfMatch) -> str:
+        store = self._content
+        assert isinstance(store, Touches)
+        return await self._wire.send("content.touch", lambda: store.touch(name, headers=headers, when=when), write=True)
 
     async def list(self, prefix: str = "") -> AsyncIterator[Blob]:
         blobs = aiter(self._content.list(prefix))
