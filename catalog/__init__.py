@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from storage import Capabilities
 
     from . import blocking
+    from .adoption import AdoptFinding, AdoptListener, AdoptProgress, AdoptReport
     from .azure_clients import AzureClients
     from .catalog import Catalog, connect
     from .destination import Existing
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 
 # Where each public name lives: imported when it is first used, so that `import catalog` costs nothing.
 _HOMES = {
+    "adoption": ("AdoptFinding", "AdoptListener", "AdoptProgress", "AdoptReport"),
     "azure_clients": ("AzureClients",),
     "catalog": ("Capabilities", "Catalog", "connect"),
     "diagnosis": ("DoctorItem", "DoctorReport"),
@@ -100,6 +102,10 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "AbortEvent",
     "AccessDeniedError",
+    "AdoptFinding",
+    "AdoptListener",
+    "AdoptProgress",
+    "AdoptReport",
     "AzureClients",
     "Capabilities",
     "Catalog",

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from storage import Capabilities
 
+from .adoption import AdoptListener, AdoptReport
 from .azure_clients import AzureClients
 from .destination import Existing
 from .diagnosis import DoctorReport
@@ -148,6 +149,16 @@ class Volume:
         progress: Progress | None = ...,
         timeout_s: float | None = ...,
     ) -> IngestReport: ...
+    def adopt(
+        self,
+        prefix: str = ...,
+        *,
+        match: str | None = ...,
+        into: str | None = ...,
+        dry_run: bool = ...,
+        progress: AdoptListener | None = ...,
+        timeout_s: float | None = ...,
+    ) -> AdoptReport: ...
     def set_metadata(
         self,
         path: str,

@@ -90,7 +90,7 @@ class Catalog:
         self._recovery = Recovery(self._writer, lister)
         self._removal = Removal(self._volumes, self._recovery, lister)
         self._readers = readers = Readers(content, self._threads, settings, clock)
-        self._tools = Tools(self._writer, readers, lister, self._threads, settings, self._content)
+        self._tools = Tools(self._writer, readers, lister, self._threads, settings, self._content, self._volumes.enrol)
         self._create_table, self._create_container = table.create, content.create
         self._volume_type = traced(Volume)
 

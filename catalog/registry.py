@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
+from .adoption import Enrolled, enrolled
 from .entities import (
     SCHEMA,
     Registry,
@@ -280,6 +281,39 @@ class Volumes:
         chained: list[Operation] = [Delete(gate_row(0), first.etag), Insert(gate_row(info.generation), values)]
         await deadline.write(lambda: self._table.submit(key, chained))
 
+    async def enrol(self, info: VolumeInfo, prefix: str, deadline: Deadline, record: bool) -> Enrolled:  # noqa: FBT001 — `adoption.Enrol`
+        """Note that a volume adopts the blobs with a prefix; without `record`, only look whether it may.
+
+        Raises: ConflictError (another volume adopts some of them), InvalidError (they lie in a root, or the volume has
+        too many prefixes), NotFoundError, UnavailableError, OutcomeUnknownError.
+        """
+
+        async def attempt(deadline: Deadline) -> Enrolled | None:
+            registry = await self._registry(deadline)
+            there = [*await self._there(registry, deadline), *await self._gone(deadline)]
+            row = await self.row(info, deadline)
+            if row is None:
+                message = f"volume {info.name!r} was deleted: where one has its name again, open it anew"
+                raise NotFoundError(message, op="adopt", key=info.name, kind="not-found.volume")
+            adopted = enrolled(row.info, prefix, there)
+            if adopted == row.info.adopted or not record:
+                roots = tuple(sorted({each.root for each in there}))
+                return Enrolled(replace(row.info, default=info.default), roots)
+            values = volume_values(replace(row.info, adopted=adopted))
+            change = Replace(volume_row(info.name), values, row.etag)
+            await deadline.write(lambda: self._table.submit(REGISTRY, [change, _registry_row(registry, registry)]))
+            return None
+
+        return await self._settled(attempt, "adopt", info.name, deadline)
+
+    async def _gone(self, deadline: Deadline) -> list[VolumeInfo]:
+        """All volumes that were deleted: what is left of their blobs is still theirs."""
+        gone = list[VolumeInfo]()
+        async with aclosing(self._table.query(REGISTRY, DELETED)) as pages:
+            while (page := await deadline.read(lambda: anext(pages, None))) is not None:
+                gone += [parse_volume(row, None) for row in page]
+        return gone
+
     async def set_default(self, name: str) -> None:
         """Make a volume the default one. Raises: NotFoundError, UnavailableError, OutcomeUnknownError."""
         check_volume_name(name)
@@ -294,13 +328,19 @@ class Volumes:
 
         await self._settled(attempt, "set_default_volume", name)
 
-    async def _settled(self, attempt: Callable[[Deadline], Awaitable[T | None]], op: str, key: str) -> T:
+    async def _settled(
+        self,
+        attempt: Callable[[Deadline], Awaitable[T | None]],
+        op: str,
+        key: str,
+        deadline: Deadline | None = None,
+    ) -> T:
         """Repeat an attempt, which begins with a look at what is there, until it answers. None: applied, look again.
 
         Once a change may have been applied, running out of time does not make it "not applied" (S2).
         Raises: UnavailableError, OutcomeUnknownError (without a token: a look at the volumes tells).
         """
-        deadline, doubt = self._deadline(), False
+        deadline, doubt = deadline or self._deadline(), False
         while True:
             try:
                 if (found := await attempt(deadline)) is not None:

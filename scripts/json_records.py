@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from catalog.adoption import AdoptFinding, AdoptReport
 from catalog.diagnosis import DoctorItem, DoctorReport
 from catalog.download import DownloadReport
 from catalog.entities import FileVersion, Folder, VolumeInfo
@@ -49,6 +50,8 @@ RECORDS: Mapping[str, Record] = {
     "ReadFile": Record("The version that was read.", FileVersion, {"target": (str, _TARGET)}),
     "ReadTree": Record("What the download of a tree did.", DownloadReport, {"target": (str, _TARGET)}),
     "IngestReport": Record("What an ingest did.", IngestReport),
+    "AdoptReport": Record("What became of the blobs that were looked at, each counted once.", AdoptReport),
+    "AdoptFinding": Record("A blob that was not adopted, or not as it is now.", AdoptFinding),
     "Failure": Record("One file that failed while others went on.", Failure),
     "FailedDelete": Record(
         "A file that could not be deleted while others were.",
@@ -87,6 +90,7 @@ _ONE_FILE = Printed("one line", ("FileVersion",))
 COMMANDS: Mapping[str, Printed] = {
     "init": Printed("one line", ("MadeVolume",)),
     "volumes": Printed("a line for each volume", ("VolumeInfo",)),
+    "adopt": Printed("one line", ("AdoptReport",)),
     "ingest": Printed("one line", ("IngestReport",)),
     "put": _ONE_FILE,
     "cp": _ONE_FILE,
@@ -131,6 +135,16 @@ MEANINGS: Mapping[str, str] = {
     "IngestReport.written": "Files that got a new version.",
     "IngestReport.bytes_written": "Bytes of the files that were written.",
     "IngestReport.failed": "Files that failed; empty where all is well.",
+    "AdoptReport.listed": "Blobs with the prefix.",
+    "AdoptReport.invalid": "Blobs whose name can be no path.",
+    "AdoptReport.drifted": "Blobs that others changed after they were adopted.",
+    "AdoptReport.conflicts": "Blobs at whose path another file is.",
+    "AdoptReport.deleted": "Blobs whose file was deleted from the catalog.",
+    "AdoptReport.failed": "Blobs whose adoption failed: run it again.",
+    "AdoptReport.bytes_adopted": "Bytes of the files that are new.",
+    "AdoptFinding.blob": "The blob's name.",
+    "AdoptFinding.reason": "By which rule, or what is there.",
+    "AdoptFinding.error": "Of one that failed: the error; else null.",
     "Failure.path": "The file's path in the catalog.",
     "Failure.source": "The local file.",
     "Failure.error": "Why.",

@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from .commands import (
+    adopt,
     cat,
     completion,
     doctor,
@@ -41,6 +42,7 @@ from .session import Body, command
 PANELS: Final[dict[str, dict[str, Body]]] = {  # a new command is a module in `commands`, and its place here
     "The catalog": {"init": init.init, "volumes": volumes.volumes},
     "Files in": {
+        "adopt": adopt.adopt,
         "ingest": ingest.ingest,
         "put": put.put,
         "cp": transfer.cp,

@@ -69,6 +69,7 @@ def resolved(blobcat: Blobcat) -> str:
 RUNS = {
     "init": ["", "-v other"],
     "volumes": [""],
+    "adopt": [""],
     "ingest": ["in"],
     "put": ["in/a.txt new.txt", "in/a.txt x/a.txt --force"],
     "cp": ["x/a.txt copy.txt"],

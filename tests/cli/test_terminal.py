@@ -24,6 +24,7 @@ COMMANDS = [
     "tree",
     "init",
     "volumes",
+    "adopt",
     "ingest",
     "put",
     "rm",

@@ -19,6 +19,8 @@ from catalog.table import Table
 from storage import ContentStore
 
 Values = Mapping[str, Any]
+OURS = "/.versions/"
+"""In the names of blobs that volumes write: all others are somebody else's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +80,8 @@ class State:
 
     @property
     def unreferenced(self) -> set[str]:
-        """The blobs that no version names."""
-        return self.blobs.keys() - {row["blob"] for row in self.of("v")}
+        """The blobs of ours that no version names."""
+        return {name for name in self.blobs if OURS in name} - {row["blob"] for row in self.of("v")}
 
 
 async def look(table: Table, content: ContentStore) -> State:

@@ -105,6 +105,14 @@ async def ingest(catalog: Catalog, folder: Path) -> None:
         raise failure.error
 
 
+async def adopt(catalog: Catalog, folder: Path) -> None:
+    volume = await catalog.volume("v", timeout_s=LIMIT_S)
+    report = await timed(catalog, volume.adopt(timeout_s=LIMIT_S), pieces=4)
+    for finding in report.findings:
+        if finding.error:
+            raise finding.error
+
+
 async def verify(volume: Volume) -> None:
     for finding in (await volume.verify(timeout_s=LIMIT_S)).findings:
         raise finding.error
@@ -140,6 +148,7 @@ CALLS: dict[str, Call] = {
     "Catalog.set_default_volume": lambda catalog, _: timed(catalog, catalog.set_default_volume("u", timeout_s=LIMIT_S)),
     "Catalog.volume": lambda catalog, _: timed(catalog, catalog.volume("v", timeout_s=LIMIT_S)),
     "Catalog.volumes": lambda catalog, _: timed(catalog, drained(catalog.volumes(timeout_s=LIMIT_S))),
+    "Volume.adopt": adopt,
     "Volume.copy": on(lambda volume: volume.copy("a", FAR, timeout_s=LIMIT_S)),
     "Volume.delete": on(lambda volume: volume.delete("a", timeout_s=LIMIT_S)),
     "Volume.download": downloaded,

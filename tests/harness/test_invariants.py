@@ -118,7 +118,7 @@ def with_volume(*, gone: bool) -> Edit:
 
 
 def with_orphan(state: State) -> State:
-    return replace(state, blobs={**state.blobs, "orphan": Bytes("sha256:", 0, {"op": "x"})})
+    return replace(state, blobs={**state.blobs, "v/.versions/orphan": Bytes("sha256:", 0, {"op": "x"})})
 
 
 VIOLATED: Mapping[str, Edit] = {

@@ -106,6 +106,16 @@ VOLUME: Table = {  # method: what is right, and what is wrong
             "progress": CALLBACKS,
         },
     ),
+    "adopt": (
+        {},
+        {
+            "prefix": [None, 5, "\0", "x" * 1025],
+            "match": ["", *NO_TEXT[1:], *GLOBS],
+            "into": [5, "../", "a//b", ".versions"],
+            "dry_run": FLAGS,
+            "progress": CALLBACKS,
+        },
+    ),
     "set_metadata": ({"path": "a", "metadata": {}}, {**CHANGE, "path": PATHS, "metadata": [None, *METADATA]}),
     "copy": ({"source": "a", "target": "b"}, {**CHANGE, "source": [*PATHS, "b"], "target": PATHS}),
     "move": ({"source": "a", "target": "b"}, {**CHANGE, "source": [*PATHS, "b"], "target": PATHS}),
