@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from .metadata import Metadata
     from .modes import Create, IfMatch, IfVersion, Mode, Overwrite
     from .reader import Reader
+    from .rebuild import RebuildFinding, RebuildReport
     from .recovery import Recovered, RecoveredVolume, RecoveryReport
     from .seek import SeekableReader
     from .settings import Settings
@@ -87,6 +88,7 @@ _HOMES = {
     "metadata": ("Metadata",),
     "modes": ("Create", "IfMatch", "IfVersion", "Mode", "Overwrite"),
     "reader": ("Reader",),
+    "rebuild": ("RebuildFinding", "RebuildReport"),
     "recovery": ("Recovered", "RecoveredVolume", "RecoveryReport"),
     "seek": ("SeekableReader",),
     "settings": ("Settings",),
@@ -146,6 +148,8 @@ __all__ = [
     "Overwrite",
     "Progress",
     "Reader",
+    "RebuildFinding",
+    "RebuildReport",
     "Recovered",
     "RecoveredEvent",
     "RecoveredVolume",

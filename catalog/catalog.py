@@ -26,6 +26,7 @@ from .locations import parse_sealed_location
 from .observed import ObservedTable
 from .readable import Tools
 from .reader import Readers
+from .rebuild import Rebuild, RebuildReport
 from .recovery import Recovery, RecoveryReport, check_patience
 from .registry import Volumes, check_new
 from .removal import Removal
@@ -168,6 +169,32 @@ class Catalog:
                 RecoveredEvent(op=item.kind, key=item.path, id=item.op, volume=item.volume, action=item.action)
             )
         return report
+
+    async def rebuild(
+        self, name: str, *, root: str | None = None, shards: int = 16, timeout_s: float | None = None
+    ) -> RebuildReport:
+        """Make a volume again from its blobs, after the table was lost. For emergencies; nothing does it by itself.
+
+        Every blob under the root that says of itself what it is becomes a version, in place; the last one of a path is
+        its file. What blobs cannot tell is lost: `RebuildReport.lost` says what, above all that deleted files are back.
+        Blobs that are not the volume's are reported, and left alone. `root` is where the lost volume had its blobs, by
+        default `<name>/`; `shards` may be another number than it had. Stopped half-way, there is no volume: do it
+        again. Whoever still writes to the lost volume must have stopped. `timeout_s` is for each request.
+
+        Raises: ConflictError (a volume has that name, or that root: delete it first, if it is empty), NotFoundError
+        (no such blobs), InvalidError, AccessDeniedError, UnavailableError, OutcomeUnknownError (`volumes()` tells).
+        """
+        wanted = check_new(name, "immutable", shards, root)
+        check_timeout(timeout_s)
+        await self._deadline(timeout_s).retried(self._create_table)
+        run = Rebuild(
+            wanted,
+            volumes=self._volumes.within(timeout_s),
+            lister=self._tools.lister.within(timeout_s),
+            store=self._content,
+            writer=self._writer.name,
+        )
+        return await run.run()
 
     async def resolve(self, token: str, *, timeout_s: float | None = None) -> FileVersion | None:
         """Settle a write that raised OutcomeUnknownError: the version it made; None where it made none, and never will.

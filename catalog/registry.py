@@ -261,13 +261,53 @@ class Volumes:
                 there += [parse_volume(row, registry.default) for row in page]
         return there
 
+    async def prepare(self, wanted: Wanted, *, op: str) -> VolumeInfo:
+        """A volume of a fresh epoch, with gates, that nobody can see yet: its rows come first, then `register`.
+
+        Raises: ConflictError (it is there already, or its root overlaps another's), UnavailableError.
+        """
+
+        async def attempt(deadline: Deadline) -> VolumeInfo | None:
+            registry = await self._registry(deadline)
+            if met := existing(wanted, await self._there(registry, deadline), exist_ok=False, ours=()):
+                raise _is_there(wanted, met, exist_ok=False)
+            shape = (wanted.layout, wanted.shards, wanted.root)
+            info = VolumeInfo(wanted.name, self._new_id(), *shape, 1, created=EPOCH, default=False)
+            await self._make_gates(info, deadline)
+            return info
+
+        return await self._settled(attempt, op, wanted.name)
+
+    async def register(self, info: VolumeInfo, wanted: Wanted, *, op: str) -> VolumeInfo:
+        """Make a prepared volume one that all can see. The first one becomes the default.
+
+        Raises: as `prepare`, and OutcomeUnknownError.
+        """
+
+        async def attempt(deadline: Deadline) -> VolumeInfo | None:
+            registry = await self._registry(deadline)
+            met = existing(wanted, await self._there(registry, deadline), exist_ok=False, ours=(info.epoch,))
+            if met and met.epoch != info.epoch:
+                raise _is_there(wanted, met, exist_ok=False)
+            if met is None:
+                await self._add(info, registry, deadline)
+            return met
+
+        return await self._settled(attempt, op, wanted.name)
+
     async def _make(self, info: VolumeInfo, registry: Registry, deadline: Deadline) -> None:
+        await self._make_gates(info, deadline)
+        await self._add(info, registry, deadline)
+
+    async def _make_gates(self, info: VolumeInfo, deadline: Deadline) -> None:
         keys = (partition(info.epoch, shard) for shard in range(info.shards))
         try:
             async for _ in concurrently(each(keys), lambda key: self._open(key, info, deadline), limit=GATES_AT_A_TIME):
                 pass
         except OutcomeUnknownError as exc:  # whatever became of it: nothing will ever read a gate of this epoch
             raise UnavailableError(exc.message, op="create_volume", key=info.name) from exc
+
+    async def _add(self, info: VolumeInfo, registry: Registry, deadline: Deadline) -> None:
         row = Insert(volume_row(info.name), volume_values(info))
         changed = Registry(registry.default or info.name)
         await deadline.write(lambda: self._table.submit(REGISTRY, [row, _registry_row(registry, changed)]))

@@ -13,6 +13,7 @@ from catalog.diagnosis import DoctorItem, DoctorReport
 from catalog.download import DownloadReport
 from catalog.entities import FileVersion, Folder, VolumeInfo
 from catalog.ingest_report import IngestReport
+from catalog.rebuild import RebuildFinding, RebuildReport
 from catalog.recovery import Recovered, RecoveredVolume, RecoveryReport
 from catalog.usage import FolderUsage
 from catalog.verify import Finding, VerifyReport
@@ -59,6 +60,8 @@ RECORDS: Mapping[str, Record] = {
     ),
     "VerifyReport": Record("What was read again.", VerifyReport),
     "Finding": Record("A version whose content is not what was written, or could not be read.", Finding),
+    "RebuildReport": Record("A volume that was made again of its blobs, and what is lost.", RebuildReport),
+    "RebuildFinding": Record("A blob under the root that could not be made a version.", RebuildFinding),
     "RecoveryReport": Record("Every write, and every deletion of a volume, that was found half-done.", RecoveryReport),
     "RecoveredVolume": Record(
         "A volume that was half deleted, or could not be recovered, and what became of it.", RecoveredVolume
@@ -108,6 +111,7 @@ COMMANDS: Mapping[str, Printed] = {
     "sign": Printed("one line", ("SignedUrl",)),
     "verify": Printed("one line", ("VerifyReport",)),
     "recover": Printed("one line", ("RecoveryReport",)),
+    "rebuild": Printed("one line", ("RebuildReport",)),
     "resolve": Printed("one line", ("Resolution",)),
     "doctor": Printed("one line", ("DoctorReport",)),
     "completion": Printed("the script as it is"),
@@ -152,6 +156,11 @@ MEANINGS: Mapping[str, str] = {
     "VerifyReport.findings": "What is damaged, missing or unreadable; empty where all is well.",
     "Finding.file": "The version.",
     "Finding.error": "What is wrong; its kind is `integrity.missing` where the content is gone.",
+    "RebuildReport.volume": "The volume's name.",
+    "RebuildReport.files": "Files that the volume has.",
+    "RebuildReport.versions": "Versions of all files.",
+    "RebuildFinding.blob": "The blob's name.",
+    "RebuildFinding.reason": "What it lacks.",
     "RecoveryReport.items": "Each of the writes; empty where there is nothing to settle.",
     "RecoveryReport.volumes": "Volumes that were half deleted, or could not be recovered; else empty.",
     "RecoveredVolume.volume": "The volume's name.",

@@ -22,6 +22,7 @@ from .commands import (
     ls,
     put,
     query,
+    rebuild,
     recover,
     resolve,
     rm,
@@ -64,6 +65,7 @@ PANELS: Final[dict[str, dict[str, Body]]] = {  # a new command is a module in `c
     "Care": {
         "verify": verify.verify,
         "recover": recover.recover,
+        "rebuild": rebuild.rebuild,
         "resolve": resolve.resolve,
         "doctor": doctor.doctor,
         "completion": completion.completion,

@@ -35,6 +35,7 @@ COMMANDS = [
     "query",
     "verify",
     "recover",
+    "rebuild",
     "resolve",
 ]
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")

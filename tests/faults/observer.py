@@ -40,8 +40,13 @@ class State:
     blobs: Mapping[str, Bytes]
 
     def of(self, letter: str) -> list[Values]:
-        """The rows of a kind, in all partitions but the registry's."""
-        return [values for (key, row), values in sorted(self.rows.items()) if key != "~" and row[0] == letter]
+        """The rows of a kind, of all volumes; also of those that were deleted, not of those that never came to be."""
+        epochs = {values["epoch"] for (key, row), values in self.rows.items() if key == "~" and row[0] in "vd"}
+        return [
+            values
+            for (key, row), values in sorted(self.rows.items())
+            if row[0] == letter and key.partition("~")[0] in epochs
+        ]
 
     @property
     def histories(self) -> dict[str, list[Values]]:

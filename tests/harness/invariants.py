@@ -77,7 +77,7 @@ def s5_content_is_that_of_one_put(state: State) -> None:
     """S5: a blob carries the id of the one put that wrote it; so nobody takes it for another's, and deletes it."""
     writers: dict[str, set[str]] = defaultdict(set)
     for row in state.of("v"):
-        if row["kind"] == "put":
+        if row["kind"] in ("put", "adopt"):  # what was rebuilt keeps its op
             writers[row["blob"]].add(row["op"])
     for row in _with_content(state):
         if OURS in row["blob"] and (blob := state.blobs.get(row["blob"])):

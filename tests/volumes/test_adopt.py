@@ -1,7 +1,7 @@
 """Adopting blobs that a container has already: what becomes a file, what does not, and what others may do to it."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from hashlib import md5, sha256
 from pathlib import Path
 
@@ -26,7 +26,9 @@ from catalog.exchange import partition_of
 from catalog.keys import REGISTRY, head_row, version_row, volume_row
 from catalog.purger import Purger
 from catalog.purging import Held
+from catalog.sqlite_table import SqliteTable
 from storage import Always, Blob, Headers, IfMatch, Touches
+from storage.memory import MemoryContent
 
 
 def hex_md5(content: bytes) -> str:
@@ -180,6 +182,40 @@ async def test_what_is_in_the_catalog_is_not_touched(cat: Catalog, volume: Volum
     }
     assert await volume.read("mine") == b"mine"
     assert [file.kind async for file in volume.history("deleted")] == ["delete", "put"]
+
+
+async def test_a_type_that_cannot_be_is_told_by_the_path() -> None:
+    """Others may leave it out; a store of ours would not write that."""
+    async with connect("memory:") as cat:
+        volume = await cat.create_volume("raw", shards=1)
+        await upload(cat, "a.csv")
+        blob, data = cat._content._container.blobs["a.csv"]  # type: ignore[attr-defined]
+        untyped = Blob(blob.name, blob.size, blob.etag, Headers("", blob.headers.md5))
+        cat._content._container.blobs["a.csv"] = (untyped, data)  # type: ignore[attr-defined]
+        await volume.adopt()
+        assert (await volume.stat("a.csv")).content_type == "text/csv"
+
+
+class Hooked(MemoryContent):
+    """Before a listing has ended, something else happens."""
+
+    meanwhile: Callable[[], Awaitable[object]]
+
+    async def list(self, prefix: str = "") -> AsyncIterator[Blob]:
+        async for blob in super().list(prefix):
+            yield blob
+        await self.meanwhile()
+
+
+async def test_of_a_volume_that_goes_meanwhile_nothing_is_adopted() -> None:
+    content = Hooked()
+    cat = Catalog(SqliteTable(":memory:"), content)
+    volume = await cat.create_volume("raw", shards=1)
+    await upload(cat, "a")
+    content.meanwhile = lambda: cat.delete_volume("raw")
+    with pytest.raises(NotFoundError):
+        await volume.adopt()
+    await cat.close()
 
 
 # What was adopted, and is not ours.

@@ -140,6 +140,10 @@ CATALOG: Table = {
     "delete_volume": ({"name": "raw"}, {"name": [None, 5, "", "A"]}),
     "volumes": ({}, {}),
     "doctor": ({}, {}),
+    "rebuild": (
+        {"name": "new"},
+        {"name": [None, 5, "", "A"], "shards": [0, 3, 512, True, "4", None], "root": [5, "", "x", "../", "a//"]},
+    ),
     "recover": ({}, {"patience_s": [-1, True, NAN, INF, "5"]}),
     "resolve": ({"token": TOKEN}, {"token": [None, 5, "", b"blobcat1.", "blobcat1.x"]}),
 }
