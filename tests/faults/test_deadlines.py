@@ -106,8 +106,10 @@ async def ingest(catalog: Catalog, folder: Path) -> None:
         raise failure.error
 
 
-async def adopt(catalog: Catalog, folder: Path) -> None:
+async def adopt(catalog: Catalog, _: Path) -> None:
     volume = await catalog.volume("v", timeout_s=LIMIT_S)
+    put = partial(catalog._content.put, "theirs", b"", when=Always(), headers=Headers())
+    await catalog._deadline(LIMIT_S).retried(put)
     report = await timed(catalog, volume.adopt(timeout_s=LIMIT_S), pieces=4)
     for finding in report.findings:
         if finding.error:
@@ -118,7 +120,8 @@ async def rebuild(catalog: Catalog, _: Path) -> None:
     """Of a root under which there is a blob of a volume that nobody knows."""
     op = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
     said = {"op": op, "path": "a", "sha256": "0" * 64, "md5": "0" * 32, "size": "0"}
-    await catalog._content.put(f"lost/.versions/a~{op}", b"", when=Always(), headers=Headers(metadata=said))
+    put = partial(catalog._content.put, f"lost/.versions/a~{op}", b"", when=Always(), headers=Headers(metadata=said))
+    await catalog._deadline(LIMIT_S).retried(put)
     await timed(catalog, catalog.rebuild("lost", shards=1, timeout_s=LIMIT_S), pieces=6)
 
 
