@@ -286,6 +286,22 @@ MUTANTS: Final = (
         (f"{ADOPT}::test_what_others_changed_is_said_to_be_that",),
     ),
     Mutant(
+        "adopted-over-a-tombstone",
+        "S8: an adoption makes the first version of a path, or none",
+        "catalog/changes.py",
+        '    if change.kind == "adopt" and head:\n',
+        '    if change.kind == "adopt" and not head and file:\n',
+        ("tests/faults/test_adopting.py::test_what_was_deleted_meanwhile_is_not_adopted_after_all",),
+    ),
+    Mutant(
+        "unknown-content-taken-for-equal",
+        "S1: two contents without a digest are not the same for that",
+        "catalog/changes.py",
+        "    if facts.digest and there.digest:\n",
+        "    if facts.digest == there.digest or there.digest:\n",
+        (f"{ADOPT}::test_content_without_a_digest_is_the_same_only_if_it_is_the_same_blob",),
+    ),
+    Mutant(
         "learned-digest-in-the-chain",
         "S11: what is learned is no part of what was written",
         "catalog/entities.py",
