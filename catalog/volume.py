@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from os import PathLike
 
+from .adopt import Adopt
+from .adoption import AdoptListener, AdoptReport, check_where
 from .arguments import check_callback, check_flags
 from .changes import Change, taking
 from .entities import (
@@ -172,6 +174,41 @@ class Volume(ReadableVolume):
             progress=progress,
         )
         return await run.run(source, prefix, exclude)
+
+    async def adopt(
+        self,
+        prefix: str = "",
+        *,
+        match: str | None = None,
+        into: str | None = None,
+        dry_run: bool = False,
+        progress: AdoptListener | None = None,
+        timeout_s: float | None = None,
+    ) -> AdoptReport:
+        """Take in blobs that the container has already, in place: by listing them, without copying or reading any.
+
+        `prefix` is the beginning of blobs' names. A file's path is its blob's name, or with `into` that folder and what
+        follows the prefix; `match` is a glob of paths. Size, type and MD5 are the blob's; its sha256 is learned when
+        it is first read as a whole, or by `verify`; until then the MD5 verifies it, and where it has none, nothing can.
+
+        Adopted blobs stay others': they are never written to and never removed, whatever becomes of their files. Who
+        changes one makes it drift: reading it is an IntegrityError, and adopting again reports it. What is in the
+        catalog is not touched: see the report. Blobs of volumes are left out. Started again after a crash, it carries
+        on. The prefix is noted in the volume first; no two volumes adopt the same blobs. `dry_run` changes nothing.
+        What `progress` raises ends the run and is raised. `timeout_s` is for each file, and each piece of the listing.
+
+        Raises: InvalidError (also for a prefix in a volume's root), ConflictError (another volume adopts some of
+        these), NotFoundError, AccessDeniedError, UnavailableError (no listing), OutcomeUnknownError (of the note: try
+        again).
+        """
+        where = check_where(prefix, into, match)
+        check_flags("adopt", dry_run=dry_run)
+        check_callback("adopt", "progress", progress)
+        tools = self._tools.within(timeout_s)
+        enrolled = await tools.enrol(self.info, prefix, tools.writer.deadline(), not dry_run)
+        self.info = enrolled.info
+        run = Adopt(enrolled, where, writer=tools.writer, lister=tools.lister, store=tools.store, listener=progress)
+        return await run.run(dry_run=dry_run)
 
     async def set_metadata(
         self,

@@ -120,6 +120,9 @@ class Writer:
         fresh = Op(op, change, blob, volume.generation, patience, Phase.HEAD)
         if change.kind == "restore" and change.source:
             return referring(fresh, change.source)
+        if change.adopted:
+            found = change.adopted
+            return replace(fresh, blob=found.blob, blob_etag=found.etag, facts=found.facts)
         apart = change.kind == "move" and _apart(volume, change.origin, change.path)
         return replace(fresh, origin=change.origin, apart=apart)
 

@@ -19,6 +19,7 @@ PURGE: Final = "tests/volumes/test_purge.py"
 PURGE_RACES: Final = "tests/races/test_purge_races.py::test_interleavings"
 EXCHANGE: Final = "tests/catalog/test_exchange.py"
 RECOVERY: Final = "tests/catalog/test_recovery.py"
+ADOPT: Final = "tests/volumes/test_adopt.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,9 +274,57 @@ MUTANTS: Final = (
         "digest-not-checked-by-readers",
         "S4: a whole read gives verified bytes or an error",
         "catalog/reader.py",
-        "        if found.digest != file.digest or found.size != file.size:\n",
-        "        if found.digest != file.digest and not file:\n",
+        "    same = found.digest == file.digest if file.digest else",
+        "    same = file.digest is not None if file.digest else",
         ("tests/volumes/test_read.py::test_damaged_content_is_an_error_and_never_all_of_its_bytes",),
+    ),
+    Mutant(
+        "md5-of-adopted-content-not-checked",
+        "S4: until its digest is learned, adopted content is verified by its MD5",
+        "catalog/reader.py",
+        "file.md5 in (None, found.md5.hex())",
+        "True",
+        (f"{ADOPT}::test_bytes_that_are_not_those_of_the_md5_are_damage_and_teach_nothing",),
+    ),
+    Mutant(
+        "drift-of-adopted-content-not-seen",
+        "S4: adopted content is read from the etag that was adopted",
+        "catalog/reader.py",
+        "    if there == file.blob_etag:\n",
+        "    if there == file.blob_etag or is_adopted(file):\n",
+        (f"{ADOPT}::test_what_others_changed_is_said_to_be_that",),
+    ),
+    Mutant(
+        "adopted-over-a-tombstone",
+        "S8: an adoption makes the first version of a path, or none",
+        "catalog/changes.py",
+        '    if change.kind == "adopt" and head:\n',
+        '    if change.kind == "adopt" and not head and file:\n',
+        ("tests/faults/test_adopting.py::test_what_was_deleted_meanwhile_is_not_adopted_after_all",),
+    ),
+    Mutant(
+        "unknown-content-taken-for-equal",
+        "S1: two contents without a digest are not the same for that",
+        "catalog/changes.py",
+        "    if facts.digest and there.digest:\n",
+        "    if facts.digest == there.digest or there.digest:\n",
+        (f"{ADOPT}::test_content_without_a_digest_is_the_same_only_if_it_is_the_same_blob",),
+    ),
+    Mutant(
+        "learned-digest-in-the-chain",
+        "S11: what is learned is no part of what was written",
+        "catalog/entities.py",
+        '        "digest": "" if file.learned else file.digest,\n        "md5": file.md5,\n',
+        '        "digest": file.digest,\n        "md5": file.md5,\n',
+        (f"{ADOPT}::test_the_digest_is_learned_when_content_is_read",),
+    ),
+    Mutant(
+        "head-learns-whatever-it-is",
+        "S7: a head is merged under its etag, as it may be another version's by now",
+        "catalog/learning.py",
+        "        if entity is not None and parse_head(volume.name, entity).file.etag == file.etag:\n",
+        "        if entity is not None and parse_head(volume.name, entity):\n",
+        (f"{ADOPT}::test_a_read_of_an_old_version_teaches_that_version_alone",),
     ),
     # --- Moves between two shards ------------------------------------------------------------------------------------
     Mutant(

@@ -11,6 +11,7 @@ from .output import Output
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+    from ..adoption import AdoptProgress
     from ..download import DownloadProgress
     from ..ingest_report import IngestProgress
     from ..purge_report import PurgeItem
@@ -79,6 +80,16 @@ class IngestText(_Text):
     def __call__(self, now: "IngestProgress") -> None:
         """Tell how far it is. The total is known once the tree was walked."""
         self._tree(now, (now.unchanged, "unchanged"), now.bytes_written, all_found=now.walked)
+
+
+class AdoptText(_Text):
+    """What an adoption's progress says beside its bar."""
+
+    def __call__(self, now: "AdoptProgress") -> None:
+        """Tell how far it is. The total is known once the listing has ended."""
+        done = now.adopted + now.unchanged + now.findings
+        more = f" · {now.findings:,} not adopted" if now.findings else ""
+        self._update(done, now.listed if now.done else None, f"{done:,}/{now.listed:,} blobs{more}")
 
 
 class VerifyText(_Text):

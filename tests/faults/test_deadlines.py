@@ -15,6 +15,7 @@ import pytest
 from catalog import Catalog, CatalogError, F, InvalidError, Item, OutcomeUnknownError, UnavailableError, Volume
 from catalog.retry import SystemClock
 from catalog.token import Token
+from storage import Always, Headers
 from tests.faults.plan import Plan
 from tests.faults.ports import VirtualClock
 from tests.faults.scenarios import FAR, SCENARIOS, Scenario, make_tree
@@ -106,6 +107,25 @@ async def ingest(catalog: Catalog, folder: Path) -> None:
         raise failure.error
 
 
+async def adopt(catalog: Catalog, _: Path) -> None:
+    volume = await catalog.volume("v", timeout_s=LIMIT_S)
+    put = partial(catalog._content.put, "theirs", b"", when=Always(), headers=Headers())
+    await catalog._deadline(LIMIT_S).retried(put)
+    report = await timed(catalog, volume.adopt(timeout_s=LIMIT_S), pieces=4)
+    for finding in report.findings:
+        if finding.error:
+            raise finding.error
+
+
+async def rebuild(catalog: Catalog, _: Path) -> None:
+    """Of a root under which there is a blob of a volume that nobody knows."""
+    op = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
+    said = {"op": op, "path": "a", "sha256": "0" * 64, "md5": "0" * 32, "size": "0"}
+    put = partial(catalog._content.put, f"lost/.versions/a~{op}", b"", when=Always(), headers=Headers(metadata=said))
+    await catalog._deadline(LIMIT_S).retried(put)
+    await timed(catalog, catalog.rebuild("lost", shards=1, timeout_s=LIMIT_S), pieces=6)
+
+
 async def verify(volume: Volume) -> None:
     for finding in (await volume.verify(timeout_s=LIMIT_S)).findings:
         raise finding.error
@@ -143,11 +163,13 @@ CALLS: dict[str, Call] = {
     "Catalog.create_volume": lambda catalog, _: timed(catalog, catalog.create_volume("w", shards=1, timeout_s=LIMIT_S)),
     "Catalog.delete_volume": lambda catalog, _: timed(catalog, catalog.delete_volume("u", timeout_s=LIMIT_S)),
     "Catalog.doctor": doctor,
+    "Catalog.rebuild": rebuild,
     "Catalog.recover": recover,
     "Catalog.resolve": resolve,
     "Catalog.set_default_volume": lambda catalog, _: timed(catalog, catalog.set_default_volume("u", timeout_s=LIMIT_S)),
     "Catalog.volume": lambda catalog, _: timed(catalog, catalog.volume("v", timeout_s=LIMIT_S)),
     "Catalog.volumes": lambda catalog, _: timed(catalog, drained(catalog.volumes(timeout_s=LIMIT_S))),
+    "Volume.adopt": adopt,
     "Volume.copy": on(lambda volume: volume.copy("a", FAR, timeout_s=LIMIT_S)),
     "Volume.delete": on(lambda volume: volume.delete("a", timeout_s=LIMIT_S)),
     "Volume.download": downloaded,

@@ -116,6 +116,16 @@ VOLUME: Table = {  # method: what is right, and what is wrong
             "progress": CALLBACKS,
         },
     ),
+    "adopt": (
+        {},
+        {
+            "prefix": [None, 5, "\0", "x" * 1025],
+            "match": ["", *NO_TEXT[1:], *GLOBS],
+            "into": [5, "../", "a//b", ".versions"],
+            "dry_run": FLAGS,
+            "progress": CALLBACKS,
+        },
+    ),
     "set_metadata": ({"path": "a", "metadata": {}}, {**CHANGE, "path": PATHS, "metadata": [None, *METADATA]}),
     "copy": ({"source": "a", "target": "b"}, {**CHANGE, "source": [*PATHS, "b"], "target": PATHS}),
     "move": ({"source": "a", "target": "b"}, {**CHANGE, "source": [*PATHS, "b"], "target": PATHS}),
@@ -140,6 +150,10 @@ CATALOG: Table = {
     "delete_volume": ({"name": "raw"}, {"name": [None, 5, "", "A"]}),
     "volumes": ({}, {}),
     "doctor": ({}, {}),
+    "rebuild": (
+        {"name": "new"},
+        {"name": [None, 5, "", "A"], "shards": [0, 3, 512, True, "4", None], "root": [5, "", "x", "../", "a//"]},
+    ),
     "recover": ({}, {"patience_s": [-1, True, NAN, INF, "5"]}),
     "resolve": ({"token": TOKEN}, {"token": [None, 5, "", b"blobcat1.", "blobcat1.x"]}),
 }
