@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from storage import Capabilities
 
     from . import blocking
+    from .adoption import AdoptFinding, AdoptListener, AdoptProgress, AdoptReport
     from .azure_clients import AzureClients
     from .catalog import Catalog, connect
     from .destination import Existing
@@ -40,7 +41,9 @@ if TYPE_CHECKING:
     from .metadata import Metadata
     from .modes import Create, IfMatch, IfVersion, Mode, Overwrite
     from .pace import Rate
+    from .purge_report import PurgeCount, PurgeItem, PurgeReport
     from .reader import Reader
+    from .rebuild import RebuildFinding, RebuildReport
     from .reconcile.apply import Applied, ApplyReport
     from .reconcile.brake import Brake
     from .reconcile.difference import Difference
@@ -58,6 +61,7 @@ if TYPE_CHECKING:
 
 # Where each public name lives: imported when it is first used, so that `import catalog` costs nothing.
 _HOMES = {
+    "adoption": ("AdoptFinding", "AdoptListener", "AdoptProgress", "AdoptReport"),
     "azure_clients": ("AzureClients",),
     "catalog": ("Capabilities", "Catalog", "connect"),
     "diagnosis": ("DoctorItem", "DoctorReport"),
@@ -91,12 +95,14 @@ _HOMES = {
     "metadata": ("Metadata",),
     "modes": ("Create", "IfMatch", "IfVersion", "Mode", "Overwrite"),
     "pace": ("Rate",),
+    "purge_report": ("PurgeCount", "PurgeItem", "PurgeReport"),
     "reader": ("Reader",),
     "reconcile.apply": ("Applied", "ApplyReport"),
     "reconcile.brake": ("Brake",),
     "reconcile.difference": ("Difference",),
     "reconcile.undo": ("UndoReport",),
     "reconciling": ("Plan",),
+    "rebuild": ("RebuildFinding", "RebuildReport"),
     "recovery": ("Recovered", "RecoveredVolume", "RecoveryReport"),
     "seek": ("SeekableReader",),
     "settings": ("Settings",),
@@ -112,6 +118,10 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "AbortEvent",
     "AccessDeniedError",
+    "AdoptFinding",
+    "AdoptListener",
+    "AdoptProgress",
+    "AdoptReport",
     "Applied",
     "ApplyReport",
     "AzureClients",
@@ -156,8 +166,13 @@ __all__ = [
     "Overwrite",
     "Plan",
     "Progress",
+    "PurgeCount",
+    "PurgeItem",
+    "PurgeReport",
     "Rate",
     "Reader",
+    "RebuildFinding",
+    "RebuildReport",
     "Recovered",
     "RecoveredEvent",
     "RecoveredVolume",

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from storage import Capabilities
 
+from .adoption import AdoptListener, AdoptReport
 from .azure_clients import AzureClients
 from .destination import Existing
 from .diagnosis import DoctorReport
@@ -20,6 +21,8 @@ from .ingest_report import IngestReport, Progress
 from .metadata import Metadata
 from .modes import Mode
 from .pace import Rate
+from .purge_report import PurgeItem, PurgeReport
+from .rebuild import RebuildReport
 from .reconcile.apply import Applied, ApplyReport
 from .reconcile.brake import Brake
 from .reconcile.difference import Difference
@@ -78,6 +81,9 @@ class Catalog:
         timeout_s: float | None = ...,
     ) -> ApplyReport: ...
     def undo(self, journal: PathLike[str] | str, *, timeout_s: float | None = ...) -> UndoReport: ...
+    def rebuild(
+        self, name: str, *, root: str | None = ..., shards: int = ..., timeout_s: float | None = ...
+    ) -> RebuildReport: ...
     def resolve(self, token: str, *, timeout_s: float | None = ...) -> FileVersion | None: ...
     @property
     def capabilities(self) -> Capabilities: ...
@@ -210,6 +216,16 @@ class Volume:
         progress: Progress | None = ...,
         timeout_s: float | None = ...,
     ) -> IngestReport: ...
+    def adopt(
+        self,
+        prefix: str = ...,
+        *,
+        match: str | None = ...,
+        into: str | None = ...,
+        dry_run: bool = ...,
+        progress: AdoptListener | None = ...,
+        timeout_s: float | None = ...,
+    ) -> AdoptReport: ...
     def set_metadata(
         self,
         path: str,
@@ -237,6 +253,16 @@ class Volume:
         request_id: str | None = ...,
         timeout_s: float | None = ...,
     ) -> FileVersion | None: ...
+    def purge(
+        self,
+        *,
+        keep_versions: int | None = ...,
+        older_than: timedelta | None = ...,
+        prefix: str = ...,
+        dry_run: bool = ...,
+        progress: Callable[[PurgeItem], None] | None = ...,
+        timeout_s: float | None = ...,
+    ) -> PurgeReport: ...
 
 def connect(
     url: str,

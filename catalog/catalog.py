@@ -29,6 +29,7 @@ from .origin import Origin
 from .pace import Rate
 from .readable import Tools
 from .reader import Readers
+from .rebuild import Rebuild, RebuildReport
 from .reconcile.apply import Applied, ApplyReport
 from .reconcile.brake import Brake
 from .reconcile.plan import Depth, Foreign, Orphans, Policy
@@ -99,7 +100,9 @@ class Catalog:
         self._recovery = Recovery(self._writer, lister)
         self._removal = Removal(self._volumes, self._recovery, lister)
         self._readers = readers = Readers(content, self._threads, settings, clock)
-        self._tools = Tools(self._writer, readers, lister, self._threads, settings, self._content)
+        self._tools = Tools(
+            self._writer, readers, lister, self._threads, settings, content, self._content, self._volumes.enrol
+        )
         self._reconciling = Reconciling(
             self._volumes, self._writer, self._recovery, lister, content, self._threads, settings, clock, new_id, origin
         )
@@ -269,6 +272,32 @@ class Catalog:
         Raises: InvalidError (no journal, or another catalog's), NotFoundError, UnavailableError.
         """
         return await self._reconciling.within(timeout_s).undo(journal)
+
+    async def rebuild(
+        self, name: str, *, root: str | None = None, shards: int = 16, timeout_s: float | None = None
+    ) -> RebuildReport:
+        """Make a volume again from its blobs, after the table was lost. For emergencies; nothing does it by itself.
+
+        Every blob under the root that says of itself what it is becomes a version, in place; the last one of a path is
+        its file. What blobs cannot tell is lost: `RebuildReport.lost` says what, above all that deleted files are back.
+        Blobs that are not the volume's are reported, and left alone. `root` is where the lost volume had its blobs, by
+        default `<name>/`; `shards` may be another number than it had. Stopped half-way, there is no volume: do it
+        again. Whoever still writes to the lost volume must have stopped. `timeout_s` is for each request.
+
+        Raises: ConflictError (a volume has that name, or that root: delete it first, if it is empty), NotFoundError
+        (no such blobs), InvalidError, AccessDeniedError, UnavailableError, OutcomeUnknownError (`volumes()` tells).
+        """
+        wanted = check_new(name, "immutable", shards, root)
+        check_timeout(timeout_s)
+        await self._deadline(timeout_s).retried(self._create_table)
+        run = Rebuild(
+            wanted,
+            volumes=self._volumes.within(timeout_s),
+            lister=self._tools.lister.within(timeout_s),
+            store=self._content,
+            writer=self._writer.name,
+        )
+        return await run.run()
 
     async def resolve(self, token: str, *, timeout_s: float | None = None) -> FileVersion | None:
         """Settle a write that raised OutcomeUnknownError: the version it made; None where it made none, and never will.

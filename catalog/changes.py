@@ -23,6 +23,16 @@ NOTHING: Final = Facts(0, "", "")
 
 
 @dataclass(frozen=True, slots=True)
+class Adopted:
+    """A blob that was there before the catalog knew it. It stays where it is, and as it is."""
+
+    blob: str
+    etag: str
+    facts: Facts
+    """Without a digest: nobody has read it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """What a caller wants, the same however often it has to start over."""
 
@@ -37,6 +47,7 @@ class Change:
     origin: str = ""  # the path that a copy or a move takes its content from
     source: FileVersion | None = None  # the version that a copy, restore or move refers to, once it is known
     request_id: str | None = None
+    adopted: Adopted | None = None
 
 
 def taking(change: Change, file: FileVersion) -> Change:
@@ -56,6 +67,8 @@ def conflict(change: Change, head: Head | None) -> CatalogError | None:
             return _conflict(change, f"version {version}", found, "conflict.version")
         case IfMatch(etag) if not file or file.etag != etag:
             return _conflict(change, f"etag {etag}", f"etag {file.etag}" if file else found, "conflict.etag")
+    if change.kind == "adopt" and head:
+        return _conflict(change, "no file, now or ever", f"a delete, version {head.file.version}", "conflict.deleted")
     if change.kind in ("delete", "metadata") and not file:
         verb = "delete" if change.kind == "delete" else "describe"
         return NotFoundError(f"there is no file {change.path!r} to {verb}", op=change.kind, key=change.path)
@@ -76,9 +89,16 @@ def is_unchanged(change: Change, facts: Facts | None, head: Head) -> bool:
     return (
         change.kind in ("put", "copy", "restore")
         and facts is not None
-        and head.file.digest == facts.digest
+        and _same_content(change, facts, head.file)
         and head.file.content_type == change.content_type
     )
+
+
+def _same_content(change: Change, facts: Facts, there: FileVersion) -> bool:
+    """What was adopted may have no digest yet; then it is the same only if it is the same blob."""
+    if facts.digest and there.digest:
+        return facts.digest == there.digest
+    return change.source is not None and (change.source.blob, change.source.blob_etag) == (there.blob, there.blob_etag)
 
 
 def same_metadata(one: Metadata, other: Metadata) -> bool:

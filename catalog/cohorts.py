@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Generic, Protocol, TypeVar
 
 from .commit import Committer, Seat
 from .entities import VolumeInfo
@@ -22,6 +22,17 @@ COHORT: Final = 99  # intents in a transaction, with the gate beside them
 COHORTS_MAX: Final = 16
 
 
+class Write(Protocol):
+    """Something that will be written."""
+
+    @property
+    def op(self) -> Op:
+        """As what."""
+
+
+W = TypeVar("W", bound=Write)
+
+
 @dataclass(frozen=True, slots=True)
 class Pending:
     """A file that will be written, on what is there now."""
@@ -32,16 +43,14 @@ class Pending:
     payload: Ready | SmallFile
 
 
-class Packer:
+class Packer(Generic[W]):
     """Gathers what is to be written by shard, and lets it go in cohorts that fill transactions."""
 
-    def __init__(
-        self, volume: VolumeInfo, committer: Committer, write: Callable[[Pending, Seat], Awaitable[None]]
-    ) -> None:
+    def __init__(self, volume: VolumeInfo, committer: Committer, write: Callable[[W, Seat], Awaitable[None]]) -> None:
         self._volume = volume
         self._committer = committer
         self._write = write
-        self._waiting: dict[str, list[Pending]] = {}
+        self._waiting: dict[str, list[W]] = {}
         self._places = asyncio.Semaphore(COHORTS_MAX)
         self._cohorts = asyncio.TaskGroup()
 
@@ -56,9 +65,9 @@ class Packer:
         except BaseExceptionGroup as group:
             raise first_of(group) from None
 
-    async def add(self, pending: Pending) -> None:
+    async def add(self, pending: W) -> None:
         """Take one more; wait where enough are under way."""
-        shard = partition_of(self._volume, pending.file.path)
+        shard = partition_of(self._volume, pending.op.change.path)
         waiting = self._waiting.setdefault(shard, [])
         waiting.append(pending)
         if len(waiting) == COHORT:
@@ -69,7 +78,7 @@ class Packer:
         await self._places.acquire()
         self._cohorts.create_task(self._run(shard, cohort))
 
-    async def _run(self, shard: str, cohort: list[Pending]) -> None:
+    async def _run(self, shard: str, cohort: list[W]) -> None:
         """All of them begin at once, so that their intents are one transaction; each commit waits for a full one."""
         lane = self._committer.lane(shard)
         try:
@@ -79,7 +88,7 @@ class Packer:
         finally:
             self._places.release()
 
-    async def _seated(self, pending: Pending, seat: Seat) -> None:
+    async def _seated(self, pending: W, seat: Seat) -> None:
         try:
             await self._write(pending, seat)
         finally:

@@ -7,7 +7,7 @@ refused, not misread. `parse(format(x)) == x` is a property test.
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal, cast
 
@@ -36,7 +36,7 @@ class FileVersion:
     size: int
     """In bytes."""
     digest: str
-    """`sha256:<hex>` of the content; empty for a delete."""
+    """`sha256:<hex>` of the content; empty for a delete, and for adopted content that nobody has read yet."""
     md5: str | None
     """Plain hex."""
     content_type: str
@@ -56,6 +56,8 @@ class FileVersion:
     blob_version: str | None
     source: str | None = None
     """Of a copy, restore or move: the version that it was made of, as `path@version`."""
+    learned: bool = False
+    """Whether `digest` was not known when the version was made, and was learned by reading all of its content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,8 @@ class VolumeInfo:
     """Of its settings."""
     created: datetime
     default: bool
+    adopted: tuple[str, ...] = ()
+    """The prefixes of blobs outside the root that were adopted; none is the beginning of another."""
     state: VolumeState = "open"
     """`closing`: somebody deletes it; it will be gone, or stay if it has a file. `opening`: it stays."""
 
@@ -174,7 +178,7 @@ def file_values(file: FileVersion) -> dict[str, Value]:
         "kind": file.kind,
         "op": file.etag,
         "size": file.size,
-        "digest": file.digest,
+        "digest": "" if file.learned else file.digest,
         "content_type": file.content_type,
         "created": microseconds(file.created),
         "writer": file.writer,
@@ -192,6 +196,8 @@ def file_values(file: FileVersion) -> dict[str, Value]:
         values["blob_version"] = file.blob_version
     if file.source is not None:
         values["source"] = file.source
+    if file.learned:
+        values |= learned_values(file.digest)
     return values | metadata_values(file.metadata)
 
 
@@ -199,7 +205,7 @@ def parse_file(volume: str, entity: Entity) -> FileVersion:
     """The version that a head or version row holds. Raises: InvalidError (newer schema), IntegrityError."""
     values = cast("dict[str, Any]", _known(entity))
     try:
-        modified = values.get("modified")
+        modified, learned = values.get("modified"), "" if values["digest"] else values.get("learned_digest", "")
         return FileVersion(
             volume=volume,
             path=values["path"],
@@ -207,7 +213,7 @@ def parse_file(volume: str, entity: Entity) -> FileVersion:
             kind=values["kind"],
             etag=values["op"],
             size=values["size"],
-            digest=values["digest"],
+            digest=values["digest"] or learned,
             md5=values.get("md5"),
             content_type=values["content_type"],
             metadata=parse_metadata(values),
@@ -220,6 +226,7 @@ def parse_file(volume: str, entity: Entity) -> FileVersion:
             blob_etag=values["blob_etag"],
             blob_version=values.get("blob_version"),
             source=values.get("source"),
+            learned=bool(learned),
         )
     except (KeyError, TypeError) as exc:
         raise _damaged(entity) from exc
@@ -231,6 +238,18 @@ def parse_version(volume: str, entity: Entity) -> VersionRow:
     return VersionRow(
         parse_file(volume, entity), entity.etag, str(values.get("purging", "")), bool(values.get("purged", False))
     )
+
+
+IN_PART = ("schema", "path", "version", "kind", "op", "size", "created", "blob", "purging", "purged")
+"""The columns of a version row that tell whose content it is, and what became of that."""
+_BLANK: Values = {
+    "op": "", "size": 0, "digest": "", "content_type": "", "created": 0, "writer": "", "chain": "", "blob_etag": "",
+}  # fmt: skip
+
+
+def parse_in_part(volume: str, entity: Entity) -> VersionRow:
+    """A version row of which IN_PART was read, or less: the rest of it is blank. Raises: as `parse_version`."""
+    return parse_version(volume, replace(entity, values={**_BLANK, **entity.values}))
 
 
 def parse_head(volume: str, entity: Entity) -> Head:
@@ -255,6 +274,11 @@ def head_values(file: FileVersion, claim: Claim | None = None) -> dict[str, Valu
     return values | {"moving": claim.op, "moving_to": claim.target} if claim else values
 
 
+def learned_values(digest: str) -> dict[str, Value]:
+    """The column that says of a version what its content is, where that was not known when it was made."""
+    return {"learned_digest": digest}
+
+
 def purging_values(run: str) -> dict[str, Value]:
     """The columns that flag a version row: merged into it, so nothing of its record is touched."""
     return {"schema": SCHEMA, "purging": run}
@@ -266,14 +290,17 @@ def purged_values() -> dict[str, Value]:
 
 
 def chain(previous: str, file: FileVersion) -> str:
-    """The link of a version to the one before it: over what was written, not over the services' etags or states."""
+    """The link of a version to the one before it: over what was written, not over the services' etags or states.
+
+    A digest that was learned afterwards is no part of it.
+    """
     record = {
         "volume": file.volume,
         "path": file.path,
         "version": file.version,
         "kind": file.kind,
         "op": file.etag,
-        "digest": file.digest,
+        "digest": "" if file.learned else file.digest,
         "md5": file.md5,
         "size": file.size,
         "content_type": file.content_type,
@@ -382,6 +409,7 @@ def volume_values(info: VolumeInfo) -> dict[str, Value]:
         "shards": info.shards,
         "root": info.root,
         "generation": info.generation,
+        **({"adopted": json.dumps(info.adopted, ensure_ascii=False)} if info.adopted else {}),
         **({} if info.state == "open" else {"state": info.state}),
         **({} if info.created == EPOCH else {"created": microseconds(info.created)}),
     }
@@ -395,8 +423,9 @@ def parse_volume(entity: Entity, default: str | None) -> VolumeInfo:
         created = from_microseconds(values.get("created", entity.timestamp))
         state = values.get("state", "open")
         found = {name: values[name] for name in names}
-        return VolumeInfo(**found, created=created, default=values["name"] == default, state=state)
-    except KeyError as exc:
+        adopted = tuple(json.loads(values.get("adopted", "[]")))
+        return VolumeInfo(**found, created=created, default=values["name"] == default, adopted=adopted, state=state)
+    except (KeyError, ValueError) as exc:
         raise _damaged(entity) from exc
 
 

@@ -1,7 +1,8 @@
 """Ingest: make the catalog hold a tree of files. Walk, compare, upload and commit overlap; a few things are held back.
 
 The tree is walked in the order of the catalog's own listing of the prefix, so both are read once, side by side. A file
-is unchanged where size and digest are the head's (`trust_mtime`: size and time), and costs no write. The others are
+is unchanged where size and digest are the head's (`trust_mtime`: size and time), and costs no write; where the head is
+adopted, and nobody has read it, its MD5 stands for the digest. The others are
 packed: 99 of one shard go together, so that their intents are one transaction and their commits, as their contents
 arrive, are three. What is held are records; the content of a small file is read when it is its turn.
 
@@ -19,7 +20,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from storage import Digester
+from storage import Digester, Digests
 
 from .changes import (
     Change,
@@ -154,7 +155,8 @@ class Ingest:
             return False
         if self._trust_mtime and file.modified_us is not None:
             return there.modified is not None and microseconds(there.modified) == file.modified_us
-        return there.digest == await in_thread(self._threads, _digest, file.source)
+        found = await in_thread(self._threads, _digests, file.source)
+        return found.digest == there.digest if there.digest else found.md5.hex() == there.md5
 
     def _change(self, file: LocalFile, head: Head | None) -> Change:
         kept = head.file.metadata if head and head.live else {}
@@ -230,8 +232,8 @@ def _batch(found: Iterator[Found]) -> list[Found]:
     return list(islice(found, WALKED_AT_A_TIME))
 
 
-def _digest(source: Path) -> str:
+def _digests(source: Path) -> Digests:
     digester = Digester()
     for chunk in file_chunks(source):
         digester.update(chunk)
-    return digester.digests().digest
+    return digester.digests()

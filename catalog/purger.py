@@ -1,36 +1,47 @@
-"""Purges content: drives `purging` step by step against the table and the store. It decides nothing.
+"""Purges contents: drives `purging` step by step against the table and the store. It decides nothing.
 
-Nobody calls it yet but tests: what may be purged, and when, is for whoever offers that to people.
+Many purges go together, as each has to read all rows of the volume: all of them raise their flags first; then each
+shard is read once for all, its intents to the end and then its versions, and every purge is told what was found of its
+blob; then those that nobody held delete their content, and mark their rows. So a purge is answered from a reading that
+began after it had asked, which is what its search rests on, and each takes its own steps in their own order.
+Flags and marks of many share transactions.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import Final, assert_never
+from typing import Final, TypeGuard, assert_never, cast
 
 from storage import ContentStore, IfMatch
 
 from .changes import NOTHING
 from .commit import Committer, Unit
+from .driving import drive, proven
 from .entities import (
+    IN_PART,
     VersionRow,
     VolumeInfo,
     parse_head,
+    parse_in_part,
     parse_intent,
     parse_version,
     purged_values,
     purging_values,
 )
-from .errors import CatalogError, ConflictError, NotFoundError, OutcomeUnknownError, UnavailableError
+from .errors import CatalogError, NotFoundError, UnavailableError
 from .exchange import OP, partition_of
 from .filters import Comparison, Condition
+from .flow import concurrently, each
 from .keys import INTENTS, RowRange, head_row, partition, version_row, versions_under
 from .listing import Lister
-from .messages import Absent, Answer, Done, Doubt, Expired, Failed, Foreign, Found, ReadHead, Refused, Stored
+from .messages import Absent, Answer, Done, Expired, Failed, Foreign, Found, ReadHead, Stored
 from .purging import (
     DeleteBlob,
     Flag,
+    Heard,
     MarkPurged,
+    Newer,
+    Purge,
     PurgeRequest,
     PurgeResult,
     ReadVersion,
@@ -43,55 +54,144 @@ from .purging import (
     purge_step,
     refers,
 )
+from .retention import Sharing
 from .retry import Deadline
 from .rows import Entity
 from .table import Merge
 
 READS: Final = (ReadHead, ReadVersion, SearchIntents, SearchVersions, StatBlob)
 NO_BLOB: Final = "not-found.blob"  # where the container is gone, that is no proof of anything
+ROWS_AT_A_TIME: Final = 2_048  # enough for full transactions in sixteen shards
+_WITH_CONTENT: Final = Comparison("kind", "!=", "delete")
+
+Asked = PurgeRequest | PurgeResult
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One purge among many: what it asks for next, or how it ended."""
+
+    newest: Mapping[str, int]
+    at: Purge
+    request: Asked
+
+    def hear(self, answer: Heard) -> None:
+        """Take the step after an answer."""
+        self.at, self.request = purge_step(self.at, answer)
 
 
 @dataclass(slots=True)
 class Purger:
-    """Purges content of one volume."""
+    """Purges contents of one volume."""
 
     committer: Committer
     lister: Lister
     content: ContentStore
     volume: VolumeInfo
+    deadline: Callable[[], Deadline]
+    """Of what is done for one content before the search; of what is done after it; and of each page of the search."""
+    transfers_max: int
 
-    async def purge(self, run: str, rows: Sequence[VersionRow], deadline: Deadline) -> PurgeResult:
-        """Purge the content that these rows share, as one run; its id must be fresh."""
-        at, request = purge(run, rows, self.volume.shards)
-        last: CatalogError | None = None
-        while not isinstance(request, PurgeResult):
-            if deadline.passed:
-                at, request = purge_step(at, Expired(deadline.expired(last)))
-                continue
-            answer = await self.send(request, deadline)
-            if isinstance(answer, Doubt | Failed):
-                last = answer.error
-                if isinstance(last, UnavailableError | OutcomeUnknownError):
-                    await deadline.pause(last)
-            at, request = purge_step(at, answer)
-        return request
+    async def purge(self, run: str, contents: Sequence[Sharing]) -> list[PurgeResult]:
+        """Purge contents, in one run, whose id must be fresh; of each how it ended, in the same order."""
+        shards = self.volume.shards
+        attempts = [Attempt(sharing.newest, *purge(run, sharing.rows, shards)) for sharing in contents]
+        await self._drive(attempts, SearchIntents, limit=ROWS_AT_A_TIME)  # all flags, before anything is read
+        for shard in range(shards):
+            await self._search(attempts, shard)
+        await self._drive(attempts, MarkPurged, limit=self.transfers_max)
+        await self._drive(attempts, limit=ROWS_AT_A_TIME)
+        return [cast("PurgeResult", attempt.request) for attempt in attempts]
 
-    async def send(self, request: PurgeRequest, deadline: Deadline) -> Answer | Reference:
-        """Send a request once, and say what its answer proves."""
+    async def _drive(self, attempts: Sequence[Attempt], *until: type, limit: int) -> None:
+        """Bring each to its end, or to a request of that type."""
+
+        def stops(request: Asked) -> TypeGuard[Asked]:
+            return isinstance(request, (PurgeResult, *until))
+
+        async def go(attempt: Attempt) -> None:
+            deadline = self.deadline()
+
+            async def send(_: Purge, request: PurgeRequest) -> Heard:
+                if isinstance(request, ReadHead) and request.path in attempt.newest:
+                    return Newer(attempt.newest[request.path])
+                return await self.send(request, deadline)
+
+            first = (attempt.at, attempt.request)
+            attempt.at, attempt.request = await drive(first, ends=stops, send=send, step=purge_step, deadline=deadline)
+
+        under_way = [attempt for attempt in attempts if not stops(attempt.request)]
+        async with aclosing(concurrently(each(under_way), go, limit=limit)) as driven:
+            async for _ in driven:
+                pass
+
+    # --- The search, of all at once ----------------------------------------------------------------------------------
+
+    async def _search(self, attempts: Sequence[Attempt], shard: int) -> None:
+        """Answer all who ask about a shard: from readings that begin now, after they have asked."""
+        asked = [attempt for attempt in attempts if isinstance(attempt.request, SearchIntents)]
+        await self._answer(asked, lambda runs: self._fenced(shard, runs))
+        asked = [attempt for attempt in attempts if isinstance(attempt.request, SearchVersions)]
+        await self._answer(asked, lambda runs: self._referred(shard, runs))
+
+    async def _answer(
+        self, asked: Sequence[Attempt], read: Callable[[Mapping[str, str]], Awaitable[Mapping[str, str]]]
+    ) -> None:
+        """Read once for all who ask, and tell each what was found of its blob."""
+        if not asked:
+            return
+        try:
+            found = await read({attempt.at.blob: attempt.at.run for attempt in asked})
+        except CatalogError as exc:  # a reading that failed was repeated already, for as long as there was time
+            for attempt in asked:
+                attempt.hear(Expired(exc) if isinstance(exc, UnavailableError) else Failed(exc))
+            return
+        for attempt in asked:
+            by = found.get(attempt.at.blob)
+            attempt.hear(Absent() if by is None else Reference(by))
+
+    async def _fenced(self, shard: int, runs: Mapping[str, str]) -> Mapping[str, str]:
+        """Of the blobs that an open intent of a shard names, the op of one."""
+        found = dict[str, str]()
+        async with aclosing(self._rows(shard, INTENTS)) as rows:
+            async for row in rows:
+                intent = parse_intent(row).intent
+                if intent.blob in runs and fences(intent, intent.blob):
+                    found[intent.blob] = intent.op
+        return found
+
+    async def _referred(self, shard: int, runs: Mapping[str, str]) -> Mapping[str, str]:
+        """Of the blobs that a version row of a shard refers to, such a version."""
+        found = dict[str, str]()
+        one = next(iter(runs)) if len(runs) == 1 else ""
+        where = Comparison("blob", "==", one) if one else _WITH_CONTENT
+        async with aclosing(self._rows(shard, versions_under(""), where, IN_PART)) as rows:
+            async for row in rows:
+                blob = str(row.values.get("blob", ""))
+                if blob in runs and blob not in found:
+                    version = parse_in_part(self.volume.name, row)
+                    if refers(version, blob, runs[blob]):
+                        found[blob] = f"{version.file.path}@{version.file.version}"
+        return found
+
+    def _rows(
+        self, shard: int, rows: RowRange, where: Condition | None = None, select: Sequence[str] | None = None
+    ) -> AsyncGenerator[Entity, None]:
+        """The rows of a shard: all of them, or an error."""
+        return self.lister.rows(partition(self.volume.epoch, shard), rows, where=where, select=select)
+
+    # --- Requests ----------------------------------------------------------------------------------------------------
+
+    async def send(self, request: PurgeRequest, deadline: Deadline) -> Heard:
+        """Send a request once, and say what its answer proves. A search is not sent alone."""
         try:
             return await self._send(request, deadline)
-        except OutcomeUnknownError as exc:
-            return Doubt(exc)
-        except ConflictError as exc:
-            if isinstance(request, READS):  # no word about what was to be read: the service has its own troubles
-                return Failed(UnavailableError(f"{exc}", op=exc.op, key=exc.key))
-            return Refused()
         except NotFoundError as exc:
             return Absent() if exc.kind == NO_BLOB else Failed(exc)
         except CatalogError as exc:
-            return Failed(exc)
+            return proven(exc, reading=isinstance(request, READS))
 
-    async def _send(self, request: PurgeRequest, deadline: Deadline) -> Answer | Reference:  # noqa: PLR0911 — one line each
+    async def _send(self, request: PurgeRequest, deadline: Deadline) -> Answer:
         match request:
             case ReadHead(path):
                 entity = await self._get(path, head_row(path), deadline)
@@ -103,16 +203,14 @@ class Purger:
                 return await self._merge(row, replace(row, purging=run), deadline)
             case MarkPurged(row):
                 return await self._merge(row, replace(row, purged=True), deadline)
-            case SearchIntents():
-                return await self._search_intents(request)
-            case SearchVersions():
-                return await self._search_versions(request)
             case StatBlob(blob, op):
                 found = await deadline.read(lambda: self.content.stat(blob))
                 return Stored(found.etag, NOTHING) if found.headers.metadata.get(OP) == op else Foreign()
             case DeleteBlob(blob, etag):
                 await deadline.write(lambda: self.content.delete(blob, when=IfMatch(etag)))
                 return Done()
+            case SearchIntents() | SearchVersions():
+                raise AssertionError(request)  # they are answered for all at once
         assert_never(request)
 
     async def _get(self, path: str, row: str, deadline: Deadline) -> Entity | None:
@@ -126,24 +224,3 @@ class Purger:
         lane = self.committer.lane(partition_of(self.volume, file.path))
         written = (await deadline.wait(lambda: lane.commit(unit)))[0]
         return Found(replace(after, etag=written.etag)) if written.etag else Done()
-
-    async def _search_intents(self, search: SearchIntents) -> Answer | Reference:
-        for entity in await self._rows(search.shard, INTENTS):
-            intent = parse_intent(entity).intent
-            if fences(intent, search.blob):
-                return Reference(intent.op)
-        return Absent()
-
-    async def _search_versions(self, search: SearchVersions) -> Answer | Reference:
-        named = Comparison("blob", "==", search.blob)
-        for entity in await self._rows(search.shard, versions_under(""), named):
-            row = parse_version(self.volume.name, entity)
-            if refers(row, search.blob, search.run):
-                return Reference(f"{row.file.path}@{row.file.version}")
-        return Absent()
-
-    async def _rows(self, shard: int, rows: RowRange, where: Condition | None = None) -> list[Entity]:
-        """The rows of a shard; all of them, or an error."""
-        key = partition(self.volume.epoch, shard)
-        async with aclosing(self.lister.pages(key, rows, where=where)) as pages:
-            return [row async for page in pages for row in page]

@@ -35,7 +35,7 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Final
 
-from .entities import Head, Intent, VersionRow
+from .entities import FileVersion, Head, Intent, VersionRow
 from .errors import CatalogError, IntegrityError, UnavailableError
 from .messages import Absent, Answer, Done, Doubt, Expired, Failed, Foreign, Found, ReadHead, Refused, Stored
 
@@ -132,6 +132,17 @@ class Unfinished:
 PurgeResult = Purged | Held | Unfinished
 
 
+@dataclass(frozen=True, slots=True)
+class Newer:
+    """G1, where no head need be read: a newer version of the path was seen, so the head is past the candidate."""
+
+    version: int
+
+
+Heard = Answer | Reference | Newer
+"""What a purge may be told."""
+
+
 def fences(intent: Intent, blob: str) -> bool:
     """Whether an op that is under way may still come to refer to the blob."""
     return intent.state == "open" and intent.blob == blob
@@ -197,7 +208,7 @@ def purge(run: str, rows: Sequence[VersionRow], shards: int) -> PurgeNext:
     return _to(at, Step.HEAD) if at.op else (at, Held(at.blob))  # the version of the put needs it
 
 
-def purge_step(at: Purge, answer: Answer | Reference) -> PurgeNext:
+def purge_step(at: Purge, answer: Heard) -> PurgeNext:
     """What to do after an answer."""
     match answer:
         case Expired(error):
@@ -237,12 +248,12 @@ def _request(at: Purge) -> PurgeRequest:  # noqa: PLR0911 — one line per step
             return ReadVersion(row.file.path, row.file.version)
 
 
-def _on_head(at: Purge, answer: Answer | Reference) -> PurgeNext:
+def _on_head(at: Purge, answer: Heard) -> PurgeNext:
     file = at.rows[at.at].file
     match answer:
-        case Found(Head(file=current)) if current.version > file.version:
+        case Found(Head(file=FileVersion(version=current))) | Newer(current) if current > file.version:
             return _to(at, Step.HEAD, at.at + 1) if at.at + 1 < len(at.rows) else _rows(at, Step.FLAG)
-        case Found():
+        case Found() | Newer():
             return at, Held(f"{file.path}@{file.version}")
         case Absent():
             return at, _lost(at)
@@ -257,7 +268,7 @@ def _rows(at: Purge, step: Step, index: int = 0) -> PurgeNext:
     return _to(at, Step.INTENTS) if step is Step.FLAG else (at, Purged())
 
 
-def _on_written(at: Purge, answer: Answer | Reference) -> PurgeNext:
+def _on_written(at: Purge, answer: Heard) -> PurgeNext:
     """G2 or G5 was answered, or not. Unless the answer tells the row as it is now, it is read again."""
     match answer:
         case Found(VersionRow()):
@@ -267,7 +278,7 @@ def _on_written(at: Purge, answer: Answer | Reference) -> PurgeNext:
     raise _unexpected(at, answer)
 
 
-def _on_row(at: Purge, answer: Answer | Reference) -> PurgeNext:
+def _on_row(at: Purge, answer: Heard) -> PurgeNext:
     match answer:
         case Found(VersionRow() as row):
             at = replace(at, rows=(*at.rows[: at.at], row, *at.rows[at.at + 1 :]))
@@ -277,7 +288,7 @@ def _on_row(at: Purge, answer: Answer | Reference) -> PurgeNext:
     raise _unexpected(at, answer)
 
 
-def _on_search(at: Purge, answer: Answer | Reference) -> PurgeNext:
+def _on_search(at: Purge, answer: Heard) -> PurgeNext:
     match answer:
         case Reference(by):
             return at, Held(by)
@@ -288,7 +299,7 @@ def _on_search(at: Purge, answer: Answer | Reference) -> PurgeNext:
     raise _unexpected(at, answer)
 
 
-def _on_stat(at: Purge, answer: Answer | Reference) -> PurgeNext:
+def _on_stat(at: Purge, answer: Heard) -> PurgeNext:
     match answer:
         case Stored(etag) if etag == at.refused:  # not for its etag, then: it is leased, or held by a policy
             return at, Held(at.blob)
@@ -301,7 +312,7 @@ def _on_stat(at: Purge, answer: Answer | Reference) -> PurgeNext:
     raise _unexpected(at, answer)
 
 
-def _on_delete(at: Purge, answer: Answer | Reference) -> PurgeNext:
+def _on_delete(at: Purge, answer: Heard) -> PurgeNext:
     match answer:
         case Done() | Absent():
             return _rows(at, Step.MARK)
@@ -312,7 +323,7 @@ def _on_delete(at: Purge, answer: Answer | Reference) -> PurgeNext:
     raise _unexpected(at, answer)
 
 
-_HANDLERS: Final[dict[Step, Callable[[Purge, Answer | Reference], PurgeNext]]] = {
+_HANDLERS: Final[dict[Step, Callable[[Purge, Heard], PurgeNext]]] = {
     Step.HEAD: _on_head,
     Step.FLAG: _on_written,
     Step.FLAGGED: _on_row,

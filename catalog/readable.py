@@ -10,6 +10,7 @@ from os import PathLike
 
 from storage import ContentStore, Span
 
+from .adoption import Enrol
 from .arguments import check_callback, check_flags, check_whole
 from .browse import LIVE, Browser
 from .destination import Existing
@@ -26,6 +27,7 @@ from .errors import InvalidError, NotFoundError
 from .exchange import partition_of
 from .filters import Condition
 from .keys import check_key_length, check_version, head_row, heads, version_row, versions
+from .learning import LEARNING_S, learn
 from .listing import Lister
 from .paths import check_folder, check_path, check_prefix
 from .reader import Reader, Readers, check_span
@@ -48,7 +50,10 @@ class Tools:
     lister: Lister
     threads: Executor
     settings: Settings
+    content: ContentStore
     store: ContentStore
+    """The same, unobserved: with the abilities that not every store has."""
+    enrol: Enrol
 
     def within(self, timeout_s: float | None) -> "Tools":
         """They, for a call with a time limit of its own. Raises: InvalidError."""
@@ -70,7 +75,7 @@ class ReadableVolume:
 
     def __init__(self, info: VolumeInfo, tools: Tools) -> None:
         self.info = info
-        self._tools = replace(tools, readers=tools.readers.asking(self._is_purged))
+        self._tools = replace(tools, readers=tools.readers.asking(self._is_purged, self._learn))
 
     def __repr__(self) -> str:
         return f"<Volume {self.info.name!r}, {self.info.shards} shards, blobs under {self.info.root!r}>"
@@ -326,6 +331,11 @@ class ReadableVolume:
     async def _get(self, path: str, row: str, deadline: Deadline) -> Entity | None:
         table = self._tools.lister.table
         return await deadline.retried(lambda: table.get(partition_of(self.info, path), row))
+
+    async def _learn(self, file: FileVersion, digest: str) -> None:
+        writer, table = self._tools.writer, self._tools.lister.table
+        deadline = writer.deadline(LEARNING_S)
+        await learn(self.info, file, digest, table=table, committer=writer.committer, deadline=deadline)
 
     async def _is_purged(self, file: FileVersion) -> bool:
         row = version_row(file.path, file.version)

@@ -13,11 +13,12 @@ from copy import copy
 from dataclasses import replace
 from typing import Protocol, Self
 
-from storage import Always, ContentStore, Digester, IfMatch, Opened, Span
+from storage import Always, ContentStore, Digester, Digests, IfMatch, Opened, Span
 
 from .arguments import check_whole, is_whole
 from .entities import FileVersion
 from .errors import CatalogError, ConflictError, IntegrityError, InvalidError, NotFoundError, UnavailableError
+from .paths import RESERVED
 from .pulse import Pulse
 from .retry import Clock, Deadline
 from .settings import Settings
@@ -60,8 +61,11 @@ class Reader:
 
     @property
     def verified(self) -> bool:
-        """Whether all of the content was read, and its digest is the catalog's. Never true of a range."""
-        return self._whole and self._ended
+        """Whether all of the content was read, and its digest is the catalog's. Never true of a range.
+
+        Of adopted content whose sha256 nobody knows yet, the MD5 is the digest; where there is none, this is not true.
+        """
+        return self._whole and self._ended and is_verifiable(self.file)
 
     def __aiter__(self) -> Self:
         return self
@@ -103,6 +107,8 @@ class Reader:
 
 IsPurged = Callable[[FileVersion], Awaitable[bool]]
 """Reads a version's row, to see whether its content is purged, or about to be. Raises: UnavailableError."""
+Learn = Callable[[FileVersion, str], Awaitable[None]]
+"""Notes the digest of a version that has none. It need not succeed, and raises nothing."""
 
 
 class Readers:
@@ -115,11 +121,12 @@ class Readers:
         self._clock = clock
         self._open: set[Closable] = set()
         self._is_purged: IsPurged | None = None
+        self._learn: Learn | None = None
 
-    def asking(self, is_purged: IsPurged) -> Self:
-        """It, for the versions of one volume: who asks their rows."""
+    def asking(self, is_purged: IsPurged, learn: Learn) -> Self:
+        """It, for the versions of one volume: who asks their rows, and who notes what was learned of them."""
         asking = copy(self)
-        asking._is_purged = is_purged  # noqa: SLF001 — it is one of our own
+        asking._is_purged, asking._learn = is_purged, learn  # noqa: SLF001 — it is one of our own
         return asking
 
     def within(self, timeout_s: float | None) -> Self:
@@ -176,12 +183,16 @@ class Readers:
             await hashed(self.threads, digester.update, chunk)
             held = chunk
         found = digester.digests()
-        if found.digest != file.digest or found.size != file.size:
-            raise damaged(
-                file, f"it has {found.size:,} bytes, {found.digest}; written were {file.size:,}, {file.digest}"
-            )
+        check_digests(file, found)
         if held is not None:
             yield held
+        if not file.digest:
+            await self.learn(file, found)
+
+    async def learn(self, file: FileVersion, found: Digests) -> None:
+        """Note what adopted content is, now that all of it was read. Raises nothing: who reads it next learns it."""
+        if self._learn:
+            await self._learn(file, found.digest)
 
     async def _stream(self, file: FileVersion, span: Span, pin: Pin | None = None) -> AsyncGenerator[bytes, None]:
         """The bytes of a span, over as many connections as it takes, all of one blob's one etag."""
@@ -217,6 +228,8 @@ class Readers:
         if self._is_purged and await self._is_purged(file):
             message = f"the content of version {file.version} of {file.path!r} was purged"
             return NotFoundError(message, op="read", key=file.path, kind="not-found.purged")
+        if is_adopted(file):
+            return damaged(file, f"others removed blob {file.blob!r} since it was adopted", "integrity.missing")
         return damaged(file, "it is missing", "integrity.missing")
 
     def _deadline(self) -> Deadline:
@@ -240,10 +253,36 @@ def check_size(size: int | None) -> int:
     return size
 
 
+def check_digests(file: FileVersion, found: Digests) -> None:
+    """Raises: IntegrityError where content is not what the catalog knows of it."""
+    same = found.digest == file.digest if file.digest else file.md5 in (None, found.md5.hex())
+    if not same or found.size != file.size:
+        known = file.digest or (f"md5:{file.md5}" if file.md5 else "no digest")
+        told = found.digest if file.digest else f"md5:{found.md5.hex()}"
+        raise damaged(file, f"it has {found.size:,} bytes, {told}; written were {file.size:,}, {known}")
+
+
+def is_verifiable(file: FileVersion) -> bool:
+    """Whether the catalog knows a digest of the content: of adopted content it may be that nobody knows any."""
+    return bool(file.digest or file.md5)
+
+
+def is_adopted(file: FileVersion) -> bool:
+    """Whether the content is a blob of others: what we wrote is all in one folder of the volume's root."""
+    return f"/{RESERVED}/" not in f"/{file.blob}"
+
+
 def _check_identity(file: FileVersion, opened: Opened) -> None:
-    """A blob whose etag moved may have been touched by others; it must still say that it is this content."""
-    if opened.blob.etag == file.blob_etag:
+    """A blob whose etag moved may have been touched by others; it must still say that it is this content.
+
+    A blob that was adopted says nothing of the kind, so its etag alone tells.
+    """
+    there = opened.blob.etag
+    if there == file.blob_etag:
         return
+    if is_adopted(file):
+        message = f"others changed blob {file.blob!r} since it was adopted: its etag is {there}, not {file.blob_etag}"
+        raise IntegrityError(message, kind="integrity.drift")
     found = opened.blob.headers.metadata.get("sha256", "")
     if f"sha256:{found}" != file.digest or opened.blob.size != file.size:
         raise IntegrityError("another blob is in its place", kind="integrity.foreign")

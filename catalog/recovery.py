@@ -16,12 +16,13 @@ from typing import Final, Literal
 
 from .arguments import is_number
 from .commit import Unit
-from .entities import SCHEMA, IntentRow, VolumeInfo, parse_intent
+from .entities import IntentRow, VolumeInfo, parse_intent
 from .errors import CatalogError, InvalidError
-from .exchange import gate_of, partition_of
+from .exchange import partition_of
 from .flow import concurrently
 from .keys import INTENTS, intent_row, partition
 from .listing import Lister
+from .marker import service_time
 from .messages import (
     Committed,
     NotApplied,
@@ -29,7 +30,6 @@ from .messages import (
 )
 from .table import (
     Delete,
-    Merge,
     RefusedError,
 )
 from .writer import Writer
@@ -132,7 +132,9 @@ class Recovery:
         if entity is None:
             return None
         row = parse_intent(entity)
-        age_us = 0 if patience_s == 0 else await self._now(volume, key) - row.timestamp
+        age_us = 0
+        if patience_s != 0:
+            age_us = await service_time(volume, key, self._writer, self._lister) - row.timestamp
         return await self._settle(volume, row, age_us, patience_s)
 
     async def _aged(self, volume: VolumeInfo, shards: Iterable[int]) -> AsyncGenerator[tuple[IntentRow, int], None]:
@@ -141,28 +143,8 @@ class Recovery:
             key, now = partition(volume.epoch, shard), 0
             async with aclosing(self._lister.rows(key, INTENTS)) as rows:
                 async for row in rows:
-                    now = now or await self._now(volume, key)
+                    now = now or await service_time(volume, key, self._writer, self._lister)
                     yield parse_intent(row), now - row.timestamp
-
-    async def _now(self, volume: VolumeInfo, key: str) -> int:
-        """The service's time: that of a marker just written. Nobody depends on the etag of a gate.
-
-        A gate that is gone went with its generation of the settings: then the gate of the volume as it is now.
-        """
-        gate = gate_of(volume)
-        unit = Unit((Merge(gate, {"schema": SCHEMA}),))
-        deadline = self._writer.deadline()
-        try:
-            written = await deadline.retried(lambda: self._writer.committer.lane(key).commit(unit))
-        except RefusedError:
-            current = await self._writer.current(volume, deadline)
-            if current.generation == volume.generation:
-                raise
-            return await self._now(current, key)
-        if written[0].timestamp is not None:
-            return written[0].timestamp
-        entity = await deadline.retried(lambda: self._lister.table.get(key, gate))
-        return entity.timestamp if entity else 0
 
     async def _settle(  # noqa: PLR0911 — one line per end
         self, volume: VolumeInfo, row: IntentRow, age_us: int, patience_s: float | None

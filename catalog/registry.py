@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
+from .adoption import Enrolled, enrolled
 from .entities import (
     SCHEMA,
     Registry,
@@ -260,13 +261,53 @@ class Volumes:
                 there += [parse_volume(row, registry.default) for row in page]
         return there
 
+    async def prepare(self, wanted: Wanted, *, op: str) -> VolumeInfo:
+        """A volume of a fresh epoch, with gates, that nobody can see yet: its rows come first, then `register`.
+
+        Raises: ConflictError (it is there already, or its root overlaps another's), UnavailableError.
+        """
+
+        async def attempt(deadline: Deadline) -> VolumeInfo | None:
+            registry = await self._registry(deadline)
+            if met := existing(wanted, await self._there(registry, deadline), exist_ok=False, ours=()):
+                raise _is_there(wanted, met, exist_ok=False)
+            shape = (wanted.layout, wanted.shards, wanted.root)
+            info = VolumeInfo(wanted.name, self._new_id(), *shape, 1, created=EPOCH, default=False)
+            await self._make_gates(info, deadline)
+            return info
+
+        return await self._settled(attempt, op, wanted.name)
+
+    async def register(self, info: VolumeInfo, wanted: Wanted, *, op: str) -> VolumeInfo:
+        """Make a prepared volume one that all can see. The first one becomes the default.
+
+        Raises: as `prepare`, and OutcomeUnknownError.
+        """
+
+        async def attempt(deadline: Deadline) -> VolumeInfo | None:
+            registry = await self._registry(deadline)
+            met = existing(wanted, await self._there(registry, deadline), exist_ok=False, ours=(info.epoch,))
+            if met and met.epoch != info.epoch:
+                raise _is_there(wanted, met, exist_ok=False)
+            if met is None:
+                await self._add(info, registry, deadline)
+            return met
+
+        return await self._settled(attempt, op, wanted.name)
+
     async def _make(self, info: VolumeInfo, registry: Registry, deadline: Deadline) -> None:
+        await self._make_gates(info, deadline)
+        await self._add(info, registry, deadline)
+
+    async def _make_gates(self, info: VolumeInfo, deadline: Deadline) -> None:
         keys = (partition(info.epoch, shard) for shard in range(info.shards))
         try:
             async for _ in concurrently(each(keys), lambda key: self._open(key, info, deadline), limit=GATES_AT_A_TIME):
                 pass
         except OutcomeUnknownError as exc:  # whatever became of it: nothing will ever read a gate of this epoch
             raise UnavailableError(exc.message, op="create_volume", key=info.name) from exc
+
+    async def _add(self, info: VolumeInfo, registry: Registry, deadline: Deadline) -> None:
         row = Insert(volume_row(info.name), volume_values(info))
         changed = Registry(registry.default or info.name)
         await deadline.write(lambda: self._table.submit(REGISTRY, [row, _registry_row(registry, changed)]))
@@ -279,6 +320,39 @@ class Volumes:
             raise UnavailableError("no answer tells the gate's etag", op="create_volume", key=info.name)
         chained: list[Operation] = [Delete(gate_row(0), first.etag), Insert(gate_row(info.generation), values)]
         await deadline.write(lambda: self._table.submit(key, chained))
+
+    async def enrol(self, info: VolumeInfo, prefix: str, deadline: Deadline, record: bool) -> Enrolled:  # noqa: FBT001 — `adoption.Enrol`
+        """Note that a volume adopts the blobs with a prefix; without `record`, only look whether it may.
+
+        Raises: ConflictError (another volume adopts some of them), InvalidError (they lie in a root, or the volume has
+        too many prefixes), NotFoundError, UnavailableError, OutcomeUnknownError.
+        """
+
+        async def attempt(deadline: Deadline) -> Enrolled | None:
+            registry = await self._registry(deadline)
+            there = [*await self._there(registry, deadline), *await self._gone(deadline)]
+            row = await self.row(info, deadline)
+            if row is None:
+                message = f"volume {info.name!r} was deleted: where one has its name again, open it anew"
+                raise NotFoundError(message, op="adopt", key=info.name, kind="not-found.volume")
+            adopted = enrolled(row.info, prefix, there)
+            if adopted == row.info.adopted or not record:
+                roots = tuple(sorted({each.root for each in there}))
+                return Enrolled(replace(row.info, default=info.default), roots)
+            values = volume_values(replace(row.info, adopted=adopted))
+            change = Replace(volume_row(info.name), values, row.etag)
+            await deadline.write(lambda: self._table.submit(REGISTRY, [change, _registry_row(registry, registry)]))
+            return None
+
+        return await self._settled(attempt, "adopt", info.name, deadline)
+
+    async def _gone(self, deadline: Deadline) -> list[VolumeInfo]:
+        """All volumes that were deleted: what is left of their blobs is still theirs."""
+        gone = list[VolumeInfo]()
+        async with aclosing(self._table.query(REGISTRY, DELETED)) as pages:
+            while (page := await deadline.read(lambda: anext(pages, None))) is not None:
+                gone += [parse_volume(row, None) for row in page]
+        return gone
 
     async def set_default(self, name: str) -> None:
         """Make a volume the default one. Raises: NotFoundError, UnavailableError, OutcomeUnknownError."""
@@ -294,13 +368,19 @@ class Volumes:
 
         await self._settled(attempt, "set_default_volume", name)
 
-    async def _settled(self, attempt: Callable[[Deadline], Awaitable[T | None]], op: str, key: str) -> T:
+    async def _settled(
+        self,
+        attempt: Callable[[Deadline], Awaitable[T | None]],
+        op: str,
+        key: str,
+        deadline: Deadline | None = None,
+    ) -> T:
         """Repeat an attempt, which begins with a look at what is there, until it answers. None: applied, look again.
 
         Once a change may have been applied, running out of time does not make it "not applied" (S2).
         Raises: UnavailableError, OutcomeUnknownError (without a token: a look at the volumes tells).
         """
-        deadline, doubt = self._deadline(), False
+        deadline, doubt = deadline or self._deadline(), False
         while True:
             try:
                 if (found := await attempt(deadline)) is not None:

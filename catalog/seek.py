@@ -20,7 +20,7 @@ from storage import Digester, Span
 from .arguments import check_whole, is_whole
 from .entities import FileVersion
 from .errors import CatalogError, InvalidError
-from .reader import Pin, Readers, check_readable, check_size, closed, damaged
+from .reader import Pin, Readers, check_digests, check_readable, check_size, closed, is_verifiable
 from .threads import HASHED_INLINE_BYTES, to_the_end
 
 READ_AHEAD_BYTES: Final = 8 << 20
@@ -99,7 +99,8 @@ class SeekableReader:
         self._expected = 0  # where the last read ended
         self._digester = Digester()
         self._digested = 0
-        self._verified = False
+        self._followed = False
+        self._readers = readers
         self._damage: CatalogError | None = None
         self._reading = False
         self._closed = False
@@ -115,8 +116,8 @@ class SeekableReader:
 
     @property
     def verified(self) -> bool:
-        """Whether every byte was read, in order from the beginning, and the digest is the catalog's."""
-        return self._verified
+        """Whether every byte was read, in order from the beginning, and the digest is the catalog's: see `Reader`."""
+        return self._followed and is_verifiable(self.file)
 
     def tell(self) -> int:
         """The position, in bytes from the beginning. It may lie behind the end. Raises: InvalidError (closed)."""
@@ -185,12 +186,15 @@ class SeekableReader:
                 self._digest(fresh)
             else:
                 await to_the_end(self._threads, self._digest, fresh)
-        if self._digested == self.size and not self._verified:
-            found = self._digester.digests().digest
-            if found != self.file.digest:
-                self._damage = damaged(self.file, f"it is {found}; written was {self.file.digest}")
-                raise self._damage
-            self._verified = True
+        if self._digested == self.size and not self._followed:
+            try:
+                check_digests(self.file, self._digester.digests())
+            except CatalogError as exc:
+                self._damage = exc
+                raise
+            self._followed = True
+            if not self.file.digest:
+                await self._readers.learn(self.file, self._digester.digests())
 
     def _digest(self, fresh: bytes) -> None:
         self._digester.update(fresh)

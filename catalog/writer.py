@@ -86,7 +86,7 @@ class Writer:
         self._content = content
         self._settings = settings
         self._clock = clock
-        self._new_id = new_id
+        self.new_id = new_id
         self._reload = reload
 
     def __repr__(self) -> str:
@@ -110,7 +110,7 @@ class Writer:
 
     def fresh(self, volume: VolumeInfo, change: Change, timeout_s: float | None = None) -> Op:
         """A new attempt at a change. Raises: InvalidError where its content could have no name."""
-        op = self._new_id()
+        op = self.new_id()
         blob = ""
         if change.kind == "put":
             extension = _EXTENSION.fullmatch(PurePosixPath(change.path).suffix)
@@ -120,6 +120,9 @@ class Writer:
         fresh = Op(op, change, blob, volume.generation, patience, Phase.HEAD)
         if change.kind == "restore" and change.source:
             return referring(fresh, change.source)
+        if change.adopted:
+            found = change.adopted
+            return replace(fresh, blob=found.blob, blob_etag=found.etag, facts=found.facts)
         apart = change.kind == "move" and _apart(volume, change.origin, change.path)
         return replace(fresh, origin=change.origin, apart=apart)
 

@@ -8,10 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from catalog.adoption import AdoptFinding, AdoptReport
 from catalog.diagnosis import DoctorItem, DoctorReport
 from catalog.download import DownloadReport
 from catalog.entities import FileVersion, Folder, VolumeInfo
 from catalog.ingest_report import IngestReport
+from catalog.purge_report import PurgeCount, PurgeItem, PurgeReport
+from catalog.rebuild import RebuildFinding, RebuildReport
 from catalog.recovery import Recovered, RecoveredVolume, RecoveryReport
 from catalog.usage import FolderUsage
 from catalog.verify import Finding, VerifyReport
@@ -49,6 +52,8 @@ RECORDS: Mapping[str, Record] = {
     "ReadFile": Record("The version that was read.", FileVersion, {"target": (str, _TARGET)}),
     "ReadTree": Record("What the download of a tree did.", DownloadReport, {"target": (str, _TARGET)}),
     "IngestReport": Record("What an ingest did.", IngestReport),
+    "AdoptReport": Record("What became of the blobs that were looked at, each counted once.", AdoptReport),
+    "AdoptFinding": Record("A blob that was not adopted, or not as it is now.", AdoptFinding),
     "Failure": Record("One file that failed while others went on.", Failure),
     "FailedDelete": Record(
         "A file that could not be deleted while others were.",
@@ -56,6 +61,11 @@ RECORDS: Mapping[str, Record] = {
     ),
     "VerifyReport": Record("What was read again.", VerifyReport),
     "Finding": Record("A version whose content is not what was written, or could not be read.", Finding),
+    "PurgeReport": Record("What a purge did, or would do.", PurgeReport),
+    "PurgeCount": Record("How much had one end.", PurgeCount),
+    "PurgeItem": Record("A version whose content was to go, and stays for now.", PurgeItem),
+    "RebuildReport": Record("A volume that was made again of its blobs, and what is lost.", RebuildReport),
+    "RebuildFinding": Record("A blob under the root that could not be made a version.", RebuildFinding),
     "RecoveryReport": Record("Every write, and every deletion of a volume, that was found half-done.", RecoveryReport),
     "RecoveredVolume": Record(
         "A volume that was half deleted, or could not be recovered, and what became of it.", RecoveredVolume
@@ -87,6 +97,7 @@ _ONE_FILE = Printed("one line", ("FileVersion",))
 COMMANDS: Mapping[str, Printed] = {
     "init": Printed("one line", ("MadeVolume",)),
     "volumes": Printed("a line for each volume", ("VolumeInfo",)),
+    "adopt": Printed("one line", ("AdoptReport",)),
     "ingest": Printed("one line", ("IngestReport",)),
     "put": _ONE_FILE,
     "cp": _ONE_FILE,
@@ -103,7 +114,9 @@ COMMANDS: Mapping[str, Printed] = {
     "query": Printed("a line for each file, by path", ("FileVersion",)),
     "sign": Printed("one line", ("SignedUrl",)),
     "verify": Printed("one line", ("VerifyReport",)),
+    "purge": Printed("one line", ("PurgeReport",)),
     "recover": Printed("one line", ("RecoveryReport",)),
+    "rebuild": Printed("one line", ("RebuildReport",)),
     "resolve": Printed("one line", ("Resolution",)),
     "doctor": Printed("one line", ("DoctorReport",)),
     "completion": Printed("the script as it is"),
@@ -131,6 +144,16 @@ MEANINGS: Mapping[str, str] = {
     "IngestReport.written": "Files that got a new version.",
     "IngestReport.bytes_written": "Bytes of the files that were written.",
     "IngestReport.failed": "Files that failed; empty where all is well.",
+    "AdoptReport.listed": "Blobs with the prefix.",
+    "AdoptReport.invalid": "Blobs whose name can be no path.",
+    "AdoptReport.drifted": "Blobs that others changed after they were adopted.",
+    "AdoptReport.conflicts": "Blobs at whose path another file is.",
+    "AdoptReport.deleted": "Blobs whose file was deleted from the catalog.",
+    "AdoptReport.failed": "Blobs whose adoption failed: run it again.",
+    "AdoptReport.bytes_adopted": "Bytes of the files that are new.",
+    "AdoptFinding.blob": "The blob's name.",
+    "AdoptFinding.reason": "By which rule, or what is there.",
+    "AdoptFinding.error": "Of one that failed: the error; else null.",
     "Failure.path": "The file's path in the catalog.",
     "Failure.source": "The local file.",
     "Failure.error": "Why.",
@@ -138,6 +161,18 @@ MEANINGS: Mapping[str, str] = {
     "VerifyReport.findings": "What is damaged, missing or unreadable; empty where all is well.",
     "Finding.file": "The version.",
     "Finding.error": "What is wrong; its kind is `integrity.missing` where the content is gone.",
+    "PurgeReport.purged": "What is gone.",
+    "PurgeReport.held": "What somebody needs still.",
+    "PurgeReport.unfinished": "What could not be purged; the next purge goes on with it.",
+    "PurgeCount.versions": "Versions.",
+    "PurgeItem.path": "The file's path.",
+    "PurgeItem.version": "The version.",
+    "PurgeItem.error": "Why it is unfinished; else null.",
+    "RebuildReport.volume": "The volume's name.",
+    "RebuildReport.files": "Files that the volume has.",
+    "RebuildReport.versions": "Versions of all files.",
+    "RebuildFinding.blob": "The blob's name.",
+    "RebuildFinding.reason": "What it lacks.",
     "RecoveryReport.items": "Each of the writes; empty where there is nothing to settle.",
     "RecoveryReport.volumes": "Volumes that were half deleted, or could not be recovered; else empty.",
     "RecoveredVolume.volume": "The volume's name.",

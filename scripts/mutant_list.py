@@ -15,8 +15,11 @@ MOVES: Final = "tests/catalog/test_moves.py::test_no_state_breaks_an_invariant"
 LANES: Final = "tests/catalog/test_commit.py"
 PURGES: Final = "tests/catalog/test_purging.py::test_no_state_breaks_an_invariant"
 PURGER: Final = "tests/catalog/test_purger.py"
+PURGE: Final = "tests/volumes/test_purge.py"
+PURGE_RACES: Final = "tests/races/test_purge_races.py::test_interleavings"
 EXCHANGE: Final = "tests/catalog/test_exchange.py"
 RECOVERY: Final = "tests/catalog/test_recovery.py"
+ADOPT: Final = "tests/volumes/test_adopt.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,13 @@ class Mutant:
 _COMMIT: Final = """\
                 unit = Unit((Delete(intent_row(op.id), etag), *_written(file, base), *_recorded(file)))
                 await self._commit(file.path, unit, self.seat)
+"""
+
+_SEARCH: Final = """\
+        asked = [attempt for attempt in attempts if isinstance(attempt.request, SearchIntents)]
+        await self._answer(asked, lambda runs: self._fenced(shard, runs))
+        asked = [attempt for attempt in attempts if isinstance(attempt.request, SearchVersions)]
+        await self._answer(asked, lambda runs: self._referred(shard, runs))
 """
 
 MUTANTS: Final = (
@@ -264,9 +274,57 @@ MUTANTS: Final = (
         "digest-not-checked-by-readers",
         "S4: a whole read gives verified bytes or an error",
         "catalog/reader.py",
-        "        if found.digest != file.digest or found.size != file.size:\n",
-        "        if found.digest != file.digest and not file:\n",
+        "    same = found.digest == file.digest if file.digest else",
+        "    same = file.digest is not None if file.digest else",
         ("tests/volumes/test_read.py::test_damaged_content_is_an_error_and_never_all_of_its_bytes",),
+    ),
+    Mutant(
+        "md5-of-adopted-content-not-checked",
+        "S4: until its digest is learned, adopted content is verified by its MD5",
+        "catalog/reader.py",
+        "file.md5 in (None, found.md5.hex())",
+        "True",
+        (f"{ADOPT}::test_bytes_that_are_not_those_of_the_md5_are_damage_and_teach_nothing",),
+    ),
+    Mutant(
+        "drift-of-adopted-content-not-seen",
+        "S4: adopted content is read from the etag that was adopted",
+        "catalog/reader.py",
+        "    if there == file.blob_etag:\n",
+        "    if there == file.blob_etag or is_adopted(file):\n",
+        (f"{ADOPT}::test_what_others_changed_is_said_to_be_that",),
+    ),
+    Mutant(
+        "adopted-over-a-tombstone",
+        "S8: an adoption makes the first version of a path, or none",
+        "catalog/changes.py",
+        '    if change.kind == "adopt" and head:\n',
+        '    if change.kind == "adopt" and not head and file:\n',
+        ("tests/faults/test_adopting.py::test_what_was_deleted_meanwhile_is_not_adopted_after_all",),
+    ),
+    Mutant(
+        "unknown-content-taken-for-equal",
+        "S1: two contents without a digest are not the same for that",
+        "catalog/changes.py",
+        "    if facts.digest and there.digest:\n",
+        "    if facts.digest == there.digest or there.digest:\n",
+        (f"{ADOPT}::test_content_without_a_digest_is_the_same_only_if_it_is_the_same_blob",),
+    ),
+    Mutant(
+        "learned-digest-in-the-chain",
+        "S11: what is learned is no part of what was written",
+        "catalog/entities.py",
+        '        "digest": "" if file.learned else file.digest,\n        "md5": file.md5,\n',
+        '        "digest": file.digest,\n        "md5": file.md5,\n',
+        (f"{ADOPT}::test_the_digest_is_learned_when_content_is_read",),
+    ),
+    Mutant(
+        "head-learns-whatever-it-is",
+        "S7: a head is merged under its etag, as it may be another version's by now",
+        "catalog/learning.py",
+        "        if entity is not None and parse_head(volume.name, entity).file.etag == file.etag:\n",
+        "        if entity is not None and parse_head(volume.name, entity):\n",
+        (f"{ADOPT}::test_a_read_of_an_old_version_teaches_that_version_alone",),
     ),
     # --- Moves between two shards ------------------------------------------------------------------------------------
     Mutant(
@@ -380,9 +438,79 @@ MUTANTS: Final = (
         "purge-of-a-current-version",
         "S5: a change of metadata refers to the head's content, and does not look twice",
         "catalog/purging.py",
-        "if current.version > file.version:\n",
-        "if current.version >= file.version:\n",
+        "| Newer(current) if current > file.version:\n",
+        "| Newer(current) if current >= file.version:\n",
         (f"{PURGES}[metadata, two runs]",),
+    ),
+    Mutant(
+        "purge-shares-a-reading-with-rows-before-intents",
+        "S5: a copy commits between the two, and is in neither",
+        "catalog/purger.py",
+        _SEARCH,
+        """\
+        runs = {attempt.at.blob: attempt.at.run for attempt in attempts}
+        rows, intents = await self._referred(shard, runs), await self._fenced(shard, runs)
+        for search, found in ((SearchIntents, intents), (SearchVersions, rows)):
+
+            async def told(_: object, found: Mapping[str, str] = found) -> Mapping[str, str]:
+                return found
+
+            await self._answer([attempt for attempt in attempts if isinstance(attempt.request, search)], told)
+""",
+        (f"{PURGE_RACES}[restore]",),
+    ),
+    Mutant(
+        "purge-shares-a-reading-that-began-before-it-was-asked-for",
+        "S5: a copy that read its source before the flag has its intent after the reading",
+        "catalog/purger.py",
+        """\
+        await self._drive(attempts, SearchIntents, limit=ROWS_AT_A_TIME)  # all flags, before anything is read
+        for shard in range(shards):
+""",
+        """\
+        runs = {attempt.at.blob: attempt.at.run for attempt in attempts}
+        early = [await self._fenced(shard, runs) for shard in range(shards)]
+
+        async def told(_: object) -> Mapping[str, str]:
+            return early.pop(0)
+
+        await self._drive(attempts, SearchIntents, limit=ROWS_AT_A_TIME)
+        for shard in range(shards):
+            await self._answer([each for each in attempts if isinstance(each.request, SearchIntents)], told)
+""",
+        (f"{PURGE_RACES}[restore]",),
+    ),
+    Mutant(
+        "purge-selects-what-is-current",
+        "what is at a path now never goes, whatever the rule is",
+        "catalog/retention.py",
+        'if first or file.kind == "delete" or row.purged:\n',
+        'if file.kind == "delete" or row.purged:\n',
+        (f"{PURGE}::test_what_is_current_never_goes[memory]",),
+    ),
+    Mutant(
+        "purge-forgets-what-a-killed-run-has-flagged",
+        "the flag is one-way: who finds one goes on with it",
+        "catalog/retention.py",
+        "goes=bool(row.purging) or (surplus and old))\n",
+        "goes=surplus and old)\n",
+        (f"{PURGE}::test_what_a_killed_run_has_flagged_goes_whatever_the_rule_is_by_now[memory]",),
+    ),
+    Mutant(
+        "purge-of-one-of-two-conditions",
+        "where two conditions are given both must hold",
+        "catalog/retention.py",
+        "(surplus and old)",
+        "(surplus or old)",
+        (f"{PURGE}::test_where_both_are_given_both_must_hold[memory]",),
+    ),
+    Mutant(
+        "purge-flags-what-is-needed",
+        "what is seen to be needed stays restorable: it is not flagged",
+        "catalog/candidates.py",
+        'return ADOPTED if "adopt" in kinds else stays or (',
+        'return ADOPTED if "adopt" in kinds else (',
+        (f"{PURGE}::test_content_that_another_version_needs_is_held_and_not_even_flagged[memory]",),
     ),
     Mutant(
         "purged-before-it-is-gone",

@@ -69,7 +69,13 @@ def _unknown(error: "CatalogError") -> str:
     return "blobcat volumes shows what came of it" if error.op.endswith("_volume") else "the same command again tells"
 
 
+def _root(error: "CatalogError") -> str:
+    return _conflict(error) if error.op == "rebuild" else "choose another --root"
+
+
 def _conflict(error: "CatalogError") -> str:
+    if error.op == "rebuild":
+        return "blobcat volumes shows it; blobcat volumes --delete NAME deletes it, where it has no files"
     if error.op == "create_volume":
         return "leave out --shards and --root to keep it as it is, or name another with --volume"
     found = str(getattr(error, "found", ""))
@@ -97,13 +103,15 @@ _HINTS: Final[dict[str, str | Callable[["CatalogError"], str]]] = {
     "access-denied.credential": "put the right account key or SAS into BLOBCAT_CREDENTIAL, or sign in: az login",
     "access-denied.read-only": "choose a folder on a disk that can be written",
     "conflict": "someone else was faster: look again, then decide again",
+    "conflict.adopted": "adopt into that volume, or another prefix; blobcat volumes --json shows who adopted what",
     "conflict.etag": _conflict,
     "conflict.exists": _conflict,
     "conflict.target": "--overwrite replaces it; or name another file",
     "conflict.not-empty": "delete its files first, blobcat ls shows them; their versions go out of reach with it",
-    "conflict.root": "choose another --root",
+    "conflict.root": _root,
     "conflict.version": _conflict,
     "integrity": "blobcat verify checks all; other versions of it may be whole: blobcat history PATH",
+    "integrity.drift": "blobcat put makes a version of what it is now; the blob itself stays as others left it",
     "integrity.file": "this is no catalog's file, or a damaged one: restore it from a backup, or give another --url",
     "integrity.row": "",
     "invalid.newer-schema": "upgrade blobcat",

@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from .commands import (
+    adopt,
     cat,
     completion,
     doctor,
@@ -19,8 +20,10 @@ from .commands import (
     ingest,
     init,
     ls,
+    purge,
     put,
     query,
+    rebuild,
     recover,
     resolve,
     rm,
@@ -41,6 +44,7 @@ from .session import Body, command
 PANELS: Final[dict[str, dict[str, Body]]] = {  # a new command is a module in `commands`, and its place here
     "The catalog": {"init": init.init, "volumes": volumes.volumes},
     "Files in": {
+        "adopt": adopt.adopt,
         "ingest": ingest.ingest,
         "put": put.put,
         "cp": transfer.cp,
@@ -61,7 +65,9 @@ PANELS: Final[dict[str, dict[str, Body]]] = {  # a new command is a module in `c
     },
     "Care": {
         "verify": verify.verify,
+        "purge": purge.purge,
         "recover": recover.recover,
+        "rebuild": rebuild.rebuild,
         "resolve": resolve.resolve,
         "doctor": doctor.doctor,
         "completion": completion.completion,

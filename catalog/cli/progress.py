@@ -11,8 +11,10 @@ from .output import Output
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+    from ..adoption import AdoptProgress
     from ..download import DownloadProgress
     from ..ingest_report import IngestProgress
+    from ..purge_report import PurgeItem
 
 BAR_WIDTH: Final = 28
 
@@ -80,12 +82,36 @@ class IngestText(_Text):
         self._tree(now, (now.unchanged, "unchanged"), now.bytes_written, all_found=now.walked)
 
 
+class AdoptText(_Text):
+    """What an adoption's progress says beside its bar."""
+
+    def __call__(self, now: "AdoptProgress") -> None:
+        """Tell how far it is. The total is known once the listing has ended."""
+        done = now.adopted + now.unchanged + now.findings
+        more = f" · {now.findings:,} not adopted" if now.findings else ""
+        self._update(done, now.listed if now.done else None, f"{done:,}/{now.listed:,} blobs{more}")
+
+
 class VerifyText(_Text):
     """What a verification's progress says beside its bar; how much there is, nobody has counted."""
 
     def __call__(self, checked: int, bytes_read: int) -> None:
         """Tell how far it is."""
         self._update(checked, None, f"{checked:,} versions · {size(bytes_read)} · {self._rate(bytes_read)}")
+
+
+class PurgeText(_Text):
+    """What a purge says beside its bar; how much there is to purge, nobody has counted."""
+
+    def __init__(self, update: Update) -> None:
+        super().__init__(update)
+        self._ended = {"purged": 0, "held": 0, "unfinished": 0}
+
+    def __call__(self, item: "PurgeItem") -> None:
+        """Tell how far it is."""
+        self._ended[item.action] += 1
+        parts = [f"{number:,} {action}" for action, number in self._ended.items() if number]
+        self._update(sum(self._ended.values()), None, " · ".join(parts))
 
 
 class DownloadText(_Text):

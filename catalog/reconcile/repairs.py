@@ -19,6 +19,7 @@ from ..keys import head_row, version_row
 from ..modes import Create
 from ..purger import Purger
 from ..purging import Held, Unfinished
+from ..retention import Sharing
 from ..retry import Deadline
 from ..rows import Entity, Values
 from ..settings import Settings
@@ -293,8 +294,9 @@ class Repairs:
         rows = [row for row in seen.rows if row.purging and not row.purged]
         if not rows:
             raise Changed("nothing is flagged any more")
-        purger = Purger(self.writer.committer, self.looker.lister, self.content, self.volume)
-        match await purger.purge(self.new_id(), rows, self.deadline()):
+        committer, most = self.writer.committer, self.settings.transfers_max
+        purger = Purger(committer, self.looker.lister, self.content, self.volume, self.deadline, most)
+        match (await purger.purge(self.new_id(), [Sharing(rows, {})]))[0]:
             case Held(by):
                 raise Changed(f"{by} refers to it")
             case Unfinished(error):

@@ -20,6 +20,7 @@ from catalog.entities import (
     chain,
     file_values,
     intent_values,
+    learned_values,
     parse_file,
     parse_intent,
     parse_registry,
@@ -85,6 +86,17 @@ def test_a_version_comes_back_from_its_row_as_it_was(file: FileVersion) -> None:
     }
 
 
+@given(FILES, TEXT)
+def test_a_digest_that_was_learned_stands_beside_the_record(file: FileVersion, digest: str) -> None:
+    """It is merged into the row of a version that has none; where there is one, it counts for nothing."""
+    unread = replace(file, digest="", chain=chain("", replace(file, digest="")))
+    learned = parse_file("raw", row(file_values(unread) | learned_values(f"sha256:{digest}")))
+    assert learned == replace(unread, digest=f"sha256:{digest}", learned=True)
+    assert chain("", learned) == unread.chain
+    assert parse_file("raw", row(file_values(learned))) == learned
+    assert parse_file("raw", row(file_values(A_FILE) | learned_values("sha256:other"))) == A_FILE
+
+
 def test_a_version_row_says_what_became_of_its_content() -> None:
     """Columns are merged into it, one after the other; the record stays what it was."""
     values = file_values(A_FILE)
@@ -119,6 +131,8 @@ def test_a_volume_and_the_registry_come_back() -> None:
     info = VolumeInfo("raw", "01E", "immutable", 16, "raw/", 3, datetime(1970, 1, 1, tzinfo=UTC), default=True)
     assert parse_volume(row(volume_values(info), 0), "raw") == info
     assert parse_volume(row(volume_values(info), 0), None) == replace(info, default=False)
+    adopting = replace(info, adopted=("", "日本/\"'"))
+    assert parse_volume(row(volume_values(adopting), 0), "raw") == adopting
     assert parse_registry(row(registry_values(Registry("raw")))) == Registry("raw")
     assert parse_registry(row(registry_values(Registry()))) == Registry()
     assert parse_registry(None) == Registry()

@@ -14,6 +14,7 @@ from catalog.messages import Found, InsertIntent, ReadSource, Refused
 from catalog.op import Op, Phase, intent_of
 from catalog.purger import Purger
 from catalog.purging import DeleteBlob, Flag, Held, MarkPurged, Purged, PurgeResult, Unfinished
+from catalog.retention import Sharing
 from storage import Always, Headers
 from storage.memory import MemoryContent
 from tests.faults.ports import ONCE, Fault, Wire
@@ -36,7 +37,8 @@ class Place:
     def purger(self, wire: Wire | None = None) -> Purger:
         """Somebody who purges, over a wire of their own."""
         client = self.world.client(wire) if wire else self.catalog
-        return Purger(client._writer.committer, client._tools.lister, client._tools.store, self.volume.info)
+        writer, tools = client._writer, client._tools
+        return Purger(writer.committer, tools.lister, tools.content, self.volume.info, writer.deadline, 4)
 
     async def row(self, path: str, version: int = 1) -> VersionRow:
         """A version row as it is now."""
@@ -48,7 +50,8 @@ class Place:
     async def purge(self, *paths: str, run: str = "run", wire: Wire | None = None) -> PurgeResult:
         """Purge the first versions of some paths, as one run."""
         rows = [await self.row(path) for path in paths]
-        return await self.purger(wire).purge(run, rows, self.catalog._writer.deadline())
+        (result,) = await self.purger(wire).purge(run, [Sharing(rows, {})])
+        return result
 
     async def begun(self, kind: str, path: str, blob: str) -> IntentRow:
         """The intent of a change that somebody has begun."""
@@ -184,7 +187,7 @@ async def test_a_flagged_version_is_no_source(place: Place) -> None:
 async def test_a_container_that_is_gone_is_no_proof_of_anything(place: Place) -> None:
     await overwritten(place)
     purger = replace(place.purger(), content=MemoryContent())
-    result = await purger.purge("run", [await place.row("a")], place.catalog._writer.deadline())
+    (result,) = await purger.purge("run", [Sharing([await place.row("a")], {})])
     assert isinstance(result, Unfinished)
     assert result.error.kind == "not-found.container"
     assert not (await place.row("a")).purged

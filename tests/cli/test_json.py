@@ -69,6 +69,7 @@ def resolved(blobcat: Blobcat) -> str:
 RUNS = {
     "init": ["", "-v other"],
     "volumes": [""],
+    "adopt": [""],
     "ingest": ["in"],
     "put": ["in/a.txt new.txt", "in/a.txt x/a.txt --force"],
     "cp": ["x/a.txt copy.txt"],
@@ -83,6 +84,7 @@ RUNS = {
     "history": ["gone.txt"],
     "query": ["--where size>0"],
     "verify": [""],
+    "purge": ["--keep-versions 1 --yes", "--older-than 0s --dry-run"],
     "recover": [""],
     "resolve": ["TOKEN"],
     "doctor": [""],
@@ -97,8 +99,8 @@ def test_a_command_prints_what_its_schema_says(filled: Blobcat, command: str, ar
 
 def test_every_command_is_run_here() -> None:
     every = {name for panel in PANELS.values() for name in panel}
-    assert {*RUNS, "sign"} | CONTENT == every
-    assert {*RUNS, "sign"} == {*SCHEMA["commands"]}
+    assert {*RUNS, "rebuild", "sign"} | CONTENT == every
+    assert {*RUNS, "rebuild", "sign"} == {*SCHEMA["commands"]}
 
 
 @pytest.mark.parametrize("command", SCHEMA["commands"])
@@ -130,6 +132,13 @@ def test_sign_prints_what_its_schema_says(empty: Blobcat, azurite: Azurite, monk
     valid(empty("init", "--shards", "1", "--json"), "init")
     valid(empty("put", "-", "a", "--json"), "put")
     valid(empty("sign", "a", "--json"), "sign")
+
+
+def test_rebuild_prints_what_its_schema_says(filled: Blobcat) -> None:
+    (volume,) = filled("volumes", "--json").records
+    for path in Path("cat").glob("catalog.db*"):
+        path.unlink()
+    valid(filled("rebuild", volume["name"], "--json"), "rebuild")
 
 
 def test_reports_of_failures_are_as_their_schemas_say(filled: Blobcat) -> None:

@@ -23,6 +23,7 @@ COMMANDS = [
     "tree",
     "init",
     "volumes",
+    "adopt",
     "ingest",
     "put",
     "rm",
@@ -32,7 +33,9 @@ COMMANDS = [
     "history",
     "query",
     "verify",
+    "purge",
     "recover",
+    "rebuild",
     "resolve",
 ]
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")

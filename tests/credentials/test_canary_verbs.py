@@ -6,7 +6,7 @@
 import inspect
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import fields, is_dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import cycle
 from pathlib import Path
 
@@ -84,6 +84,7 @@ VERBS: Mapping[str, Verb] = {
     "Volume.glob": lambda _, volume, __: taken(volume.glob("*")),
     "Volume.folders": lambda _, volume, __: taken(volume.folders()),
     "Volume.query": lambda _, volume, __: taken(volume.query(F.size > 1)),
+    "Volume.purge": lambda _, volume, __: volume.purge(older_than=timedelta()),
     "Volume.verify": lambda _, volume, __: volume.verify(),
     "Volume.sign": lambda _, volume, __: volume.sign("a", expires_in=60),
     "Volume.download": lambda _, volume, folder: volume.download("a", folder / "a"),

@@ -19,6 +19,8 @@ from catalog.table import Table
 from storage import ContentStore
 
 Values = Mapping[str, Any]
+OURS = "/.versions/"
+"""In the names of blobs that volumes write: all others are somebody else's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +40,13 @@ class State:
     blobs: Mapping[str, Bytes]
 
     def of(self, letter: str) -> list[Values]:
-        """The rows of a kind, in all partitions but the registry's."""
-        return [values for (key, row), values in sorted(self.rows.items()) if key != "~" and row[0] == letter]
+        """The rows of a kind, of all volumes; also of those that were deleted, not of those that never came to be."""
+        epochs = {values["epoch"] for (key, row), values in self.rows.items() if key == "~" and row[0] in "vd"}
+        return [
+            values
+            for (key, row), values in sorted(self.rows.items())
+            if row[0] == letter and key.partition("~")[0] in epochs
+        ]
 
     @property
     def histories(self) -> dict[str, list[Values]]:
@@ -78,8 +85,8 @@ class State:
 
     @property
     def unreferenced(self) -> set[str]:
-        """The blobs that no version names."""
-        return self.blobs.keys() - {row["blob"] for row in self.of("v")}
+        """The blobs of ours that no version names."""
+        return {name for name in self.blobs if OURS in name} - {row["blob"] for row in self.of("v")}
 
 
 async def look(table: Table, content: ContentStore) -> State:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from catalog import (
     Volume,
 )
 from catalog.keys import shard_of
+from storage import Always, Digests, Headers
 from tests.faults.observer import State
 
 Told = FileVersion | CatalogError | bytes | int | None
@@ -45,6 +47,10 @@ class Scenario:
     """Paths at which clients were killed in the middle of a put, and after how many of its requests."""
     errors: Sequence[type[CatalogError]] = ()
     shards: int = 1
+    foreign: Mapping[str, bytes] = field(default_factory=dict)
+    """Blobs that are there, of others."""
+    adopted: bool = False
+    """Whether they are adopted already."""
     beside: Sequence[str] = ()
     """Volumes that there are beside `v`."""
     volumes: Sequence[str] = ("v",)
@@ -70,15 +76,25 @@ async def prepare(catalog: Catalog, scenario: Scenario) -> None:
     for path, contents in scenario.given.items():
         for content in contents:
             await (volume.delete(path) if content is None else volume.put(path, content))
+    for name, content in scenario.foreign.items():
+        await catalog._content.put(name, content, when=Always(), headers=Headers(md5=Digests.of(content).md5))
+    if scenario.adopted:
+        await volume.adopt()
 
 
 def contents(state: State) -> dict[str, list[str]]:
     """The digests of each path's versions as readers see them, in the form of those that `digests` expects."""
     moved = state.moved
     return {
-        path: [*(row["digest"] for row in rows), *([""] if path in moved else [])]
+        path: [*(_digest(state, row) for row in rows), *([""] if path in moved else [])]
         for path, rows in state.histories.items()
     }
+
+
+def _digest(state: State, row: Mapping[str, Any]) -> str:
+    """Of an adopted version that of its blob: its row may not know it yet."""
+    found: str = row["digest"] if row["kind"] != "adopt" else state.blobs[row["blob"]].digest
+    return found
 
 
 def digests(expected: Mapping[str, Contents]) -> dict[str, list[str]]:
@@ -144,6 +160,12 @@ async def _verify(volume: Volume) -> Told:
     return None
 
 
+async def _purge(volume: Volume) -> Told:
+    """What could not be ended is told, and the next purge goes on with it."""
+    report = await volume.purge(keep_versions=1, older_than=timedelta())
+    return next((item.error for item in report.items if item.error), None)
+
+
 async def _range(volume: Volume) -> Told:
     async with volume.open("a", start=3, length=30) as reader:
         assert await reader.read() == b"345678901234567890123456789012"
@@ -198,6 +220,15 @@ async def _once() -> AsyncIterator[bytes]:
     """Content that can be had once: where its write would have to start over, it could not."""
     for _ in range(5):
         yield b"0123456789"
+
+
+async def _adopt(catalog: Catalog) -> Sequence[Told]:
+    volume = await catalog.volume("v")
+    try:
+        report = await volume.adopt()
+    except CatalogError as error:
+        return [error]
+    return [report.adopted, *(finding.error for finding in report.findings if finding.error)]
 
 
 async def _volumes(catalog: Catalog) -> Sequence[Told]:
@@ -260,6 +291,21 @@ SCENARIOS = (
     Scenario("put-delete-put", _put_then_delete, then={"a": [b"1", None, b"3"]}),
     Scenario("put_many", _put_many, given={"b": [b"old"]}, then={"a": [b"a"], "b": [b"old", b"b"], "c": [b"c"]}),
     Scenario("recover", _recover, given={"a": [b"old"]}, then={"a": [b"old"]}, half_done={"x": 2, "y": 3, "a": 3}),
+    Scenario(
+        "adopt",
+        _adopt,
+        given={"a": [b"old", None], "b": [b"old"]},
+        foreign={"a": b"a", "b": b"b", "c": b"c", "c/d": b"d"},
+        then={"a": [b"old", None], "b": [b"old"], "c": [b"c"], "c/d": [b"d"]},
+    ),
+    Scenario("adopt-nothing", _adopt, foreign={"a": b"a"}, adopted=True, then={"a": [b"a"]}),
+    Scenario(
+        "read-adopted",
+        _on_volume(lambda volume: volume.read("a"), lambda volume: volume.read("a")),
+        foreign={"a": b"a"},
+        adopted=True,
+        then={"a": [b"a"]},
+    ),
     Scenario("create_volume", _create_volume, volumes=("v", "w")),
     Scenario("volumes", _volumes, beside=["w"], volumes=("v", "w")),
     Scenario("delete_volume", _delete_volume("w"), beside=["w"]),
@@ -348,6 +394,13 @@ SCENARIOS = (
         _on_volume(_verify),
         given={"a": [b"1", b"2"], "b": [b"3", None]},
         then={"a": [b"1", b"2"], "b": [b"3", None]},
+    ),
+    Scenario(
+        "purge",
+        _on_volume(_purge),
+        shards=2,
+        given={"a": [b"1", b"2", b"3"], FAR: [b"4", b"5", None]},
+        then={"a": [b"1", b"2", b"3"], FAR: [b"4", b"5", None]},
     ),
     Scenario("open-range", _on_volume(_range), given={"a": [b"0123456789" * 5]}, then={"a": [b"0123456789" * 5]}),
     Scenario("read", _read, given={"a": [b"old", b"new"]}, then={"a": [b"old", b"new"]}),

@@ -11,6 +11,7 @@ from tests.faults.world import World
 
 EXEMPT = {
     "Catalog.close": "it sends no request",
+    "Catalog.rebuild": "it has a matrix of its own: test_rebuilding",
     "Catalog.resolve": "it has a matrix of its own: test_resolve",
     "Catalog.unwrap": "it sends no request",
     "Catalog.doctor": "it reports what fails, and has tests of its own",

@@ -5,6 +5,7 @@ import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +15,7 @@ import pytest
 from catalog import Catalog, CatalogError, F, InvalidError, Item, OutcomeUnknownError, UnavailableError, Volume
 from catalog.retry import SystemClock
 from catalog.token import Token
+from storage import Always, Headers
 from tests.faults.plan import Plan
 from tests.faults.ports import VirtualClock
 from tests.faults.scenarios import FAR, SCENARIOS, Scenario, make_tree
@@ -105,9 +107,35 @@ async def ingest(catalog: Catalog, folder: Path) -> None:
         raise failure.error
 
 
+async def adopt(catalog: Catalog, _: Path) -> None:
+    volume = await catalog.volume("v", timeout_s=LIMIT_S)
+    put = partial(catalog._content.put, "theirs", b"", when=Always(), headers=Headers())
+    await catalog._deadline(LIMIT_S).retried(put)
+    report = await timed(catalog, volume.adopt(timeout_s=LIMIT_S), pieces=4)
+    for finding in report.findings:
+        if finding.error:
+            raise finding.error
+
+
+async def rebuild(catalog: Catalog, _: Path) -> None:
+    """Of a root under which there is a blob of a volume that nobody knows."""
+    op = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
+    said = {"op": op, "path": "a", "sha256": "0" * 64, "md5": "0" * 32, "size": "0"}
+    put = partial(catalog._content.put, f"lost/.versions/a~{op}", b"", when=Always(), headers=Headers(metadata=said))
+    await catalog._deadline(LIMIT_S).retried(put)
+    await timed(catalog, catalog.rebuild("lost", shards=1, timeout_s=LIMIT_S), pieces=6)
+
+
 async def verify(volume: Volume) -> None:
     for finding in (await volume.verify(timeout_s=LIMIT_S)).findings:
         raise finding.error
+
+
+async def purge(volume: Volume) -> None:
+    report = await volume.purge(older_than=timedelta(), timeout_s=LIMIT_S)
+    for item in report.items:
+        assert item.error
+        raise item.error
 
 
 async def recover(catalog: Catalog, _: Path) -> None:
@@ -135,11 +163,13 @@ CALLS: dict[str, Call] = {
     "Catalog.create_volume": lambda catalog, _: timed(catalog, catalog.create_volume("w", shards=1, timeout_s=LIMIT_S)),
     "Catalog.delete_volume": lambda catalog, _: timed(catalog, catalog.delete_volume("u", timeout_s=LIMIT_S)),
     "Catalog.doctor": doctor,
+    "Catalog.rebuild": rebuild,
     "Catalog.recover": recover,
     "Catalog.resolve": resolve,
     "Catalog.set_default_volume": lambda catalog, _: timed(catalog, catalog.set_default_volume("u", timeout_s=LIMIT_S)),
     "Catalog.volume": lambda catalog, _: timed(catalog, catalog.volume("v", timeout_s=LIMIT_S)),
     "Catalog.volumes": lambda catalog, _: timed(catalog, drained(catalog.volumes(timeout_s=LIMIT_S))),
+    "Volume.adopt": adopt,
     "Volume.copy": on(lambda volume: volume.copy("a", FAR, timeout_s=LIMIT_S)),
     "Volume.delete": on(lambda volume: volume.delete("a", timeout_s=LIMIT_S)),
     "Volume.download": downloaded,
@@ -152,6 +182,7 @@ CALLS: dict[str, Call] = {
     "Volume.move": on(lambda volume: volume.move("a", FAR, timeout_s=LIMIT_S)),
     "Volume.open": on(opened),
     "Volume.open_seekable": on(sought),
+    "Volume.purge": on(purge),
     "Volume.put": on(lambda volume: volume.put("a", b"0123456789", timeout_s=LIMIT_S)),
     "Volume.put_many": on(put_many),
     "Volume.query": on(lambda volume: drained(volume.query(F.size > 0, timeout_s=LIMIT_S))),

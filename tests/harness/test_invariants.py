@@ -85,7 +85,11 @@ def changed(letter: str, path: str, version: int, **values: object) -> Edit:
 
 
 def with_row(row: str, **values: object) -> Edit:
-    return lambda state: replace(state, rows={**state.rows, ("p", row): values})
+    def edit(state: State) -> State:
+        ((key, _),) = keys(state, "h", "copy", 1)
+        return replace(state, rows={**state.rows, (key, row): values})
+
+    return edit
 
 
 def blobs(edit: Callable[[str, Bytes], Bytes | None]) -> Edit:
@@ -118,7 +122,7 @@ def with_volume(*, gone: bool) -> Edit:
 
 
 def with_orphan(state: State) -> State:
-    return replace(state, blobs={**state.blobs, "orphan": Bytes("sha256:", 0, {"op": "x"})})
+    return replace(state, blobs={**state.blobs, "v/.versions/orphan": Bytes("sha256:", 0, {"op": "x"})})
 
 
 VIOLATED: Mapping[str, Edit] = {

@@ -27,6 +27,7 @@ from catalog import (
     NotFoundError,
     OutcomeUnknownError,
     Overwrite,
+    PurgeReport,
     RecoveryReport,
     UnavailableError,
     Volume,
@@ -170,6 +171,19 @@ class CatalogMachine(RuleBasedStateMachine):
 
         self.run(work())
 
+    @rule(keep=st.integers(0, 2), armed=ARMED)
+    def purge(self, keep: int, armed: Armed) -> None:
+        """The model knows nothing of it: whatever goes, what is current stays, and so does the history."""
+        self._arm(armed)
+        on = self.armed.on
+
+        async def work() -> None:
+            report = await self._call(self.volume.purge(keep_versions=keep))
+            assert not isinstance(report, PurgeReport) or report.ok or on, f"S9: {armed} was not invisible"
+            await self._looked()
+
+        self.run(work())
+
     # --- Changes -----------------------------------------------------------------------------------------------------
 
     @rule(path=PATHS, content=CONTENTS, metadata=METADATA, mode=MODES, resolve=st.booleans(), armed=ARMED)
@@ -221,6 +235,8 @@ class CatalogMachine(RuleBasedStateMachine):
                 self.worlds.told(verb, lambda files, said: said == file.version and _is(files, path, file))
             case ConflictError():
                 self.worlds.told(verb, lambda _, said: said == "conflict")
+            case NotFoundError(kind="not-found.purged"):
+                pass  # of a restore, and nothing was changed
             case NotFoundError():
                 self.worlds.told(verb, lambda _, said: said == "not-found")
             case Unknown():

@@ -81,6 +81,16 @@ VOLUME: Table = {  # method: what is right, and what is wrong
             "expires_in": [None, *SECONDS, 0.5, timedelta(0), timedelta(days=-1), timedelta.max],
         },
     ),
+    "purge": (
+        {"keep_versions": 1},
+        {
+            "keep_versions": [-1, True, 1.5, "1", NAN],
+            "older_than": [timedelta(seconds=-1), 90, "90d", True],
+            "prefix": PREFIXES,
+            "dry_run": FLAGS,
+            "progress": CALLBACKS,
+        },
+    ),
     "verify": ({}, {"prefix": PREFIXES, "progress": CALLBACKS}),
     "put": (
         {"path": "a", "content": b"x"},
@@ -103,6 +113,16 @@ VOLUME: Table = {  # method: what is right, and what is wrong
             "exclude": ["*", None, 5, [5]],
             "metadata": METADATA,
             "trust_mtime": FLAGS,
+            "progress": CALLBACKS,
+        },
+    ),
+    "adopt": (
+        {},
+        {
+            "prefix": [None, 5, "\0", "x" * 1025],
+            "match": ["", *NO_TEXT[1:], *GLOBS],
+            "into": [5, "../", "a//b", ".versions"],
+            "dry_run": FLAGS,
             "progress": CALLBACKS,
         },
     ),
@@ -130,6 +150,10 @@ CATALOG: Table = {
     "delete_volume": ({"name": "raw"}, {"name": [None, 5, "", "A"]}),
     "volumes": ({}, {}),
     "doctor": ({}, {}),
+    "rebuild": (
+        {"name": "new"},
+        {"name": [None, 5, "", "A"], "shards": [0, 3, 512, True, "4", None], "root": [5, "", "x", "../", "a//"]},
+    ),
     "recover": ({}, {"patience_s": [-1, True, NAN, INF, "5"]}),
     "resolve": ({"token": TOKEN}, {"token": [None, 5, "", b"blobcat1.", "blobcat1.x"]}),
 }

@@ -69,6 +69,7 @@ OF_A_PREFIX: Mapping[str, Verb] = {
     "folders": lambda volume, prefix: taken(volume.folders(prefix)),
     "glob": lambda volume, prefix: taken(volume.glob(prefix)),
     "verify": lambda volume, prefix: volume.verify(prefix),
+    "purge": lambda volume, prefix: volume.purge(keep_versions=1, prefix=prefix),
     "download_tree": lambda volume, prefix: volume.download_tree(prefix, Path("never")),
     "ingest": lambda volume, prefix: volume.ingest(Path(__file__), prefix=prefix),
 }

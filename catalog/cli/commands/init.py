@@ -36,7 +36,7 @@ async def init(
 
     The first volume becomes the default. Run again, this changes nothing.
 
-    --json: one MadeVolume (name, epoch, layout, shards, root, generation, created, default, state, made). See
+    --json: one MadeVolume (name, epoch, layout, shards, root, generation, created, default, adopted, state, made). See
     docs/json.md.
     """
     if name and session.options.volume and name != session.options.volume:

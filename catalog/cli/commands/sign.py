@@ -1,18 +1,14 @@
 """`blobcat sign`."""
 
-import re
 import shlex
-from datetime import timedelta
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
-from ..errors import UsageError
 from ..folders import check_file
 from ..options import PathArgument, VersionOption
 from ..session import Session
-
-_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+from ..spans import span
 
 ExpiresOption = Annotated[
     str, typer.Option("--expires-in", metavar="TIME", help="How long it is good for: 30m, 12h or 7d.")
@@ -30,14 +26,7 @@ async def sign(
     --json: one SignedUrl (path, expires_in_s, url). See docs/json.md.
     """
     check_file(path, f"blobcat ls -r {shlex.quote(path)} shows the files in it")
-    span = _span(expires_in)
+    valid_for = span(expires_in, "--expires-in 12h")
     async with session.volume() as volume:
-        url = await volume.sign(path, expires_in=span, version=version)
-    session.output.show({"path": path, "expires_in_s": int(span.total_seconds()), "url": url}, lambda _: [url])
-
-
-def _span(text: str) -> timedelta:
-    found = re.fullmatch(r"(\d{1,6})([smhd])", text.strip())
-    if not found:
-        raise UsageError(f"{text!r} is no time", "a number and s, m, h or d, such as --expires-in 12h")
-    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+        url = await volume.sign(path, expires_in=valid_for, version=version)
+    session.output.show({"path": path, "expires_in_s": int(valid_for.total_seconds()), "url": url}, lambda _: [url])

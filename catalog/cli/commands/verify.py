@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from ... import Finding
 
 
+WHAT = {"integrity.missing": "missing", "integrity.drift": "drifted"}  # others changed what was adopted
+
+
 async def verify(session: Session, prefix: PrefixArgument = "") -> int:
     """Read all content again, and compare it with what was written.
 
@@ -49,8 +52,8 @@ async def verify(session: Session, prefix: PrefixArgument = "") -> int:
 def _show(session: Session, finding: "Finding") -> None:
     """On a terminal the reason goes below: it is long."""
     kind = finding.error.kind
-    what = "missing" if kind == "integrity.missing" else "damaged" if kind.startswith("integrity") else "unread"
-    head = (f"{what:7}{GAP}", "bold red"), (finding.file.path, "bold"), f"{GAP}version {finding.file.version}"
+    damage = WHAT.get(kind, "damaged" if kind.startswith("integrity") else "unread")
+    head = (f"{damage:7}{GAP}", "bold red"), (finding.file.path, "bold"), f"{GAP}version {finding.file.version}"
     if session.output.terminal:
         session.output.line(*head)
         session.output.line((f"{' ' * 9}{finding.error}", "dim"))

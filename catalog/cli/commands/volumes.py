@@ -34,7 +34,7 @@ async def volumes(
 
     Before a volume is deleted you are asked: the history of the files that were in it goes out of reach.
 
-    --json: a VolumeInfo (name, epoch, layout, shards, root, generation, created, default, state) per line. See
+    --json: a VolumeInfo (name, epoch, layout, shards, root, generation, created, default, adopted, state) per line. See
     docs/json.md.
     """
     async with session.catalog() as catalog:
