@@ -93,10 +93,13 @@ class Reconciler:
                 if not trouble:
                     await self._look(workspace, findings)
                 header = self._header(workspace, findings, certificates, trouble)
-                return await in_thread(self._threads, write, folder / "plan.jsonl", header, findings.all())
+                plan = await in_thread(self._threads, write, folder / "plan.jsonl", header, findings.all())
             finally:
                 findings.close()
                 workspace.close()
+        for part in parts:
+            part.unlink()  # the next run is to see what there is by then
+        return plan
 
     async def _look(self, workspace: Workspace, findings: Findings) -> None:
         blobs = workspace.suspect_blobs(headers=self._scope.depth != "etag")
