@@ -5,6 +5,7 @@ One brake, on the whole plan, before anything is applied, in one unit: blobs.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from math import isfinite
 
 from ..arguments import is_number, is_whole
@@ -38,7 +39,7 @@ class Brake:
         if not deletions:
             return why
         why += header.refused
-        bound = self.fraction * header.blobs
+        bound = Fraction(str(self.fraction)) * header.blobs  # 0.29 of 100 is 29, and not a little less
         if deletions > bound:
             why.append(f"it deletes {deletions:,} of {header.blobs:,} blobs, more than {self.fraction:.2%}")
         if deletions > self.number:
