@@ -26,6 +26,10 @@ class Findings:
         row = (*found.order, json.dumps(found.as_record()))
         self._database.execute("INSERT OR REPLACE INTO found VALUES (?, ?, ?, ?)", row)
 
+    def remove(self, key: str) -> None:
+        """Forget what was found about a blob."""
+        self._database.execute("DELETE FROM found WHERE key = ?", [key])
+
     def has(self, key: str) -> bool:
         """Whether there is a finding about a blob, a path or a write."""
         return self._database.execute("SELECT 1 FROM found WHERE key = ?", [key]).fetchone() is not None

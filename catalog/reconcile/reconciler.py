@@ -105,6 +105,8 @@ class Reconciler:
         blobs = workspace.suspect_blobs(headers=self._scope.depth != "etag")
         async for found in self._all(blobs, lambda name: self._blob(workspace, name)):
             findings.add(found)
+        if self._scope.prefix:
+            await self._spare_shared(findings)
         async for found in self._all(workspace.suspect_paths(), self._path):
             findings.add(found)
         async for found in self._all(workspace.open_ops(), lambda op: self._op(workspace, op)):
@@ -113,6 +115,13 @@ class Reconciler:
             names = (name for name in workspace.contents() if self._wanted.samples(name))
             async for found in self._all(names, lambda name: self._content_of(workspace, findings, name)):
                 findings.add(found)
+
+    async def _spare_shared(self, findings: Findings) -> None:
+        """Content below a prefix may be that of versions elsewhere: then it is no orphan (R13)."""
+        orphans = frozenset(found.key for found in findings.all() if found.state == "orphan-ours")
+        if orphans:
+            for key in await self._looker.referred(orphans):
+                findings.remove(key)
 
     async def _all(
         self, suspects: Iterator[Any], look: Callable[[Any], Awaitable[Difference | None]]
