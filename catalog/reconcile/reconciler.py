@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from storage import ContentStore
+from storage.names import check_name
 
 from ..entities import IntentRow
-from ..errors import CatalogError, UnavailableError
+from ..errors import CatalogError, InvalidError, UnavailableError
 from ..flow import concurrently, each
 from ..listing import Lister
 from ..threads import in_thread
@@ -135,7 +136,12 @@ class Reconciler:
                     yield self._wanted.policy.proposed(found)
 
     async def _blob(self, workspace: Workspace, name: str) -> Difference | None:
-        seen = await self._looker.blob(name, workspace.users(name))
+        users = workspace.users(name)
+        if not users and not _askable(name):
+            size, etag = workspace.listed(name)
+            why = "its name can be no file's, and blobcat cannot ask for it"
+            return Difference("invalid-name", name, why=why, size=size, blob_etag=etag)
+        seen = await self._looker.blob(name, users)
         if seen.blob is not None and (must_read(seen) or (seen.needed_by and self._wanted.samples(name))):
             seen = await self._looker.read(seen)
         return self._judged(workspace, seen)
@@ -210,3 +216,12 @@ class Reconciler:
                 )
             ),
         )
+
+
+def _askable(name: str) -> bool:
+    """Whether a store takes a blob's name; a listing may tell of others."""
+    try:
+        check_name(name)
+    except InvalidError:
+        return False
+    return True

@@ -152,6 +152,11 @@ class Workspace:
             [blob, blob],
         ).fetchall()
 
+    def listed(self, blob: str) -> tuple[int, str]:
+        """Size and etag of a blob, as the listing told."""
+        size, etag = self._database.execute("SELECT size, etag FROM blobs WHERE name = ?", [blob]).fetchone()
+        return size, etag
+
     def users_of_op(self, op: str) -> list[tuple[str, str]]:
         """Where an op's intents are: the path of each, and its state."""
         return self._database.execute("SELECT path, state FROM intents WHERE op = ? ORDER BY 1", [op]).fetchall()
