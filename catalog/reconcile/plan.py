@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
+from ..arguments import is_whole
 from ..errors import InvalidError
 from .difference import DELETING, MEANING, Action, Difference
 
@@ -134,22 +135,39 @@ class PlanFile:
 
     def differences(self) -> Iterator[Difference]:
         """What was found, one by one. Raises: InvalidError where the file is not what it was."""
-        with self.path.open(encoding="utf-8") as file:
+        with self.path.open("rb") as file:
             next(file)
             for number, line in enumerate(file, 2):
                 yield _parsed(self.path, number, line)
 
 
-def _parsed(path: Path, number: int, line: str) -> Difference:
+def _parsed(path: Path, number: int, line: bytes) -> Difference:
     try:
         found = Difference.of_record(json.loads(line))
+        _check_types(found)
     except (ValueError, TypeError, AttributeError) as exc:
-        raise InvalidError(f"{path}, line {number} is no finding of a plan: make the plan again", op="plan") from exc
+        message = f"{path}, line {number} is no finding of a plan: make the plan again"
+        raise InvalidError(message, op="plan", kind="invalid.plan") from exc
     if found.state not in MEANING or found.action not in REQUESTS:
         spoken = f"{found.state!r} and {found.action!r}"
         message = f"{path}, line {number} speaks of {spoken}, which this blobcat does not know: upgrade"
         raise InvalidError(message, op="plan", kind="invalid.newer-plan")
     return found
+
+
+def _check_types(found: Difference) -> None:
+    """Raises: TypeError, ValueError."""
+    texts = (found.state, found.key, found.path, found.op, found.writer, found.at, found.why, found.action, found.twin)
+    rows = (*found.rows.keys(), *found.rows.values())
+    if not all(isinstance(text, str) for text in (*texts, found.blob_etag, *found.versions, *rows)):
+        raise TypeError("not text")
+    if not is_whole(found.size):
+        raise TypeError("not a size")
+    _ = found.users, found.intents  # they can be told apart
+
+
+def _counts(header: Header) -> tuple[dict[str, int], dict[str, int], int]:
+    return dict(header.states), dict(header.actions), header.requests
 
 
 def write(path: Path, header: Header, found: Iterable[Difference]) -> PlanFile:
@@ -184,8 +202,12 @@ def read(path: Path) -> PlanFile:
     except TypeError as exc:
         raise InvalidError(f"{str(path)!r} is no plan that this blobcat wrote", op="plan", kind="invalid.plan") from exc
     plan = PlanFile(path, header, digest)
-    found = sum(1 for _ in plan.differences())
-    if found != sum(header.states.values()):
-        message = f"{str(path)!r} has {found} findings, and says {sum(header.states.values())}: it was cut or edited"
+    numbers = (header.blobs, header.versions, header.bytes)
+    try:
+        same = all(map(is_whole, numbers)) and _counts(counted(header, plan.differences())) == _counts(header)
+    except (TypeError, ValueError):
+        same = False
+    if not same:  # what the brake counts is what is carried out
+        message = f"the findings of {str(path)!r} are not those that its first line counts: it was cut or edited"
         raise InvalidError(message, op="plan", kind="invalid.plan")
     return plan
