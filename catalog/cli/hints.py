@@ -69,7 +69,13 @@ def _unknown(error: "CatalogError") -> str:
     return "blobcat volumes shows what came of it" if error.op.endswith("_volume") else "the same command again tells"
 
 
+def _root(error: "CatalogError") -> str:
+    return _ELSEWHERE if error.op == "load" else "choose another --root"
+
+
 def _conflict(error: "CatalogError") -> str:
+    if error.op == "load":
+        return _ELSEWHERE
     if error.op == "create_volume":
         return "leave out --shards and --root to keep it as it is, or name another with --volume"
     found = str(getattr(error, "found", ""))
@@ -78,6 +84,7 @@ def _conflict(error: "CatalogError") -> str:
     return f"look at it with blobcat stat {_about(error)}, then decide again"
 
 
+_ELSEWHERE: Final = "load it into another catalog, or only what is not there: --volume NAME"
 _NO_CATALOG: Final = "make one with blobcat init"
 _ROLES: Final = (
     "the identity needs the roles Storage Blob Data Contributor and Storage Table Data Contributor; "
@@ -101,11 +108,14 @@ _HINTS: Final[dict[str, str | Callable[["CatalogError"], str]]] = {
     "conflict.exists": _conflict,
     "conflict.target": "--overwrite replaces it; or name another file",
     "conflict.not-empty": "delete its files first, blobcat ls shows them; their versions go out of reach with it",
-    "conflict.root": "choose another --root",
+    "conflict.root": _root,
     "conflict.version": _conflict,
     "integrity": "blobcat verify checks all; other versions of it may be whole: blobcat history PATH",
     "integrity.file": "this is no catalog's file, or a damaged one: restore it from a backup, or give another --url",
+    "integrity.dump": "nothing of it was loaded: fetch it again, or make it again with blobcat dump",
+    "integrity.history": "blobcat history PATH shows it; the table was changed behind blobcat's back",
     "integrity.row": "",
+    "invalid.newer-dump": "upgrade blobcat",
     "invalid.newer-schema": "upgrade blobcat",
     "invalid.name": "say where to: blobcat get PATH LOCAL",
     "invalid.source": "",

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from ..download import DownloadProgress
     from ..ingest_report import IngestProgress
+    from ..load import LoadProgress
 
 BAR_WIDTH: Final = 28
 
@@ -86,6 +87,15 @@ class VerifyText(_Text):
     def __call__(self, checked: int, bytes_read: int) -> None:
         """Tell how far it is."""
         self._update(checked, None, f"{checked:,} versions · {size(bytes_read)} · {self._rate(bytes_read)}")
+
+
+class LoadText(_Text):
+    """What a load says beside its bar."""
+
+    def __call__(self, now: "LoadProgress") -> None:
+        """Tell how far it is."""
+        copied = f" · {size(now.bytes_copied)} · {self._rate(now.bytes_copied)}" if now.bytes_copied else ""
+        self._update(now.versions, now.total, f"{now.versions:,}/{now.total:,} versions{copied}")
 
 
 class DownloadText(_Text):

@@ -131,10 +131,18 @@ async def resolve(catalog: Catalog, _: Path) -> None:
     await timed(catalog, catalog.resolve(str(token), timeout_s=LIMIT_S))
 
 
+async def loaded(catalog: Catalog, _: Path) -> None:
+    """Of a volume that is nowhere else, with one version whose content was purged."""
+    limited = catalog.load(DUMP, timeout_s=LIMIT_S)
+    await timed(catalog, limited, pieces=5)
+
+
 CALLS: dict[str, Call] = {
     "Catalog.create_volume": lambda catalog, _: timed(catalog, catalog.create_volume("w", shards=1, timeout_s=LIMIT_S)),
     "Catalog.delete_volume": lambda catalog, _: timed(catalog, catalog.delete_volume("u", timeout_s=LIMIT_S)),
     "Catalog.doctor": doctor,
+    "Catalog.dump": lambda catalog, _: timed(catalog, drained(catalog.dump("v", timeout_s=LIMIT_S)), pieces=2),
+    "Catalog.load": loaded,
     "Catalog.recover": recover,
     "Catalog.resolve": resolve,
     "Catalog.set_default_volume": lambda catalog, _: timed(catalog, catalog.set_default_volume("u", timeout_s=LIMIT_S)),
