@@ -1,6 +1,6 @@
 """A dump of format 1 can be loaded, and will be for ever; and docs/dump.md says what is in it.
 
-The dump is that of the stored catalog of format 1, made once: what is dumped of it today is still the same, to the byte.
+The dump is that of the stored catalog of format 1, made once: what is dumped of that today is the same, to the byte.
 """
 
 import hashlib
