@@ -594,8 +594,9 @@ async def test_what_is_no_dump_is_said_to_be_none(cat: Catalog, tmp_path: Path) 
         await cat.load([])
     with pytest.raises(NotFoundError, match="there is no file"):
         await cat.load(tmp_path / "none")
-    with pytest.raises(CatalogError, match="cannot read"):
-        await cat.load(tmp_path)
+    for unreadable in (tmp_path, Path("/proc/self/mem")):  # a folder; a file whose every read fails
+        with pytest.raises(CatalogError, match="cannot read"):
+            await cat.load(unreadable)
     with pytest.raises(InvalidError, match="lines of text, not bytes"):
         await cat.load([b"x"])  # type: ignore[list-item]
 
