@@ -28,7 +28,7 @@ from .errors import CatalogError, InvalidError, TooLargeError
 from .flow import in_order
 from .load_content import LoadContent, Origin, listed
 from .load_registry import VOLUMES_MAX, LoadRegistry, LoadUnderWay
-from .load_rows import LoadRows
+from .load_rows import LoadRows, inserting
 from .locations import parse_sealed_location
 from .reader import Readers
 from .registry import Volumes
@@ -184,7 +184,7 @@ class _Run:
         total = sum(self._dump.counts[name].versions for name in self._volumes)
         async with (
             listed(uploads, self._wishes.origin, deadline, self._roots) as content,
-            LoadRows(table, deadline) as rows,
+            inserting(table, deadline) as rows,
             aclosing(self._versions_of()) as versions,
             aclosing(in_order(versions, _finding(content), limit=CONTENTS_AT_A_TIME)) as found,
         ):

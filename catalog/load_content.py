@@ -30,7 +30,7 @@ from .reader import Readers
 from .retry import Deadline
 from .uploads import Ready, Uploads
 
-LISTED_AT_A_TIME: Final = 1000
+LISTED_AT_A_TIME: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,13 +133,11 @@ class LoadContent:
                 finally:
                     self._uploads.slots.release()
                 return Blob(file.blob, file.size, etag, headers)
-            except (ConflictError, OutcomeUnknownError, UnavailableError, InvalidError) as exc:
+            except (ConflictError, OutcomeUnknownError, UnavailableError) as exc:
                 found = await self._stat(self._store, file.blob, deadline)
                 if found is not None:
                     _agreed(Listed.of(found), file)
                     return found
-                if isinstance(exc, InvalidError):
-                    raise
                 await deadline.pause(exc)
                 if deadline.passed:
                     raise deadline.expired(exc) from exc

@@ -8,11 +8,10 @@ version's row tells whether all of them are there.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from .dumped import DumpedVersion
 from .entities import (
@@ -56,45 +55,24 @@ class _Waiting:
 
 
 class LoadRows:
-    """Takes versions, and inserts their rows. After its `async with` block all of them are there."""
+    """Takes versions, and inserts their rows. Made by `inserting`."""
 
-    def __init__(self, table: Table, deadline: Callable[[], Deadline]) -> None:
+    def __init__(self, table: Table, deadline: Callable[[], Deadline], tasks: asyncio.TaskGroup) -> None:
         self._table = table
         self._deadline = deadline
+        self._tasks = tasks
         self._waiting: dict[str, _Waiting] = defaultdict(lambda: _Waiting([]))
         self._held = 0
         self._places = asyncio.Semaphore(TRANSACTIONS_AT_A_TIME)
-        self._tasks = asyncio.TaskGroup()
 
     def __repr__(self) -> str:
         return f"<LoadRows into {self._table!r}, {self._held:,} bytes wait>"
 
-    async def __aenter__(self) -> Self:
-        await self._tasks.__aenter__()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            if exc is None:
-                for key in list(self._waiting):
-                    await self._send(key)
-        except BaseException as late:
-            await self._ended(type(late), late, late.__traceback__)
-            raise
-        await self._ended(kind, exc, trace)
-
-    async def _ended(
-        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            await self._tasks.__aexit__(kind, exc, trace)
-        except BaseExceptionGroup as group:
-            raise first_of(group) from None
-
     async def add(self, info: VolumeInfo, version: DumpedVersion, *, last: bool) -> None:
-        """Take a version; `last` is the current one of its path. May wait for others to be inserted."""
+        """Take a version; `last` is the current one of its path. May wait for others to be inserted.
+
+        Raises: UnavailableError, AccessDeniedError, IntegrityError (something else is there).
+        """
         key = partition(info.epoch, shard_of(version.file.path, info.shards))
         unit = _unit(key, version, last=last)
         waiting = self._waiting[key]
@@ -110,6 +88,11 @@ class LoadRows:
         self._held += unit.bytes
         while self._held > HELD_BYTES_MAX:
             await self._send(max(self._waiting, key=lambda each: self._waiting[each].bytes))
+
+    async def flush(self) -> None:
+        """Send all that waits."""
+        for key in list(self._waiting):
+            await self._send(key)
 
     async def _send(self, key: str) -> None:
         waiting = self._waiting.pop(key)
@@ -146,6 +129,18 @@ class LoadRows:
                 message = f"row {unit.row} of {key} holds another version: this partition is not the load's alone"
                 raise IntegrityError(message, op="load", key=unit.row, kind="integrity.row")
         return [unit for unit in units if unit.row not in there]
+
+
+@asynccontextmanager
+async def inserting(table: Table, deadline: Callable[[], Deadline]) -> AsyncIterator[LoadRows]:
+    """What takes versions. At the end of the block the rows of all of them are there. Raises: as `LoadRows.add`."""
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            rows = LoadRows(table, deadline, tasks)
+            yield rows
+            await rows.flush()
+    except BaseExceptionGroup as group:
+        raise first_of(group) from None
 
 
 def _unit(key: str, version: DumpedVersion, *, last: bool) -> Unit:

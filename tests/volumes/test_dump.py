@@ -15,6 +15,7 @@ import pytest
 
 from azurite.launch import Azurite
 from catalog import (
+    AccessDeniedError,
     Catalog,
     CatalogError,
     ConflictError,
@@ -34,7 +35,7 @@ from catalog import (
 )
 from catalog.dumped import LINE_BYTES_MAX
 from catalog.entities import VersionRow, chain, file_values, head_values, parse_version, purging_values
-from catalog.keys import head_row, partition, shard_of, version_row
+from catalog.keys import RowRange, head_row, partition, shard_of, version_row
 from catalog.ledger import Ledger
 from catalog.purger import Purger
 from catalog.sqlite_table import SqliteTable
@@ -239,8 +240,10 @@ async def test_one_volume_is_dumped_and_one_is_loaded(at: Open) -> None:
 
 async def test_content_that_is_there_is_not_copied(at: Open) -> None:
     """As azcopy would have put it."""
-    cat, target = await at("memory"), await at("local")
+    cat, target = await at("memory"), await at("memory")
     await fill(cat)
+    for number in range(520):
+        await (await cat.volume("other")).put(f"many/{number}", b"")
     await target._content.create()
     async for blob in cat._content.list():
         async with cat._content.open(blob.name) as opened:
@@ -388,6 +391,46 @@ async def test_another_volume_that_is_made_meanwhile_does_not_matter(at: Open) -
     table.first = lambda: target.create_volume("other", shards=1)
     assert (await target.load(cat.dump(), content_from=content_of(cat))).ok
     assert [(info.name, info.default) async for info in target.volumes()] == [("other", True), ("raw", False)]
+    await target.close()
+
+
+async def test_a_load_that_somebody_began_anew_makes_nothing(at: Open) -> None:
+    cat, table = await at("memory"), Rival(":memory:")
+    await cat.create_volume("raw", shards=1)
+    target = Catalog(table, MemoryContent())
+
+    async def begun_anew() -> None:
+        (row,) = [row async for page in table.query("~", RowRange("l", "m")) for row in page]
+        await SqliteTable.submit(table, "~", [Replace(row.row, {**row.values, "epochs": "01ANOTHER"}, row.etag)])
+
+    table.first = begun_anew
+    with pytest.raises(ConflictError, match="begun anew by somebody else"):
+        await target.load(cat.dump())
+    assert [info async for info in target.volumes()] == []
+    await target.close()
+
+
+async def test_rows_that_are_not_the_loads_are_found(at: Open) -> None:
+    """Where nobody else writes; unless somebody does."""
+    cat, table = await at("memory"), Rival(":memory:")
+    volume = await cat.create_volume("raw", shards=1)
+    await volume.put("a", b"1")
+    await volume.delete("a")
+    target = Catalog(table, MemoryContent())
+
+    async def stopped() -> None:
+        (row,) = [row async for page in table.query("~", RowRange("l", "m")) for row in page]
+        change = Merge(version_row("a", 1), {"schema": 1, "chain": "another"})
+        await SqliteTable.submit(table, partition(str(row.values["epochs"]), 0), [change])
+        raise AccessDeniedError("stopped")
+
+    table.first = stopped
+    lines = await lines_of(cat)
+    with pytest.raises(AccessDeniedError):
+        await target.load(list(lines), content_from=content_of(cat))
+    with pytest.raises(IntegrityError, match="holds another version") as caught:
+        await target.load(list(lines))
+    assert caught.value.kind == "integrity.row"
     await target.close()
 
 
@@ -542,6 +585,10 @@ DAMAGED: dict[str, tuple[Break, str]] = {
     "a blob elsewhere": (lambda lines: changed(lines, 2, blob="raw/.versions/x"), "line 2 of .*not below the volume's"),
     "a kind": (lambda lines: changed(lines, 3, kind="frob"), "line 3 of .*kind is put or"),
     "a time without a zone": (lambda lines: changed(lines, 3, created="2026-01-01T00:00:00"), "line 3 of .*a time"),
+    "no time": (lambda lines: changed(lines, 3, created="yesterdayZ"), "line 3 of .*created is a time"),
+    "a delete with content": (lambda lines: changed(lines, 3, kind="delete"), "line 3 of .*a delete has no content"),
+    "a put without content": (lambda lines: changed(lines, 3, blob=""), "line 3 of .*a put has content"),
+    "a source that is no path": (lambda lines: changed(lines, 3, source="../a@1"), "line 3 of .*source is path@"),
     "a time spelled otherwise": (lambda lines: changed(lines, 3, created="2026-01-01T00:00:00+00:00"), "a time"),
     "metadata nested": (lambda lines: changed(lines, 3, metadata={"a": {"b": 1}}), "line 3 of .*metadata 'a'"),
     "metadata too large": (lambda lines: changed(lines, 3, metadata={"a": 2**63}), "line 3 of .*64 bits"),
