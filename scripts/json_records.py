@@ -11,8 +11,10 @@ from typing import Any, Literal
 from catalog.adoption import AdoptFinding, AdoptReport
 from catalog.diagnosis import DoctorItem, DoctorReport
 from catalog.download import DownloadReport
+from catalog.dumped import DumpEnd
 from catalog.entities import FileVersion, Folder, VolumeInfo
 from catalog.ingest_report import IngestReport
+from catalog.load import LoadReport
 from catalog.purge_report import PurgeCount, PurgeItem, PurgeReport
 from catalog.rebuild import RebuildFinding, RebuildReport
 from catalog.recovery import Recovered, RecoveredVolume, RecoveryReport
@@ -82,6 +84,8 @@ RECORDS: Mapping[str, Record] = {
         "All that was looked at, in order.", DoctorReport, {"ok": (bool, "Whether nothing failed; warnings are none.")}
     ),
     "DoctorItem": Record("One thing that was looked at.", DoctorItem),
+    "DumpReport": Record("A dump that was written to a file.", DumpEnd, {"target": (str, "The local file.")}),
+    "LoadReport": Record("What a load did.", LoadReport),
     "SignedUrl": Record(
         "A url by which anyone can read one version of a file.",
         more={
@@ -119,6 +123,8 @@ COMMANDS: Mapping[str, Printed] = {
     "rebuild": Printed("one line", ("RebuildReport",)),
     "resolve": Printed("one line", ("Resolution",)),
     "doctor": Printed("one line", ("DoctorReport",)),
+    "dump": Printed("one line with FILE; else the dump as it is, see dump.md", ("DumpReport",)),
+    "load": Printed("one line", ("LoadReport",)),
     "completion": Printed("the script as it is"),
 }
 
@@ -188,4 +194,7 @@ MEANINGS: Mapping[str, str] = {
     "DoctorItem.name": "What was looked at.",
     "DoctorItem.status": "How it is: `warn` is unsafe or could not be told, `fail` is broken.",
     "DoctorItem.detail": "What was found.",
+    "DumpEnd.volumes": "How many volumes.",
+    "DumpEnd.paths": "How many paths, those of deleted files too.",
+    "DumpEnd.versions": "How many versions.",
 }

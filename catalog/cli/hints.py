@@ -70,10 +70,14 @@ def _unknown(error: "CatalogError") -> str:
 
 
 def _root(error: "CatalogError") -> str:
+    if error.op == "load":
+        return _ELSEWHERE
     return _conflict(error) if error.op == "rebuild" else "choose another --root"
 
 
 def _conflict(error: "CatalogError") -> str:
+    if error.op == "load":
+        return _ELSEWHERE
     if error.op == "rebuild":
         return "blobcat volumes shows it; blobcat volumes --delete NAME deletes it, where it has no files"
     if error.op == "create_volume":
@@ -84,6 +88,7 @@ def _conflict(error: "CatalogError") -> str:
     return f"look at it with blobcat stat {_about(error)}, then decide again"
 
 
+_ELSEWHERE: Final = "load it into another catalog, or only what is not there: --volume NAME"
 _NO_CATALOG: Final = "make one with blobcat init"
 _ROLES: Final = (
     "the identity needs the roles Storage Blob Data Contributor and Storage Table Data Contributor; "
@@ -113,7 +118,10 @@ _HINTS: Final[dict[str, str | Callable[["CatalogError"], str]]] = {
     "integrity": "blobcat verify checks all; other versions of it may be whole: blobcat history PATH",
     "integrity.drift": "blobcat put makes a version of what it is now; the blob itself stays as others left it",
     "integrity.file": "this is no catalog's file, or a damaged one: restore it from a backup, or give another --url",
+    "integrity.dump": "nothing of it was loaded: fetch it again, or make it again with blobcat dump",
+    "integrity.history": "blobcat history PATH shows it; the table was changed behind blobcat's back",
     "integrity.row": "",
+    "invalid.newer-dump": "upgrade blobcat",
     "invalid.newer-schema": "upgrade blobcat",
     "invalid.name": "say where to: blobcat get PATH LOCAL",
     "invalid.source": "",

@@ -206,7 +206,7 @@ class Repairs:
             there = await self._present(found)
             await self._put_aside(there)
         when = IfMatch(there.etag) if there else IfAbsent()
-        copier, headers = Copier(self.content, self.content, self.settings), self._headers(found.key, file)
+        copier, headers = Copier(self.writer.uploads), self._headers(found.key, file)
         etag = await copier.copy(
             twin, found.key, when=when, headers=headers, digest=file.digest, deadline=self.deadline()
         )
@@ -245,7 +245,7 @@ class Repairs:
 
     async def _put_aside(self, blob: Blob) -> None:
         """Copy a blob to the quarantine, where it may be already."""
-        name, copier = self.aside(blob.name), Copier(self.content, self.content, self.settings)
+        name, copier = self.aside(blob.name), Copier(self.writer.uploads)
         try:
             await copier.copy(blob, name, when=IfAbsent(), headers=blob.headers, digest="", deadline=self.deadline())
         except ConflictError as exc:

@@ -88,12 +88,16 @@ RUNS = {
     "recover": [""],
     "resolve": ["TOKEN"],
     "doctor": [""],
+    "dump": ["d.jsonl", "d.jsonl.gz"],
+    "load": ["DUMP --allow-missing --url local:other"],
 }
 
 
 @pytest.mark.parametrize(("command", "arguments"), [(name, each) for name, runs in RUNS.items() for each in runs])
 def test_a_command_prints_what_its_schema_says(filled: Blobcat, command: str, arguments: str) -> None:
     words = [resolved(filled) if word == "TOKEN" else word for word in arguments.split()]
+    if words[:1] == ["DUMP"]:
+        words[0] = filled("dump", "dump", "--json").record["target"]
     valid(filled(command, *words, "--json"), command)
 
 
