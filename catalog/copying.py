@@ -1,7 +1,7 @@
 """Copying a blob within a store: as it is, verified on the way, whatever its size, in bounded memory."""
 
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from storage import Blob, Headers, IfMatch, Precondition
 
@@ -43,8 +43,11 @@ class Copier:
                 yield chunk
 
     async def _put(self, name: str, ready: Ready, when: Precondition, headers: Headers, deadline: Deadline) -> str:
-        """Put once; after an unknown outcome, look: a blob with these headers and this size is what was put."""
-        store = self.uploads.store
+        """Put once; after an unknown outcome, look: a blob with these headers and this size is what was put.
+
+        The MD5 is that of the bytes, whatever the headers say: a service refuses one that is not.
+        """
+        store, headers = self.uploads.store, replace(headers, md5=bytes.fromhex(ready.facts.md5))
         try:
             return await deadline.write(lambda: store.put(name, ready.content, when=when, headers=headers))
         except OutcomeUnknownError as exc:

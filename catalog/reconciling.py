@@ -86,7 +86,7 @@ class Plan:
 
     def differences(self) -> Iterator[Difference]:
         """What was found, one by one, in order of state and path; read from disk."""
-        return self._file.differences()
+        yield from self._file.differences()  # a generator of its own, so that what it reads from stays there
 
     def save(self, path: PathLike[str] | str) -> Path:
         """Keep it as a file, that people can read and `blobcat apply` takes. Raises: InvalidError, OSError."""

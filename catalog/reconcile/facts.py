@@ -11,8 +11,8 @@ from ..rows import Entity, Values
 Facts = tuple[Any, ...]
 
 BLOBS: Final = "name, size, etag, op, sha256, md5"
-VERSIONS: Final = "path, version, kind, op, size, digest, md5, blob, etag, purging, purged, chain"
-HEADS: Final = "path, version, op, blob, etag, chain, moving"
+VERSIONS: Final = "path, version, kind, op, size, digest, md5, blob, etag, purging, purged, chain, record"
+HEADS: Final = "path, version, op, blob, etag, chain, moving, size, digest, record"
 INTENTS: Final = "op, state, path, kind, blob"
 
 COLUMNS: Final = (
@@ -31,7 +31,7 @@ def facts_of_blob(blob: Blob) -> Facts:
     return (blob.name, blob.size, blob.etag, found.get("op", ""), found.get("sha256", ""), md5.hex() if md5 else "")
 
 
-def facts_of_version(values: Values) -> Facts:
+def facts_of_version(values: Values, record: str) -> Facts:
     """See VERSIONS. Raises: KeyError."""
     return (
         values["path"],
@@ -46,10 +46,11 @@ def facts_of_version(values: Values) -> Facts:
         values.get("purging", ""),
         values.get("purged", False),
         values["chain"],
+        record,
     )
 
 
-def facts_of_head(values: Values) -> Facts:
+def facts_of_head(values: Values, record: str) -> Facts:
     """See HEADS. Raises: KeyError."""
     return (
         values["path"],
@@ -59,10 +60,13 @@ def facts_of_head(values: Values) -> Facts:
         values["blob_etag"],
         values["chain"],
         values.get("moving", ""),
+        values["size"],
+        values["digest"],
+        record,
     )
 
 
-def facts_of_intent(values: Values) -> Facts:
+def facts_of_intent(values: Values, _record: str) -> Facts:
     """See INTENTS. Raises: KeyError."""
     return (values["op"], values["state"], values["path"], values["kind"], values["blob"])
 
@@ -104,6 +108,15 @@ class Chains:
 
     def __repr__(self) -> str:
         return f"<Chains of {self._volume!r}>"
+
+    def record(self, kind: str, row: Entity) -> str:
+        """A digest of all that a head says, or a newest version, told before `broken` is; empty for other rows."""
+        if kind not in "hv" or (kind == "v" and self._newer and self._newer[0] == row.values.get("path")):
+            return ""
+        try:
+            return chain("", parse_file(self._volume, row))
+        except CatalogError:
+            return ""
 
     def broken(self, row: Entity | None) -> str:
         """Told the next row, or None after the last: the path whose link to this row is broken; else nothing."""

@@ -50,6 +50,8 @@ class SeenPath:
     head: Head | None
     rows: tuple[VersionRow, ...]
     """Oldest first."""
+    move: bool = False
+    """Whether there is more of the move that the head speaks of: an intent, or its version at the target."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +80,11 @@ def judge_blob(volume: VolumeInfo, seen: SeenBlob) -> Difference | None:
     mine = [row for row in seen.rows if row.file.etag == op]
     if blob is not None and not mine and seen.intent is not None and seen.intent.intent.op == op:
         return _of_intent(seen, seen.intent)
-    if any(row.purging and not row.purged for row in seen.rows):
+    purging = any(row.purging and not row.purged for row in seen.rows)
+    if seen.needed_by and ((found := _of_versions(seen, name)) or not purging):
+        return found  # what is wrong for those who need it counts more than a purge that leaves it alone
+    if purging:
         return _of_purge(seen)
-    if seen.needed_by:
-        return _of_versions(seen, name)
     return None if blob is None else _of_nobody(seen, name, op)
 
 
@@ -186,6 +189,8 @@ def _wrong(seen: SeenBlob, file: FileVersion) -> str:  # noqa: PLR0911 — one l
     assert blob  # noqa: S101 — asked before
     if isinstance(content, str):
         return content
+    if not _moved(seen) and (content is None or content.sha256 == blob.headers.metadata.get("sha256")):
+        return ""  # nobody has written it since its put: where a row says otherwise, the row was edited
     if content is not None:
         if file.digest and content.digest != file.digest:
             return f"its bytes have the digest {content.digest}, not {file.digest}"
@@ -222,6 +227,7 @@ def _headers(blob: Blob, file: FileVersion, name: Name) -> str:
         "sha256": (found.get("sha256"), file.digest.removeprefix("sha256:")),
         "size": (found.get("size"), f"{file.size}"),
         "MD5": (_md5(blob) or file.md5, file.md5),
+        "content type": (blob.headers.content_type, file.content_type),
     }
     wrong = [what for what, (says, is_) in told.items() if says != is_]
     return f"its headers are not: {', '.join(wrong)}" if wrong else ""
@@ -269,14 +275,18 @@ def judge_op(seen: SeenOp, *, settle: bool) -> Difference | None:
 
 def judge_path(seen: SeenPath) -> Difference | None:
     """Whether a path's rows fit together: versions 1…n without a gap, each linked to the one before, the head row n."""
-    if seen.head is not None and seen.head.claim is not None:
+    if seen.head is not None and seen.head.claim is not None and seen.move:
         return None  # a move is under way, and the write's own finding tells
     files = [row.file for row in seen.rows]
+    file = files[-1] if files else seen.head.file if seen.head else None
+    if file is None:
+        return None  # a path without rows has no history
     wrong, action = _history(files, seen.head)
+    if seen.head is not None and seen.head.claim is not None and action != "insert-version":
+        wrong.append(f"the head is claimed by a move to {seen.head.claim.target!r}, of which there is no other trace")
+        action = action if len(wrong) > 1 else "insert-head"
     if not wrong:
         return None
-    file = files[-1] if files else seen.head.file if seen.head else None
-    assert file  # noqa: S101 — a path without rows has no history
     return Difference(
         "history-broken",
         seen.path,

@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 
 from storage import Blob, ContentStore, Digester, Digests, IfMatch
 
-from ..entities import Head, IntentRow, VersionRow, VolumeInfo, parse_head, parse_intent, parse_version
+from ..entities import Claim, Head, IntentRow, VersionRow, VolumeInfo, parse_head, parse_intent, parse_version
 from ..errors import CatalogError, ConflictError, IntegrityError, NotFoundError, UnavailableError
 from ..exchange import OP, partition_of
 from ..filters import Comparison
@@ -53,9 +53,18 @@ class Looker:
                 parse_version(self.volume.name, row)
                 async for row in self.lister.rows(partition_of(self.volume, path), versions(path))
             ]
-            return SeenPath(path, head, tuple(reversed(rows)))
+            move = head is not None and head.claim is not None and await self._moves(path, head.claim)
+            return SeenPath(path, head, tuple(reversed(rows)), move)
 
         return await self._twice(path, read)
+
+    async def _moves(self, path: str, claim: Claim) -> bool:
+        """Whether anything is left of a move but its claim; intents before rows."""
+        for at in (path, claim.target):
+            row = await self._intent(at, claim.op)
+            if row is not None and row.intent.state == "open":
+                return True
+        return bool(await self._made(claim.target, claim.op))
 
     async def op(self, op: str, paths: Sequence[str]) -> SeenOp:
         """A write's intents, in the shards of these paths. Raises: as `blob`."""

@@ -163,7 +163,7 @@ def _keep(part: Part, page: Sequence[Any], chains: Chains | None) -> Counter[str
         if kind not in FACTS:
             continue
         try:
-            found[kind].append(FACTS[kind](row.values))
+            found[kind].append(FACTS[kind](row.values, chains.record(kind, row) if chains else ""))
         except KeyError as exc:
             raise damaged(row, exc) from exc
         if chains and kind == "v" and (path := chains.broken(row)):

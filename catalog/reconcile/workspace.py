@@ -46,6 +46,9 @@ _PATHS: Final = """
       WHERE h.path IS NULL OR h.version <> g.newest OR g.rows <> g.newest
     UNION SELECT h.path FROM heads h LEFT JOIN versions v ON v.path = h.path AND v.version = h.version
       WHERE v.path IS NULL OR v.op <> h.op OR v.chain <> h.chain OR v.blob <> h.blob
+        OR v.size <> h.size OR v.digest <> h.digest OR v.record <> h.record
+    UNION SELECT v.path FROM versions v JOIN blobs b ON b.name = v.blob AND b.etag = v.etag
+      WHERE b.size <> v.size AND NOT v.purged
     UNION SELECT path FROM heads WHERE moving <> ''
     ORDER BY 1"""
 
