@@ -78,6 +78,16 @@ def _conflict(error: "CatalogError") -> str:
     return f"look at it with blobcat stat {_about(error)}, then decide again"
 
 
+def _journal(error: "CatalogError") -> str:
+    if error.op == "apply":
+        return "--journal FILE names another; the one that is there can still be undone"
+    return "blobcat apply names the journal that it writes: by default the plan's name and .journal"
+
+
+def _row(error: "CatalogError") -> str:
+    return "nothing is concluded from rows that are not understood: see who wrote it" if error.op == "reconcile" else ""
+
+
 _NO_CATALOG: Final = "make one with blobcat init"
 _ROLES: Final = (
     "the identity needs the roles Storage Blob Data Contributor and Storage Table Data Contributor; "
@@ -105,8 +115,15 @@ _HINTS: Final[dict[str, str | Callable[["CatalogError"], str]]] = {
     "conflict.version": _conflict,
     "integrity": "blobcat verify checks all; other versions of it may be whole: blobcat history PATH",
     "integrity.file": "this is no catalog's file, or a damaged one: restore it from a backup, or give another --url",
-    "integrity.row": "",
+    "integrity.row": _row,
+    "invalid.brake": "read the plan first; where it is meant, blobcat apply PLAN --force with that hash",
+    "invalid.incomplete-plan": "make it again: blobcat reconcile --plan FILE",
+    "invalid.journal": _journal,
+    "invalid.newer-plan": "upgrade blobcat, or make the plan again with this one",
     "invalid.newer-schema": "upgrade blobcat",
+    "invalid.other-volume": "give the --url of the catalog that it was made of",
+    "invalid.plan": "blobcat reconcile --plan FILE makes one",
+    "invalid.unknown-row": "upgrade blobcat: nothing is concluded where not every row is understood",
     "invalid.name": "say where to: blobcat get PATH LOCAL",
     "invalid.source": "",
     "invalid.token": _token,

@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from .commands import (
+    apply,
     cat,
     completion,
     doctor,
@@ -21,6 +22,7 @@ from .commands import (
     ls,
     put,
     query,
+    reconcile,
     recover,
     resolve,
     rm,
@@ -28,6 +30,7 @@ from .commands import (
     stat,
     transfer,
     tree,
+    undo,
     verify,
     volumes,
 )
@@ -61,6 +64,9 @@ PANELS: Final[dict[str, dict[str, Body]]] = {  # a new command is a module in `c
     },
     "Care": {
         "verify": verify.verify,
+        "reconcile": reconcile.reconcile,
+        "apply": apply.apply,
+        "undo": undo.undo,
         "recover": recover.recover,
         "resolve": resolve.resolve,
         "doctor": doctor.doctor,
