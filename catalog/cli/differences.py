@@ -52,14 +52,17 @@ def rows_of(differences: Iterable["Difference"]) -> tuple[list[Row], int]:
     from ..reconcile.difference import MEANING
 
     rows: dict[tuple[State, Action], Row] = {}
-    quiet = 0
+    quiet, settled = set[str](), set[str]()  # a write and its content are two differences, and one write
     for found in differences:
         if found.quiet:
-            quiet += 1
+            quiet.add(found.op)
         else:
+            settled.update([found.op] if found.state == "in-flight" else ())
             rows.setdefault((found.state, found.action), Row(found.state, found.action)).add(found)
     order = [*MEANING]
-    return sorted(rows.values(), key=lambda row: (order.index(row.state), row.action == "none", row.action)), quiet
+    return sorted(rows.values(), key=lambda row: (order.index(row.state), row.action == "none", row.action)), len(
+        quiet - settled
+    )
 
 
 def table(output: Output, rows: list[Row]) -> None:

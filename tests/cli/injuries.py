@@ -5,8 +5,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from catalog import Catalog, connect
-from catalog.keys import head_row, partition, shard_of
-from catalog.table import Delete
+from catalog.entities import Intent, VolumeInfo, intent_values
+from catalog.keys import head_row, intent_row, partition, shard_of
+from catalog.table import Delete, Insert
 from storage import Always, Blob, Headers
 
 Injury = Callable[[Catalog], Awaitable[None]]
@@ -26,6 +27,10 @@ def injure(url: str, *injuries: Injury) -> None:
 async def blob_of(cat: Catalog, path: str, *, version: int | None = None) -> Blob:
     file = await (await cat.volume()).stat(path, version=version)
     return await cat._content.stat(file.blob)
+
+
+def _shard(info: VolumeInfo, path: str) -> str:
+    return partition(info.epoch, shard_of(path, info.shards))
 
 
 def lost(path: str) -> Injury:
@@ -63,8 +68,7 @@ def beheaded(path: str) -> Injury:
 
     async def injury(cat: Catalog) -> None:
         info = (await cat.volume()).info
-        key = partition(info.epoch, shard_of(path, info.shards))
-        await cat._table.submit(key, [Delete(head_row(path))])
+        await cat._table.submit(_shard(info, path), [Delete(head_row(path))])
 
     return injury
 
@@ -85,5 +89,18 @@ def forgotten(path: str, op: str = "01KAQWERTYQWERTYQWERTYQWER") -> Injury:
         volume = await cat.volume()
         name = f"{volume.info.root}.versions/{path}~{op}"
         await cat._content.put(name, b"whose am I?", when=Always(), headers=Headers(metadata={"op": op, "path": path}))
+
+    return injury
+
+
+def half_done(path: str, op: str = "01KAQWERTYQWERTYQWERTYQWEZ") -> Injury:
+    """A put whose writer died behind the content, and before the commit."""
+
+    async def injury(cat: Catalog) -> None:
+        info = (await cat.volume()).info
+        name = f"{info.root}.versions/{path}~{op}"
+        intent = Intent(op, "put", path, name, 0, "who died", info.generation, 600)
+        await cat._table.submit(_shard(info, path), [Insert(intent_row(op), intent_values(intent))])
+        await cat._content.put(name, b"half", when=Always(), headers=Headers(metadata={"op": op, "path": path}))
 
     return injury

@@ -132,7 +132,8 @@ def _show(session: Session, plan: "Plan", applied: "list[Applied]", report: "App
     style = "bold red" if report.failed else "bold yellow" if report.changed or report.waiting else "bold green"
     output.line((parts[0], style), "".join(f"{GAP}{part}" for part in parts[1:]))
     output.line(f"journal{GAP}{report.journal}")
-    output.line((f"  → blobcat undo {shlex.quote(report.journal)} takes back what can be", "dim"))
+    if report.done or report.failed or before:  # what failed may have begun
+        output.line((f"  → blobcat undo {shlex.quote(report.journal)} takes back what can be", "dim"))
 
 
 def _left(report: "ApplyReport") -> list[tuple[int, str]]:
