@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 COMPARED: Final = {
     "etag": "names, sizes and etags",
-    "headers": "names, sizes, etags, digests in headers, and the chains of history",
-    "content": "names, sizes, etags, headers, the chains of history, and the bytes",
+    "headers": "names, sizes, etags, headers and chains",
+    "content": "names, sizes, etags, headers, chains and bytes",
 }
 HASH_WIDTH: Final = 16
 SAMPLE_MIN: Final = 1e-9
