@@ -89,6 +89,18 @@ def _conflict(error: "CatalogError") -> str:
 
 
 _ELSEWHERE: Final = "load it into another catalog, or only what is not there: --volume NAME"
+
+
+def _journal(error: "CatalogError") -> str:
+    if error.op == "apply":
+        return "--journal FILE names another; the one that is there can still be undone"
+    return "blobcat apply names the journal that it writes: by default the plan's name and .journal"
+
+
+def _row(error: "CatalogError") -> str:
+    return "nothing is concluded from rows that are not understood: see who wrote it" if error.op == "reconcile" else ""
+
+
 _NO_CATALOG: Final = "make one with blobcat init"
 _ROLES: Final = (
     "the identity needs the roles Storage Blob Data Contributor and Storage Table Data Contributor; "
@@ -120,9 +132,16 @@ _HINTS: Final[dict[str, str | Callable[["CatalogError"], str]]] = {
     "integrity.file": "this is no catalog's file, or a damaged one: restore it from a backup, or give another --url",
     "integrity.dump": "nothing of it was loaded: fetch it again, or make it again with blobcat dump",
     "integrity.history": "blobcat history PATH shows it; the table was changed behind blobcat's back",
-    "integrity.row": "",
     "invalid.newer-dump": "upgrade blobcat",
+    "integrity.row": _row,
+    "invalid.brake": "read the plan first; where it is meant, blobcat apply PLAN --force with that hash",
+    "invalid.incomplete-plan": "make it again: blobcat reconcile --plan FILE",
+    "invalid.journal": _journal,
+    "invalid.newer-plan": "upgrade blobcat, or make the plan again with this one",
     "invalid.newer-schema": "upgrade blobcat",
+    "invalid.other-volume": "give the --url of the catalog that it was made of",
+    "invalid.plan": "blobcat reconcile --plan FILE makes one",
+    "invalid.unknown-row": "upgrade blobcat: nothing is concluded where not every row is understood",
     "invalid.name": "say where to: blobcat get PATH LOCAL",
     "invalid.source": "",
     "invalid.token": _token,

@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from .commands import (
     adopt,
+    apply,
     cat,
     completion,
     doctor,
@@ -26,6 +27,7 @@ from .commands import (
     put,
     query,
     rebuild,
+    reconcile,
     recover,
     resolve,
     rm,
@@ -33,6 +35,7 @@ from .commands import (
     stat,
     transfer,
     tree,
+    undo,
     verify,
     volumes,
 )
@@ -68,6 +71,9 @@ PANELS: Final[dict[str, dict[str, Body]]] = {  # a new command is a module in `c
     "Care": {
         "verify": verify.verify,
         "purge": purge.purge,
+        "reconcile": reconcile.reconcile,
+        "apply": apply.apply,
+        "undo": undo.undo,
         "recover": recover.recover,
         "rebuild": rebuild.rebuild,
         "resolve": resolve.resolve,
