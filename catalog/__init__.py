@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from .reconcile.apply import Applied, ApplyReport
     from .reconcile.brake import Brake
     from .reconcile.difference import Difference
-    from .reconcile.undo import UndoReport
+    from .reconcile.undo import Undone, UndoReport
     from .reconciling import Plan
     from .recovery import Recovered, RecoveredVolume, RecoveryReport
     from .seek import SeekableReader
@@ -114,7 +114,7 @@ _HOMES = {
     "reconcile.apply": ("Applied", "ApplyReport"),
     "reconcile.brake": ("Brake",),
     "reconcile.difference": ("Difference",),
-    "reconcile.undo": ("UndoReport",),
+    "reconcile.undo": ("Undone", "UndoReport"),
     "reconciling": ("Plan",),
     "rebuild": ("RebuildFinding", "RebuildReport"),
     "recovery": ("Recovered", "RecoveredVolume", "RecoveryReport"),
@@ -207,6 +207,7 @@ __all__ = [
     "TooLargeError",
     "UnavailableError",
     "UndoReport",
+    "Undone",
     "VerifyReport",
     "Volume",
     "VolumeInfo",

@@ -224,7 +224,8 @@ class Catalog:
         thought to be left behind; else each says. With a folder `work`, a run that was stopped goes on from there;
         without, it works in a temporary one. `workers` is how many processes read the shards; the plan is the same.
         `rate` is how many requests a second it may take of the account and of a partition; it takes fewer where the
-        service is too busy. `progress` hears of stages and counts. `timeout_s` is for each request.
+        service is too busy. `progress` hears of a stage, and how much more of it is done. `timeout_s` is for
+        each request.
 
         Where a side could not be read to the end, the plan says so, finds nothing, and cannot be applied.
         Raises: InvalidError (rows that a newer blobcat has written), IntegrityError (rows that are none of ours),

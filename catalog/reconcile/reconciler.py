@@ -22,13 +22,12 @@ from .findings import Findings
 from .judge import SeenBlob, judge_blob, judge_op, judge_path, must_read
 from .look import Looker
 from .plan import Header, PlanFile, Policy, counted, write
-from .scan import Scanner, Scope
+from .scan import Progress, Scanner, Scope
 from .workspace import Workspace
 
 LOOKS_AT_A_TIME: Final = 32
 SAMPLES: Final = 1 << 32
 
-Progress = Callable[[str, int], None]
 Read = Callable[[Scanner, Sequence[str]], Awaitable[tuple[list[Mapping[str, Any]], list[str]]]]
 """Reads all parts: in this process, or in others."""
 
@@ -83,7 +82,7 @@ class Reconciler:
         Raises: InvalidError (rows of a kind or schema that is not known), IntegrityError (rows that are none of ours),
         NotFoundError, AccessDeniedError, UnavailableError (while a suspicion was looked at).
         """
-        scanner = Scanner(self._scope, self._lister, self._content, self._threads, folder)
+        scanner = Scanner(self._scope, self._lister, self._content, self._threads, folder, self._progress)
         certificates, trouble = await read(scanner, self._scope.tasks)
         parts = [] if trouble else [scanner.part(task) for task in self._scope.tasks]
         with tempfile.TemporaryDirectory(prefix="blobcat-") as scratch:
@@ -93,10 +92,13 @@ class Reconciler:
                 if not trouble:
                     await self._look(workspace, findings)
                 header = self._header(workspace, findings, certificates, trouble)
-                return await in_thread(self._threads, write, folder / "plan.jsonl", header, findings.all())
+                plan = await in_thread(self._threads, write, folder / "plan.jsonl", header, findings.all())
             finally:
                 findings.close()
                 workspace.close()
+        for part in parts:  # the next run of this folder is to look anew
+            part.unlink(missing_ok=True)
+        return plan
 
     async def _look(self, workspace: Workspace, findings: Findings) -> None:
         blobs = workspace.suspect_blobs(headers=self._scope.depth != "etag")
@@ -114,11 +116,9 @@ class Reconciler:
     async def _all(
         self, suspects: Iterator[Any], look: Callable[[Any], Awaitable[Difference | None]]
     ) -> AsyncIterator[Difference]:
-        done = 0
         async with aclosing(concurrently(each(suspects), look, limit=LOOKS_AT_A_TIME)) as looks:
             async for found in looks:
-                done += 1
-                self._progress("looked at", done)
+                self._progress("looked at", 1)
                 if found is not None:
                     yield self._wanted.policy.proposed(found)
 

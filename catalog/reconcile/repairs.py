@@ -205,7 +205,8 @@ class Repairs:
             raise Changed(f"the blob {found.twin!r}, which had the same bytes, is gone")
         if found.blob_etag:
             there = await self._present(found)
-            await self._put_aside(there)
+            if not isinstance(await self.looker.digests(there), str):  # else there is nothing to keep
+                await self._put_aside(there)
         when = IfMatch(there.etag) if there else IfAbsent()
         copier, headers = Copier(self.writer.uploads), self._headers(found.key, file)
         etag = await copier.copy(

@@ -28,6 +28,9 @@ from .names import is_aside
 from .plan import Depth
 from .workspace import Part, certificate_of
 
+Progress = Callable[[str, int], None]
+"""Told of a stage, and how much more of it is done."""
+
 PARTS_AT_A_TIME: Final = 8
 BLOBS_AT_A_TIME: Final = 1_000
 EVERYTHING: Final = RowRange(" ", "\ufffd\ufffd")
@@ -85,7 +88,16 @@ def _within(volume: VolumeInfo, prefix: str) -> list[str]:
 class Scanner:
     """Reads the parts of a scan into files of a folder."""
 
-    def __init__(self, scope: Scope, lister: Lister, content: ContentStore, threads: Executor, folder: Path) -> None:
+    def __init__(  # noqa: PLR0917 — what it reads, and where to
+        self,
+        scope: Scope,
+        lister: Lister,
+        content: ContentStore,
+        threads: Executor,
+        folder: Path,
+        progress: Progress = lambda _stage, _done: None,
+    ) -> None:
+        self._progress = progress
         self._scope = scope
         self._lister = lister
         self._content = content
@@ -137,6 +149,7 @@ class Scanner:
                 kept = [blob for blob in ours if not is_aside(self._scope.volume, blob.name)]
                 await in_thread(self._threads, part.add, "blobs", [facts_of_blob(blob) for blob in kept])
                 listed, size = listed + len(kept), size + sum(blob.size for blob in kept)
+                self._progress("blobs", len(page))
                 aside, theirs = aside + len(ours) - len(kept), theirs + len(page) - len(ours)
         return {"blobs": listed, "bytes": size, "quarantined": aside, "of other volumes": theirs}
 
@@ -154,6 +167,7 @@ class Scanner:
             async with aclosing(self._lister.pages(key, rows, select=None if chains else COLUMNS)) as pages:
                 async for page in pages:
                     counts += await in_thread(self._threads, _keep, part, page, chains)
+                    self._progress("rows", len(page))
         if chains and (path := chains.broken(None)):
             part.add("suspects", [(path,)])
         return {"shard": shard, "rows": dict(sorted(counts.items()))}

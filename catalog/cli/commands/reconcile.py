@@ -1,6 +1,7 @@
 """`blobcat reconcile`."""
 
 import shlex
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -97,8 +98,15 @@ async def reconcile(
         typer.Option(
             "--work",
             metavar="DIR",
-            help="Keep what was read there: stopped, the same command goes on. A fresh look takes a fresh folder.",
+            help="Keep what was read there: stopped, the same command goes on.",
         ),
+    ] = None,
+    workers: Annotated[
+        int, typer.Option("--workers", metavar="N", help="Read in so many processes; the plan is the same.", min=1)
+    ] = 1,
+    rate: Annotated[
+        float | None,
+        typer.Option("--rate", metavar="N", help="Take at most so many requests a second. Else 5,000.", min=0.01),
     ] = None,
     plan: Annotated[
         str | None, typer.Option("--plan", metavar="FILE", help="Write the plan there, for blobcat apply.")
@@ -122,6 +130,8 @@ async def reconcile(
     share = parsed_share("--sample", sample, least=SAMPLE_MIN)
     if share < 1 and depth != "content":
         raise UsageError("--sample is a part of the bytes, and those are read with --depth content")
+    from ... import Rate
+
     began = monotonic()
     async with session.catalog() as catalog:
         if plan is not None:
@@ -136,6 +146,8 @@ async def reconcile(
                 foreign=cast("Foreign", foreign),
                 patience_s=patience,
                 work=work,
+                workers=workers,
+                rate=Rate() if rate is None else Rate(rate, min(rate, Rate().partition)),
                 progress=heard,
             )
         if plan is not None:
@@ -165,15 +177,14 @@ def _check_place(catalog: "Catalog", plan: str) -> None:
 def _watched(session: Session) -> Iterator[Callable[[str, int], None]]:
     with progress(session.output, "reconcile") as update:
         update(0, None, "reading names and rows")
-        read = 0
+        heard_of = Counter[str]()
 
         def heard(stage: str, number: int) -> None:
-            nonlocal read
-            if stage == "bytes":
-                read += number
-                update(0, None, f"{size(read)} read")
-            else:
-                update(number, None, f"{number:,} {stage}")
+            heard_of[stage] += number
+            parts = [
+                size(so_far) + " read" if each == "bytes" else f"{so_far:,} {each}" for each, so_far in heard_of.items()
+            ]
+            update(heard_of[stage], None, " · ".join(parts))
 
         yield heard
 
