@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from .destination import Existing
     from .diagnosis import DoctorItem, DoctorReport
     from .download import DownloadProgress, DownloadReport
+    from .dump_file import DumpSource
+    from .dumped import DumpedVersion, DumpedVolume, DumpEnd, DumpHeader, DumpRecord, dump_line, parse_dump_line
     from .entities import FileVersion, Folder, Kind, VolumeInfo
     from .errors import (
         AccessDeniedError,
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from .fields import F
     from .filters import Condition, Expression
     from .ingest_report import IngestProgress, IngestReport, Progress
+    from .load import LoadProgress, LoadReport
     from .metadata import Metadata
     from .modes import Create, IfMatch, IfVersion, Mode, Overwrite
     from .pace import Rate
@@ -47,7 +50,7 @@ if TYPE_CHECKING:
     from .reconcile.apply import Applied, ApplyReport
     from .reconcile.brake import Brake
     from .reconcile.difference import Difference
-    from .reconcile.undo import UndoReport
+    from .reconcile.undo import Undone, UndoReport
     from .reconciling import Plan
     from .recovery import Recovered, RecoveredVolume, RecoveryReport
     from .seek import SeekableReader
@@ -67,6 +70,16 @@ _HOMES = {
     "diagnosis": ("DoctorItem", "DoctorReport"),
     "destination": ("Existing",),
     "download": ("DownloadProgress", "DownloadReport"),
+    "dump_file": ("DumpSource",),
+    "dumped": (
+        "DumpEnd",
+        "DumpHeader",
+        "DumpRecord",
+        "DumpedVersion",
+        "DumpedVolume",
+        "dump_line",
+        "parse_dump_line",
+    ),
     "entities": ("FileVersion", "Folder", "Kind", "VolumeInfo"),
     "errors": (
         "AccessDeniedError",
@@ -92,6 +105,7 @@ _HOMES = {
     "fields": ("F",),
     "filters": ("Condition", "Expression"),
     "ingest_report": ("IngestProgress", "IngestReport", "Progress"),
+    "load": ("LoadProgress", "LoadReport"),
     "metadata": ("Metadata",),
     "modes": ("Create", "IfMatch", "IfVersion", "Mode", "Overwrite"),
     "pace": ("Rate",),
@@ -100,7 +114,7 @@ _HOMES = {
     "reconcile.apply": ("Applied", "ApplyReport"),
     "reconcile.brake": ("Brake",),
     "reconcile.difference": ("Difference",),
-    "reconcile.undo": ("UndoReport",),
+    "reconcile.undo": ("Undone", "UndoReport"),
     "reconciling": ("Plan",),
     "rebuild": ("RebuildFinding", "RebuildReport"),
     "recovery": ("Recovered", "RecoveredVolume", "RecoveryReport"),
@@ -139,6 +153,12 @@ __all__ = [
     "DoctorReport",
     "DownloadProgress",
     "DownloadReport",
+    "DumpEnd",
+    "DumpHeader",
+    "DumpRecord",
+    "DumpSource",
+    "DumpedVersion",
+    "DumpedVolume",
     "Event",
     "Existing",
     "Expression",
@@ -156,6 +176,8 @@ __all__ = [
     "InvalidError",
     "Item",
     "Kind",
+    "LoadProgress",
+    "LoadReport",
     "LocalPaths",
     "Metadata",
     "Mode",
@@ -185,11 +207,14 @@ __all__ = [
     "TooLargeError",
     "UnavailableError",
     "UndoReport",
+    "Undone",
     "VerifyReport",
     "Volume",
     "VolumeInfo",
     "blocking",
     "connect",
+    "dump_line",
+    "parse_dump_line",
 ]
 
 

@@ -7,17 +7,19 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
-from storage import Capabilities
+from storage import Capabilities, ContentStore
 
 from .adoption import AdoptListener, AdoptReport
 from .azure_clients import AzureClients
 from .destination import Existing
 from .diagnosis import DoctorReport
 from .download import DownloadListener, DownloadReport
+from .dump_file import DumpSource
 from .entities import FileVersion, Folder, VolumeInfo
 from .events import OnEvent
 from .filters import Condition
 from .ingest_report import IngestReport, Progress
+from .load import LoadListener, LoadReport
 from .metadata import Metadata
 from .modes import Mode
 from .pace import Rate
@@ -84,6 +86,18 @@ class Catalog:
     def rebuild(
         self, name: str, *, root: str | None = ..., shards: int = ..., timeout_s: float | None = ...
     ) -> RebuildReport: ...
+    def dump(self, volume: str | None = ..., *, timeout_s: float | None = ...) -> Iterator[str]: ...
+    def load(
+        self,
+        source: DumpSource,
+        *,
+        volume: str | None = ...,
+        content_from: str | ContentStore | None = ...,
+        content_credential: Any = ...,
+        allow_missing: bool = ...,
+        progress: LoadListener | None = ...,
+        timeout_s: float | None = ...,
+    ) -> LoadReport: ...
     def resolve(self, token: str, *, timeout_s: float | None = ...) -> FileVersion | None: ...
     @property
     def capabilities(self) -> Capabilities: ...

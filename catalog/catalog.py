@@ -5,7 +5,7 @@ import os
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -15,14 +15,17 @@ from ulid import ULID
 from storage import Capabilities, ContentStore, Sweeps, sealed
 from storage.observed import ObservedContent
 
-from .arguments import check_flags
+from .arguments import check_callback, check_flags
 from .backends import Backend, backend
 from .diagnosis import DoctorReport
 from .doctor import Doctor
+from .dump import dump
+from .dump_file import DumpSource, check_dump_source, opened_dump
 from .entities import FileVersion, VolumeInfo
 from .errors import InvalidError
 from .events import Listener, OnEvent, RecoveredEvent
 from .listing import Lister
+from .load import Loading, LoadListener, LoadReport, Wishes
 from .locations import parse_sealed_location
 from .observed import ObservedTable
 from .origin import Origin
@@ -36,7 +39,7 @@ from .reconcile.plan import Depth, Foreign, Orphans, Policy
 from .reconcile.undo import UndoReport
 from .reconciling import Plan, Reconciling
 from .recovery import Recovery, RecoveryReport, check_patience
-from .registry import Volumes, check_new
+from .registry import Volumes, check_new, check_volume_name
 from .removal import Removal
 from .retry import Clock, Deadline, SystemClock, ToldClock
 from .settings import Settings, check_timeout
@@ -99,6 +102,15 @@ class Catalog:
         )
         self._recovery = Recovery(self._writer, lister)
         self._removal = Removal(self._volumes, self._recovery, lister)
+        self._loading = Loading(
+            self._writer,
+            self._volumes,
+            self._removal,
+            threads=self._threads,
+            settings=settings,
+            clock=clock,
+            new_id=new_id,
+        )
         self._readers = readers = Readers(content, self._threads, settings, clock)
         self._tools = Tools(
             self._writer, readers, lister, self._threads, settings, content, self._content, self._volumes.enrol
@@ -212,7 +224,8 @@ class Catalog:
         thought to be left behind; else each says. With a folder `work`, a run that was stopped goes on from there;
         without, it works in a temporary one. `workers` is how many processes read the shards; the plan is the same.
         `rate` is how many requests a second it may take of the account and of a partition; it takes fewer where the
-        service is too busy. `progress` hears of stages and counts. `timeout_s` is for each request.
+        service is too busy. `progress` hears of a stage, and how much more of it is done. `timeout_s` is for
+        each request.
 
         Where a side could not be read to the end, the plan says so, finds nothing, and cannot be applied.
         Raises: InvalidError (rows that a newer blobcat has written), IntegrityError (rows that are none of ours),
@@ -298,6 +311,61 @@ class Catalog:
             writer=self._writer.name,
         )
         return await run.run()
+
+    async def dump(self, volume: str | None = None, *, timeout_s: float | None = None) -> AsyncIterator[str]:
+        """All that is known of a volume, or of all of them, as lines of JSON that `load` takes: see docs/dump.md.
+
+        Every version of every path, with its chain, and with the name of its blob; content is not in it. Lines end in a
+        line feed. The last one says that there are no more; until it is there, a dump is not whole. The same catalog
+        gives the same bytes. Each path is consistent by itself; what changes meanwhile may appear either way (N1, N2).
+        Raises: NotFoundError, IntegrityError (a history that does not hold), AccessDeniedError, UnavailableError.
+        """
+        volumes, lister = self._volumes.within(timeout_s), self._tools.within(timeout_s).lister
+        chosen = (
+            [await volumes.get(volume, op="dump")] if volume is not None else [info async for info in volumes.all()]
+        )
+        async with aclosing(dump(chosen, lister, self._writer.within(timeout_s))) as lines:
+            async for line in lines:
+                yield line
+
+    async def load(
+        self,
+        source: DumpSource,
+        *,
+        volume: str | None = None,
+        content_from: str | ContentStore | None = None,
+        content_credential: Any = None,
+        allow_missing: bool = False,
+        progress: LoadListener | None = None,
+        timeout_s: float | None = None,
+    ) -> LoadReport:
+        """Make the volumes of a dump here, with all of their history, or one of them: under the names that they had.
+
+        `source` is a file (`.gz` is unpacked), or the lines. All of it is checked first, chains too; what is wrong is
+        told with the number of its line, and nothing was sent. Content is looked for under the names that it had, and
+        copied from `content_from` where it is not there: the url of a catalog, or its store. With content missing no
+        volume is made, unless `allow_missing`: then reading those versions fails. The report names them.
+
+        Nobody sees a volume before all of it is there. Stopped anywhere, the same load goes on where it was.
+        `timeout_s` is how long nothing may arrive. Table and container are made where there are none.
+        Raises: IntegrityError (damaged, cut or changed), InvalidError (no dump, a newer one's, or of no such volume),
+        ConflictError (a volume or its root is there already), NotFoundError (no such file), AccessDeniedError,
+        UnavailableError, OutcomeUnknownError (whether it was made `volumes()` tells, or the same load again).
+        """
+        place, secret = sealed(content_from), sealed(content_credential)
+        del content_from, content_credential  # no frame of ours holds them open, whatever is raised
+        check_dump_source(source)
+        check_flags("load", allow_missing=allow_missing)
+        check_callback("load", "progress", progress)
+        check_timeout(timeout_s)
+        if volume is not None:
+            check_volume_name(volume)
+        loading = self._loading.within(timeout_s)
+        async with loading.origin(place, secret, timeout_s) as origin, opened_dump(source, self._threads) as dumped:
+            for make in (self._create_table, self._create_container):
+                await self._deadline(timeout_s).retried(make)
+            wishes = Wishes(origin, allow_missing=allow_missing, progress=progress)
+            return await loading.load(dumped, volume, wishes)
 
     async def resolve(self, token: str, *, timeout_s: float | None = None) -> FileVersion | None:
         """Settle a write that raised OutcomeUnknownError: the version it made; None where it made none, and never will.

@@ -1,6 +1,7 @@
 """Bounded concurrency over an async iterator: many at a time, none lost, none left running."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
 from typing import TypeVar
 
@@ -46,6 +47,24 @@ async def concurrently(
         for task in running:
             task.cancel()
         await asyncio.gather(feeder, *running, return_exceptions=True)
+
+
+async def in_order(
+    source: AsyncIterable[T], work: Callable[[T], Awaitable[R]], *, limit: int
+) -> AsyncGenerator[R, None]:
+    """As `concurrently`, in the order of the source: one that takes long is waited for, others go on behind it."""
+    waiting: deque[asyncio.Task[R]] = deque()
+    try:
+        async for item in source:
+            waiting.append(asyncio.create_task(_done(work, item)))
+            if len(waiting) >= limit:
+                yield await waiting.popleft()
+        while waiting:
+            yield await waiting.popleft()
+    finally:
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
 
 
 async def each(items: Iterable[T]) -> AsyncGenerator[T, None]:

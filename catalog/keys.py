@@ -170,6 +170,11 @@ def volume_row(name: str) -> str:
     return "v" + name
 
 
+def load_row(load: str) -> str:
+    """The row of a load of a dump, in the registry."""
+    return "l" + load
+
+
 def heads(prefix: str) -> RowRange:
     """The heads of all paths that begin with `prefix`."""
     return _with_prefix("h", prefix)

@@ -133,7 +133,7 @@ class Volumes:
         new_id: Callable[[], str],
         timeout_s: float | None = None,
     ) -> None:
-        self._table = lister.table
+        self.table = self._table = lister.table
         self._lister = lister
         self._deadline_of = deadline
         self._deadline: Callable[[], Deadline] = partial(deadline, timeout_s)
@@ -152,7 +152,7 @@ class Volumes:
         if name is not None:
             check_volume_name(name)
         deadline = deadline or self._deadline()
-        registry = await self._registry(deadline)
+        registry = await self.catalog_row(deadline)
         name = registry.default if name is None else name
         if name is None:
             message = "this catalog has no default volume: make one, or name one"
@@ -164,7 +164,7 @@ class Volumes:
 
     async def all(self) -> AsyncGenerator[VolumeInfo, None]:
         """All volumes, in order of name."""
-        registry = await self._registry()
+        registry = await self.catalog_row()
         async with aclosing(self._lister.rows(REGISTRY, VOLUMES)) as rows:
             async for row in rows:
                 yield parse_volume(row, registry.default)
@@ -200,7 +200,7 @@ class Volumes:
         changes: list[Operation] = [
             Delete(volume_row(row.info.name), row.etag),
             Insert(deleted_row(row.info.epoch), volume_values(row.info) | {"swept": False}),
-            _registry_row(registry, Registry(default)),
+            registry_row(registry, Registry(default)),
         ]
         await deadline.write(lambda: self._table.submit(REGISTRY, changes))
 
@@ -236,8 +236,8 @@ class Volumes:
 
         async def attempt(deadline: Deadline) -> VolumeInfo | None:
             while True:
-                registry = await self._registry(deadline)
-                met = existing(wanted, await self._there(registry, deadline), exist_ok=exist_ok, ours=tried)
+                registry = await self.catalog_row(deadline)
+                met = existing(wanted, await self.there(registry, deadline), exist_ok=exist_ok, ours=tried)
                 if met is None:
                     break
                 if met.state == "open" or met.epoch in tried:
@@ -251,9 +251,9 @@ class Volumes:
             )
             return None
 
-        return await self._settled(attempt, "create_volume", wanted.name)
+        return await self.settled(attempt, "create_volume", wanted.name)
 
-    async def _there(self, registry: Registry, deadline: Deadline) -> list[VolumeInfo]:
+    async def there(self, registry: Registry, deadline: Deadline) -> list[VolumeInfo]:
         """All volumes, each page read once."""
         there = list[VolumeInfo]()
         async with aclosing(self._table.query(REGISTRY, VOLUMES)) as pages:
@@ -268,15 +268,15 @@ class Volumes:
         """
 
         async def attempt(deadline: Deadline) -> VolumeInfo | None:
-            registry = await self._registry(deadline)
-            if met := existing(wanted, await self._there(registry, deadline), exist_ok=False, ours=()):
+            registry = await self.catalog_row(deadline)
+            if met := existing(wanted, await self.there(registry, deadline), exist_ok=False, ours=()):
                 raise _is_there(wanted, met, exist_ok=False)
             shape = (wanted.layout, wanted.shards, wanted.root)
             info = VolumeInfo(wanted.name, self._new_id(), *shape, 1, created=EPOCH, default=False)
             await self._make_gates(info, deadline)
             return info
 
-        return await self._settled(attempt, op, wanted.name)
+        return await self.settled(attempt, op, wanted.name)
 
     async def register(self, info: VolumeInfo, wanted: Wanted, *, op: str) -> VolumeInfo:
         """Make a prepared volume one that all can see. The first one becomes the default.
@@ -285,15 +285,15 @@ class Volumes:
         """
 
         async def attempt(deadline: Deadline) -> VolumeInfo | None:
-            registry = await self._registry(deadline)
-            met = existing(wanted, await self._there(registry, deadline), exist_ok=False, ours=(info.epoch,))
+            registry = await self.catalog_row(deadline)
+            met = existing(wanted, await self.there(registry, deadline), exist_ok=False, ours=(info.epoch,))
             if met and met.epoch != info.epoch:
                 raise _is_there(wanted, met, exist_ok=False)
             if met is None:
                 await self._add(info, registry, deadline)
             return met
 
-        return await self._settled(attempt, op, wanted.name)
+        return await self.settled(attempt, op, wanted.name)
 
     async def _make(self, info: VolumeInfo, registry: Registry, deadline: Deadline) -> None:
         await self._make_gates(info, deadline)
@@ -310,7 +310,7 @@ class Volumes:
     async def _add(self, info: VolumeInfo, registry: Registry, deadline: Deadline) -> None:
         row = Insert(volume_row(info.name), volume_values(info))
         changed = Registry(registry.default or info.name)
-        await deadline.write(lambda: self._table.submit(REGISTRY, [row, _registry_row(registry, changed)]))
+        await deadline.write(lambda: self._table.submit(REGISTRY, [row, registry_row(registry, changed)]))
 
     async def _open(self, key: str, info: VolumeInfo, deadline: Deadline) -> None:
         """Make the gate of a shard."""
@@ -329,8 +329,8 @@ class Volumes:
         """
 
         async def attempt(deadline: Deadline) -> Enrolled | None:
-            registry = await self._registry(deadline)
-            there = [*await self._there(registry, deadline), *await self._gone(deadline)]
+            registry = await self.catalog_row(deadline)
+            there = [*await self.there(registry, deadline), *await self._gone(deadline)]
             row = await self.row(info, deadline)
             if row is None:
                 message = f"volume {info.name!r} was deleted: where one has its name again, open it anew"
@@ -341,10 +341,10 @@ class Volumes:
                 return Enrolled(replace(row.info, default=info.default), roots)
             values = volume_values(replace(row.info, adopted=adopted))
             change = Replace(volume_row(info.name), values, row.etag)
-            await deadline.write(lambda: self._table.submit(REGISTRY, [change, _registry_row(registry, registry)]))
+            await deadline.write(lambda: self._table.submit(REGISTRY, [change, registry_row(registry, registry)]))
             return None
 
-        return await self._settled(attempt, "adopt", info.name, deadline)
+        return await self.settled(attempt, "adopt", info.name, deadline)
 
     async def _gone(self, deadline: Deadline) -> list[VolumeInfo]:
         """All volumes that were deleted: what is left of their blobs is still theirs."""
@@ -359,16 +359,16 @@ class Volumes:
         check_volume_name(name)
 
         async def attempt(deadline: Deadline) -> str | None:
-            registry = await self._registry(deadline)
+            registry = await self.catalog_row(deadline)
             await self.get(name, deadline)  # after the registry: who removes it meanwhile rewrites that
             if registry.default != name:
-                change = _registry_row(registry, Registry(name))
+                change = registry_row(registry, Registry(name))
                 await deadline.write(lambda: self._table.submit(REGISTRY, [change]))
             return name
 
-        await self._settled(attempt, "set_default_volume", name)
+        await self.settled(attempt, "set_default_volume", name)
 
-    async def _settled(
+    async def settled(
         self,
         attempt: Callable[[Deadline], Awaitable[T | None]],
         op: str,
@@ -396,11 +396,13 @@ class Volumes:
                     raise OutcomeUnknownError(message, op=op, key=key) from exc
                 raise deadline.expired(exc) from exc
 
-    async def _registry(self, deadline: Deadline | None = None) -> Registry:
+    async def catalog_row(self, deadline: Deadline | None = None) -> Registry:
+        """The catalog's own row: empty where there is none yet. Raises: NotFoundError (no table), UnavailableError."""
         deadline = deadline or self._deadline()
         return parse_registry(await deadline.retried(lambda: self._table.get(REGISTRY, CATALOG)))
 
 
-def _registry_row(before: Registry, after: Registry) -> Operation:
+def registry_row(before: Registry, after: Registry) -> Operation:
+    """The catalog's own row rewritten, if it is still as it was read."""
     values = registry_values(after)
     return Insert(CATALOG, values) if before.etag is None else Replace(CATALOG, values, before.etag)

@@ -4,17 +4,23 @@ The types come from the library's own dataclasses (see `json_schemas`). So do th
 its own below it; those that need none there have theirs here, since a schema's reader has no source at hand.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from catalog.adoption import AdoptFinding, AdoptReport
 from catalog.diagnosis import DoctorItem, DoctorReport
 from catalog.download import DownloadReport
+from catalog.dumped import DumpEnd
 from catalog.entities import FileVersion, Folder, VolumeInfo
 from catalog.ingest_report import IngestReport
+from catalog.load import LoadReport
 from catalog.purge_report import PurgeCount, PurgeItem, PurgeReport
 from catalog.rebuild import RebuildFinding, RebuildReport
+from catalog.reconcile.apply import Applied, ApplyReport
+from catalog.reconcile.difference import Difference
+from catalog.reconcile.plan import Depth
+from catalog.reconcile.undo import Undone, UndoReport
 from catalog.recovery import Recovered, RecoveredVolume, RecoveryReport
 from catalog.usage import FolderUsage
 from catalog.verify import Finding, VerifyReport
@@ -66,6 +72,31 @@ RECORDS: Mapping[str, Record] = {
     "PurgeItem": Record("A version whose content was to go, and stays for now.", PurgeItem),
     "RebuildReport": Record("A volume that was made again of its blobs, and what is lost.", RebuildReport),
     "RebuildFinding": Record("A blob under the root that could not be made a version.", RebuildFinding),
+    "Reconciled": Record(
+        "What a reconcile has compared, and what came of it.",
+        more={
+            "volume": (str, "The volume's name."),
+            "depth": (Depth, "How much was compared."),
+            "blobs": (int, "Blobs that were listed."),
+            "versions": (int, "Versions that have content."),
+            "bytes": (int, "Bytes of the blobs that were listed."),
+            "states": (Mapping[str, int], "How many are in each state but `consistent`; see docs/reconcile.md."),
+            "actions": (Mapping[str, int], "How many actions of each kind are proposed."),
+            "findings": (int, "How many differences, without writes that may be under way."),
+            "clean": (bool, "Whether catalog and content agree: all was compared, and there is no finding."),
+            "complete": (bool, "Whether both sides were read to the end; else nothing is concluded."),
+            "incomplete": (Sequence[str], "What could not be read to the end."),
+            "refused": (Sequence[str], "Why nothing may be deleted by this plan unless it is forced."),
+            "requests": (int, "About how many requests it takes to carry the plan out."),
+            "plan": (str | None, "The plan's file; null where none was asked for."),
+            "sha256": (str, "Of the plan's file: by this it is forced."),
+        },
+    ),
+    "ApplyReport": Record("What was done about a plan, and what was not.", ApplyReport),
+    "Applied": Record("What became of one finding of a plan.", Applied),
+    "Difference": Record("One thing that was not as it should be: a finding of a plan.", Difference),
+    "UndoReport": Record("What was taken back, the last action first, and what was not.", UndoReport),
+    "Undone": Record("What became of one action that was to be undone.", Undone),
     "RecoveryReport": Record("Every write, and every deletion of a volume, that was found half-done.", RecoveryReport),
     "RecoveredVolume": Record(
         "A volume that was half deleted, or could not be recovered, and what became of it.", RecoveredVolume
@@ -82,6 +113,8 @@ RECORDS: Mapping[str, Record] = {
         "All that was looked at, in order.", DoctorReport, {"ok": (bool, "Whether nothing failed; warnings are none.")}
     ),
     "DoctorItem": Record("One thing that was looked at.", DoctorItem),
+    "DumpReport": Record("A dump that was written to a file.", DumpEnd, {"target": (str, "The local file.")}),
+    "LoadReport": Record("What a load did.", LoadReport),
     "SignedUrl": Record(
         "A url by which anyone can read one version of a file.",
         more={
@@ -115,10 +148,15 @@ COMMANDS: Mapping[str, Printed] = {
     "sign": Printed("one line", ("SignedUrl",)),
     "verify": Printed("one line", ("VerifyReport",)),
     "purge": Printed("one line", ("PurgeReport",)),
+    "reconcile": Printed("one line", ("Reconciled",)),
+    "apply": Printed("one line", ("ApplyReport",)),
+    "undo": Printed("one line", ("UndoReport",)),
     "recover": Printed("one line", ("RecoveryReport",)),
     "rebuild": Printed("one line", ("RebuildReport",)),
     "resolve": Printed("one line", ("Resolution",)),
     "doctor": Printed("one line", ("DoctorReport",)),
+    "dump": Printed("one line with FILE; else the dump as it is, see dump.md", ("DumpReport",)),
+    "load": Printed("one line", ("LoadReport",)),
     "completion": Printed("the script as it is"),
 }
 
@@ -173,6 +211,22 @@ MEANINGS: Mapping[str, str] = {
     "RebuildReport.versions": "Versions of all files.",
     "RebuildFinding.blob": "The blob's name.",
     "RebuildFinding.reason": "What it lacks.",
+    "ApplyReport.done": "How many actions of each kind were done.",
+    "ApplyReport.failed": "What failed; empty where nothing did.",
+    "Applied.difference": "The finding.",
+    "Applied.phase": "What became of it; see ApplyReport.",
+    "Applied.why": "Why it was not done; else empty.",
+    "Applied.error": "Why it failed; else null.",
+    "Difference.state": "What is the matter with it.",
+    "Difference.writer": "Who made that write, as far as it is known.",
+    "Difference.size": "Bytes of the content.",
+    "Difference.action": "What is proposed.",
+    "UndoReport.items": "Each action of the journal, the last first.",
+    "Undone.key": "A blob's name, or a path.",
+    "Undone.action": "What had been done.",
+    "Undone.undone": "Whether it was taken back.",
+    "Undone.why": "Why it was not; else empty.",
+    "Undone.error": "Why that failed; null where nothing failed.",
     "RecoveryReport.items": "Each of the writes; empty where there is nothing to settle.",
     "RecoveryReport.volumes": "Volumes that were half deleted, or could not be recovered; else empty.",
     "RecoveredVolume.volume": "The volume's name.",
@@ -188,4 +242,7 @@ MEANINGS: Mapping[str, str] = {
     "DoctorItem.name": "What was looked at.",
     "DoctorItem.status": "How it is: `warn` is unsafe or could not be told, `fail` is broken.",
     "DoctorItem.detail": "What was found.",
+    "DumpEnd.volumes": "How many volumes.",
+    "DumpEnd.paths": "How many paths, those of deleted files too.",
+    "DumpEnd.versions": "How many versions.",
 }

@@ -580,6 +580,39 @@ MUTANTS: Final = (
         "case NotApplied() | StartOver() if True:",
         (f"{RECOVERY}::test_an_aborted_intent_is_kept_for_a_week",),
     ),
+    # --- Dump and load -----------------------------------------------------------------------------------------------
+    Mutant(
+        "load-believes-every-chain",
+        "S11: history that was edited is not loaded",
+        "catalog/ledger.py",
+        "if chain(self._chain, file) != file.chain:",
+        "if False:",
+        ("tests/catalog/test_dumped.py::test_what_the_chain_is_over_cannot_be_changed",),
+    ),
+    Mutant(
+        "load-without-content",
+        "S5: where content is missing, no volume is made",
+        "catalog/load.py",
+        "            if not run.missing or wishes.allow_missing:\n",
+        "            if True:\n",
+        ("tests/volumes/test_dump.py::test_without_its_content_nothing_is_made_and_the_report_says_which",),
+    ),
+    Mutant(
+        "load-takes-a-refusal-for-done",
+        "S9: rows of which nothing is known are looked for, and the missing ones inserted",
+        "catalog/load_rows.py",
+        "        return [unit for unit in units if unit.row not in there]\n",
+        "        return []\n",
+        ("tests/faults/test_load.py::test_one_transient_fault_is_invisible",),
+    ),
+    Mutant(
+        "dump-with-a-claim",
+        "S12: a move that was decided is brought to its end before its source is dumped",
+        "catalog/dump.py",
+        "                if intent.target:\n",
+        "                if False:\n",
+        ("tests/volumes/test_dump.py::test_a_move_that_stopped_is_brought_to_its_end_first",),
+    ),
 )
 
 LATER: Final[Mapping[str, str]] = {}

@@ -19,6 +19,8 @@ BUG: Final = 70  # EX_SOFTWARE
 INTERRUPTED: Final = 130  # what a shell makes of SIGINT
 
 NOT_FOUND: Final = 3
+REFUSED: Final = 2  # what reconcile and apply say of the brake
+INCOMPLETE: Final = 3  # what they say of a side that could not be read to the end
 ACCESS_DENIED: Final = 5
 UNAVAILABLE: Final = 6
 _CODES: Final = {  # by class of the tree, which is what a handler does about it
@@ -30,6 +32,7 @@ _CODES: Final = {  # by class of the tree, which is what a handler does about it
     "OutcomeUnknownError": 7,
     "IntegrityError": 8,
 }
+_CODES_OF_KINDS: Final = {"invalid.incomplete-plan": INCOMPLETE}
 
 EXIT_CODES: Final = """\
   0  done                              5    access denied
@@ -90,6 +93,8 @@ def _usage(context: Any) -> str:
 
 
 def _code(error: Exception) -> int:
+    if (kind := getattr(error, "kind", "")) in _CODES_OF_KINDS:
+        return _CODES_OF_KINDS[kind]
     return next((_CODES[kind.__name__] for kind in type(error).__mro__ if kind.__name__ in _CODES), FINDINGS)
 
 

@@ -70,10 +70,14 @@ def _unknown(error: "CatalogError") -> str:
 
 
 def _root(error: "CatalogError") -> str:
+    if error.op == "load":
+        return _ELSEWHERE
     return _conflict(error) if error.op == "rebuild" else "choose another --root"
 
 
 def _conflict(error: "CatalogError") -> str:
+    if error.op == "load":
+        return _ELSEWHERE
     if error.op == "rebuild":
         return "blobcat volumes shows it; blobcat volumes --delete NAME deletes it, where it has no files"
     if error.op == "create_volume":
@@ -82,6 +86,19 @@ def _conflict(error: "CatalogError") -> str:
     if found.startswith("version ") and error.kind != "conflict.etag":
         return f"look at it with blobcat stat {_about(error)}; if that is to be replaced, --if-{found}"
     return f"look at it with blobcat stat {_about(error)}, then decide again"
+
+
+_ELSEWHERE: Final = "load it into another catalog, or only what is not there: --volume NAME"
+
+
+def _journal(error: "CatalogError") -> str:
+    if error.op == "apply":
+        return "--journal FILE names another; the one that is there can still be undone"
+    return "blobcat apply names the journal that it writes: by default the plan's name and .journal"
+
+
+def _row(error: "CatalogError") -> str:
+    return "nothing is concluded from rows that are not understood: see who wrote it" if error.op == "reconcile" else ""
 
 
 _NO_CATALOG: Final = "make one with blobcat init"
@@ -113,8 +130,18 @@ _HINTS: Final[dict[str, str | Callable[["CatalogError"], str]]] = {
     "integrity": "blobcat verify checks all; other versions of it may be whole: blobcat history PATH",
     "integrity.drift": "blobcat put makes a version of what it is now; the blob itself stays as others left it",
     "integrity.file": "this is no catalog's file, or a damaged one: restore it from a backup, or give another --url",
-    "integrity.row": "",
+    "integrity.dump": "nothing of it was loaded: fetch it again, or make it again with blobcat dump",
+    "integrity.history": "blobcat history PATH shows it; the table was changed behind blobcat's back",
+    "invalid.newer-dump": "upgrade blobcat",
+    "integrity.row": _row,
+    "invalid.brake": "read the plan first; where it is meant, blobcat apply PLAN --force with that hash",
+    "invalid.incomplete-plan": "make it again: blobcat reconcile --plan FILE",
+    "invalid.journal": _journal,
+    "invalid.newer-plan": "upgrade blobcat, or make the plan again with this one",
     "invalid.newer-schema": "upgrade blobcat",
+    "invalid.other-volume": "give the --url of the catalog that it was made of",
+    "invalid.plan": "blobcat reconcile --plan FILE makes one",
+    "invalid.unknown-row": "upgrade blobcat: nothing is concluded where not every row is understood",
     "invalid.name": "say where to: blobcat get PATH LOCAL",
     "invalid.source": "",
     "invalid.token": _token,

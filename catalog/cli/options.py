@@ -129,3 +129,9 @@ TargetArgument = Annotated[
     typer.Argument(metavar="TARGET", help="The path it gets.", show_default=False, autocompletion=complete_path),
 ]
 ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite what is at the target.")]
+PatienceOption = Annotated[
+    float | None,
+    typer.Option(
+        "--patience", metavar="SECONDS", help="Settle writes that are older; 0 settles all. Else each says.", min=0
+    ),
+]

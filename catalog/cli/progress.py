@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ..adoption import AdoptProgress
     from ..download import DownloadProgress
     from ..ingest_report import IngestProgress
+    from ..load import LoadProgress
     from ..purge_report import PurgeItem
 
 BAR_WIDTH: Final = 28
@@ -112,6 +113,15 @@ class PurgeText(_Text):
         self._ended[item.action] += 1
         parts = [f"{number:,} {action}" for action, number in self._ended.items() if number]
         self._update(sum(self._ended.values()), None, " · ".join(parts))
+
+
+class LoadText(_Text):
+    """What a load says beside its bar."""
+
+    def __call__(self, now: "LoadProgress") -> None:
+        """Tell how far it is."""
+        copied = f" · {size(now.bytes_copied)} · {self._rate(now.bytes_copied)}" if now.bytes_copied else ""
+        self._update(now.versions, now.total, f"{now.versions:,}/{now.total:,} versions{copied}")
 
 
 class DownloadText(_Text):

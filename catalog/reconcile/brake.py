@@ -13,7 +13,8 @@ from ..errors import InvalidError
 from .plan import Header
 
 COLLAPSED = 0.5
-"""A side on which so large a part of the other is missing is not believed."""
+FEW = 3
+"""A side on which so large a part of the other is missing, and more than a few, is not believed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +55,9 @@ def collapsed(*, blobs: int, wanted: int, missing: int, orphans: int) -> list[st
         why.append(
             f"the listing is empty, and versions refer to {wanted:,} blobs: another account, container or prefix?"
         )
-    elif missing and missing >= COLLAPSED * wanted:
+    elif missing > FEW and missing >= COLLAPSED * wanted:
         why.append(f"{missing:,} of {wanted:,} blobs are missing: another account, container or prefix?")
-    if orphans and orphans >= COLLAPSED * blobs:
+    if orphans > FEW and orphans >= COLLAPSED * blobs:
         why.append(
             f"{orphans:,} of {blobs:,} blobs have no version: were rows of the table lost? See `blobcat rebuild`"
         )

@@ -97,6 +97,8 @@ def _cut(path: Path) -> None:
 
 def read(path: Path) -> tuple[dict[str, Any], list[Entry]]:
     """The first line of a journal, and all others that are whole. Raises: InvalidError for what is none."""
+    if not path.exists():
+        raise InvalidError(f"there is no journal {str(path)!r}", op="undo", kind="invalid.journal")
     try:
         header, *entries = _records(path)
     except (OSError, ValueError) as exc:
@@ -110,7 +112,7 @@ def read(path: Path) -> tuple[dict[str, Any], list[Entry]]:
         raise InvalidError(message, op="undo", kind="invalid.journal")
     try:
         return header, [Entry(**entry) for entry in entries]
-    except TypeError as exc:
+    except (TypeError, ValueError) as exc:
         raise InvalidError(f"{str(path)!r} is damaged: {exc}", op="undo", kind="invalid.journal") from exc
 
 

@@ -7,12 +7,12 @@ order. Nothing in it depends on when or where it was made: the same state of the
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
-from ..arguments import is_whole
+from ..arguments import is_number, is_whole
 from ..errors import InvalidError
 from .difference import DELETING, MEANING, Action, Difference
 
@@ -83,8 +83,6 @@ class Header:
     """What could not be read: then nothing is concluded."""
     refused: Sequence[str] = ()
     """Why nothing may be deleted by this plan, whatever is proposed."""
-    requests_read: int = 0
-    """How many requests it took to make the plan, about."""
     requests: int = 0
     """How many requests it will take to carry it out, about."""
     format: int = FORMAT
@@ -146,7 +144,7 @@ def _parsed(path: Path, number: int, line: bytes) -> Difference:
         found = Difference.of_record(json.loads(line))
         _check_types(found)
     except (ValueError, TypeError, AttributeError) as exc:
-        message = f"{path}, line {number} is no finding of a plan: make the plan again"
+        message = f"{path}, line {number} is no finding of a plan: it was cut or edited"
         raise InvalidError(message, op="plan", kind="invalid.plan") from exc
     if found.state not in MEANING or found.action not in REQUESTS:
         spoken = f"{found.state!r} and {found.action!r}"
@@ -164,10 +162,6 @@ def _check_types(found: Difference) -> None:
     if not is_whole(found.size):
         raise TypeError("not a size")
     _ = found.users, found.intents  # they can be told apart
-
-
-def _counts(header: Header) -> tuple[dict[str, int], dict[str, int], int]:
-    return dict(header.states), dict(header.actions), header.requests
 
 
 def write(path: Path, header: Header, found: Iterable[Difference]) -> PlanFile:
@@ -197,17 +191,42 @@ def read(path: Path) -> PlanFile:
     if values.get("format") != FORMAT:
         message = f"{str(path)!r} is a plan of format {values.get('format')}; this blobcat knows {FORMAT}"
         raise InvalidError(message, op="plan", kind="invalid.newer-plan")
-    try:
-        header = Header(**values)
-    except TypeError as exc:
-        raise InvalidError(f"{str(path)!r} is no plan that this blobcat wrote", op="plan", kind="invalid.plan") from exc
-    plan = PlanFile(path, header, digest)
-    numbers = (header.blobs, header.versions, header.bytes)
-    try:
-        same = all(map(is_whole, numbers)) and _counts(counted(header, plan.differences())) == _counts(header)
-    except (TypeError, ValueError):
-        same = False
-    if not same:  # what the brake counts is what is carried out
-        message = f"the findings of {str(path)!r} are not those that its first line counts: it was cut or edited"
+    if values.keys() != _KINDS.keys() or not all(_KINDS[name](value) for name, value in values.items()):
+        raise InvalidError(f"{str(path)!r} is no plan that this blobcat wrote", op="plan", kind="invalid.plan")
+    plan = PlanFile(path, Header(**values), digest)
+    sums = counted(plan.header, plan.differences())
+    if sums != plan.header:  # the brake goes by them
+        message = f"the findings of {str(path)!r} are not those that its first line tells of: it was cut or edited"
         raise InvalidError(message, op="plan", kind="invalid.plan")
     return plan
+
+
+def _is_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)
+
+
+def _is_counts(value: object) -> bool:
+    return isinstance(value, dict) and all(is_whole(each) and each >= 0 for each in value.values())
+
+
+def _is_records(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(each, dict) for each in value)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_count(value: object) -> bool:
+    return is_whole(value) and isinstance(value, int) and value >= 0
+
+
+_KINDS: Final[dict[str, Callable[[object], bool]]] = {
+    **dict.fromkeys(("volume", "epoch", "root", "prefix", "depth"), _is_text),
+    **dict.fromkeys(("blobs", "versions", "bytes", "requests", "format"), _is_count),
+    **dict.fromkeys(("states", "actions"), _is_counts),
+    **dict.fromkeys(("incomplete", "refused"), _is_texts),
+    "sample": is_number,
+    "certificates": _is_records,
+}
+"""What the first line says, and what each may be."""

@@ -23,13 +23,12 @@ from .findings import Findings
 from .judge import SeenBlob, judge_blob, judge_op, judge_path, must_read
 from .look import Looker
 from .plan import Header, PlanFile, Policy, counted, write
-from .scan import Scanner, Scope
+from .scan import Progress, Scanner, Scope
 from .workspace import Workspace
 
 LOOKS_AT_A_TIME: Final = 32
 SAMPLES: Final = 1 << 32
 
-Progress = Callable[[str, int], None]
 Read = Callable[[Scanner, Sequence[str]], Awaitable[tuple[list[Mapping[str, Any]], list[str]]]]
 """Reads all parts: in this process, or in others."""
 
@@ -84,7 +83,7 @@ class Reconciler:
         Raises: InvalidError (rows of a kind or schema that is not known), IntegrityError (rows that are none of ours),
         NotFoundError, AccessDeniedError, UnavailableError (while a suspicion was looked at).
         """
-        scanner = Scanner(self._scope, self._lister, self._content, self._threads, folder)
+        scanner = Scanner(self._scope, self._lister, self._content, self._threads, folder, self._progress)
         certificates, trouble = await read(scanner, self._scope.tasks)
         parts = [] if trouble else [scanner.part(task) for task in self._scope.tasks]
         with tempfile.TemporaryDirectory(prefix="blobcat-") as scratch:
@@ -98,8 +97,8 @@ class Reconciler:
             finally:
                 findings.close()
                 workspace.close()
-        for part in parts:
-            part.unlink()  # the next run is to see what there is by then
+        for part in parts:  # the next run of this folder is to look anew
+            part.unlink(missing_ok=True)
         return plan
 
     async def _look(self, workspace: Workspace, findings: Findings) -> None:
@@ -127,11 +126,9 @@ class Reconciler:
     async def _all(
         self, suspects: Iterator[Any], look: Callable[[Any], Awaitable[Difference | None]]
     ) -> AsyncIterator[Difference]:
-        done = 0
         async with aclosing(concurrently(each(suspects), look, limit=LOOKS_AT_A_TIME)) as looks:
             async for found in looks:
-                done += 1
-                self._progress("looked at", done)
+                self._progress("looked at", 1)
                 if found is not None:
                     yield self._wanted.policy.proposed(found)
 

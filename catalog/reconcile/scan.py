@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from storage import Blob, ContentStore
 
+from ..adoption import is_ours
 from ..entities import VolumeInfo
 from ..errors import CatalogError, UnavailableError
 from ..flow import concurrently, each
@@ -26,6 +27,9 @@ from .facts import COLUMNS, FACTS, Chains, damaged, facts_of_blob, kind_of
 from .names import is_aside
 from .plan import Depth
 from .workspace import Part, certificate_of
+
+Progress = Callable[[str, int], None]
+"""Told of a stage, and how much more of it is done."""
 
 PARTS_AT_A_TIME: Final = 8
 BLOBS_AT_A_TIME: Final = 1_000
@@ -73,7 +77,7 @@ class Scope:
 
 def adopted(volume: VolumeInfo) -> tuple[str, ...]:
     """The prefixes of blobs outside its root that a volume has adopted."""
-    return tuple(getattr(volume, "adopted", ()))
+    return volume.adopted
 
 
 def _within(volume: VolumeInfo, prefix: str) -> list[str]:
@@ -84,7 +88,16 @@ def _within(volume: VolumeInfo, prefix: str) -> list[str]:
 class Scanner:
     """Reads the parts of a scan into files of a folder."""
 
-    def __init__(self, scope: Scope, lister: Lister, content: ContentStore, threads: Executor, folder: Path) -> None:
+    def __init__(  # noqa: PLR0917 — what it reads, and where to
+        self,
+        scope: Scope,
+        lister: Lister,
+        content: ContentStore,
+        threads: Executor,
+        folder: Path,
+        progress: Progress = lambda _stage, _done: None,
+    ) -> None:
+        self._progress = progress
         self._scope = scope
         self._lister = lister
         self._content = content
@@ -132,12 +145,18 @@ class Scanner:
         listed, size, aside, theirs = 0, 0, 0, 0
         async with aclosing(_pages(self._content, prefix, self._lister)) as pages:
             async for page in pages:
-                ours = [blob for blob in page if not blob.name.startswith(self._scope.others)]
+                ours = [blob for blob in page if not self._is_theirs(blob)]
                 kept = [blob for blob in ours if not is_aside(self._scope.volume, blob.name)]
                 await in_thread(self._threads, part.add, "blobs", [facts_of_blob(blob) for blob in kept])
                 listed, size = listed + len(kept), size + sum(blob.size for blob in kept)
+                self._progress("blobs", len(page))
                 aside, theirs = aside + len(ours) - len(kept), theirs + len(page) - len(ours)
         return {"blobs": listed, "bytes": size, "quarantined": aside, "of other volumes": theirs}
+
+    def _is_theirs(self, blob: Blob) -> bool:
+        """Whether a blob is another volume's: also one of another catalog's, among what was adopted."""
+        outside = not blob.name.startswith(self._scope.volume.root)
+        return blob.name.startswith(self._scope.others) or (outside and is_ours(blob, ()))
 
     async def _shard(self, part: Part, shard: int) -> dict[str, Any]:
         key, counts = partition(self._scope.volume.epoch, shard), Counter[str]()
@@ -148,6 +167,7 @@ class Scanner:
             async with aclosing(self._lister.pages(key, rows, select=None if chains else COLUMNS)) as pages:
                 async for page in pages:
                     counts += await in_thread(self._threads, _keep, part, page, chains)
+                    self._progress("rows", len(page))
         if chains and (path := chains.broken(None)):
             part.add("suspects", [(path,)])
         return {"shard": shard, "rows": dict(sorted(counts.items()))}

@@ -168,7 +168,7 @@ class Undo:
             if await repairs.looker.stat(name) is not None:
                 return  # it never went, or is back
             raise Changed(f"{aside!r} is not in the quarantine")
-        copier = Copier(repairs.content, repairs.content, repairs.settings)
+        copier = Copier(repairs.writer.uploads)
         when = IfMatch(over.etag) if over else IfAbsent()
         try:
             await copier.copy(kept, name, when=when, headers=_headers(was), digest="", deadline=repairs.deadline())

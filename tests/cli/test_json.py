@@ -66,6 +66,16 @@ def resolved(blobcat: Blobcat) -> str:
     return str(Token(volume["name"], volume["epoch"], "new", etag, 0, "put"))
 
 
+def planned(blobcat: Blobcat) -> str:
+    assert blobcat("reconcile", "--plan", "plan.jsonl").code == 0
+    return "plan.jsonl"
+
+
+def applied(blobcat: Blobcat) -> str:
+    journal: str = blobcat("apply", planned(blobcat), "--json").record["journal"]
+    return journal
+
+
 RUNS = {
     "init": ["", "-v other"],
     "volumes": [""],
@@ -85,15 +95,23 @@ RUNS = {
     "query": ["--where size>0"],
     "verify": [""],
     "purge": ["--keep-versions 1 --yes", "--older-than 0s --dry-run"],
+    "reconcile": ["", "--plan new.jsonl"],
+    "apply": ["PLAN"],
+    "undo": ["JOURNAL"],
     "recover": [""],
     "resolve": ["TOKEN"],
     "doctor": [""],
+    "dump": ["d.jsonl", "d.jsonl.gz"],
+    "load": ["DUMP --allow-missing --url local:other"],
 }
 
 
 @pytest.mark.parametrize(("command", "arguments"), [(name, each) for name, runs in RUNS.items() for each in runs])
 def test_a_command_prints_what_its_schema_says(filled: Blobcat, command: str, arguments: str) -> None:
-    words = [resolved(filled) if word == "TOKEN" else word for word in arguments.split()]
+    made = {"TOKEN": resolved, "PLAN": planned, "JOURNAL": applied}
+    words = [made[word](filled) if word in made else word for word in arguments.split()]
+    if words[:1] == ["DUMP"]:
+        words[0] = filled("dump", "dump", "--json").record["target"]
     valid(filled(command, *words, "--json"), command)
 
 

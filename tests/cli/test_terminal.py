@@ -34,6 +34,9 @@ COMMANDS = [
     "query",
     "verify",
     "purge",
+    "reconcile",
+    "apply",
+    "undo",
     "recover",
     "rebuild",
     "resolve",
@@ -41,8 +44,10 @@ COMMANDS = [
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
-def on_terminal(blobcat: Blobcat, *arguments: str, columns: int = 80, **environment: str) -> tuple[int, str]:
-    """Run on a terminal of its own; return the exit code and all that was shown."""
+def on_terminal(
+    blobcat: Blobcat, *arguments: str, columns: int = 80, typed: bytes = b"", **environment: str
+) -> tuple[int, str]:
+    """Run on a terminal of its own, where somebody has typed; return the exit code and all that was shown."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     kept = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS", "CI")}
@@ -50,6 +55,7 @@ def on_terminal(blobcat: Blobcat, *arguments: str, columns: int = 80, **environm
         *arguments, stdin=theirs, stdout=theirs, stderr=theirs, env=kept | {"TERM": "xterm-256color"} | environment
     )
     os.close(theirs)
+    os.write(ours, typed)
     shown = b""
     with os.fdopen(ours, "rb", buffering=0) as terminal:
         try:

@@ -2,8 +2,8 @@
 
 What stands after `$` in the `console` blocks is typed into one shell, from the first to the last, and what follows is
 what it prints; `…` stands for anything within a line. The `python` blocks are one program, and `# → text` says what a
-line prints. The `bash` block holds our own scripts: one runs this test, and `test_demo` runs the other. The `sh` block
-needs an account at Azure, and is only read.
+line prints. The `cron` block is run as cron would. The `bash` block holds our own scripts: one runs this test, and
+`test_demo` runs the other. The `sh` block needs an account at Azure, and is only read.
 """
 
 import contextlib
@@ -59,7 +59,7 @@ def is_like(line: str, shown: str) -> bool:
 
 
 def test_every_block_is_of_a_kind_that_is_run() -> None:
-    assert {language for language, _ in BLOCK.findall(README)} == {"bash", "console", "python", "sh"}
+    assert {language for language, _ in BLOCK.findall(README)} == {"bash", "console", "cron", "python", "sh"}
 
 
 def test_commands_print_what_the_console_blocks_show(tmp_path: Path) -> None:
@@ -78,6 +78,16 @@ def test_programs_print_what_their_comments_say(tmp_path: Path, monkeypatch: pyt
     with contextlib.redirect_stdout(out):
         exec(compile(program, "README.md", "exec"), {"__name__": "__main__"})  # noqa: S102 — our own text
     assert out.getvalue().splitlines() == re.findall(r"# → (.*)$", program, re.MULTILINE)
+
+
+def test_cron_has_something_to_mail_only_where_all_is_not_well(tmp_path: Path) -> None:
+    (block,) = blocks("cron")
+    *_, line = block.splitlines()
+    command = line.split(maxsplit=5)[5]
+    url = "export BLOBCAT_URL=local:.blobcat"
+    _, missing, _, quiet, kept = printed([url, command, "blobcat init", command, "wc -l < reconcile.jsonl"], tmp_path)
+    assert missing[-1] == "blobcat reconcile: exit 3, see reconcile.jsonl"
+    assert (quiet, kept) == ([], ["1"])
 
 
 def test_the_scripts_are_there_to_be_run() -> None:

@@ -105,7 +105,9 @@ async def look(table: Table, content: ContentStore) -> State:
 
 async def _partitions(table: Table) -> Any:
     async for page in table.query("~", RowRange("d", "w")):
-        for entity in page:  # volumes, and the records of those that were deleted
+        for entity in page:  # volumes, and the records of those that were deleted; what is loaded, nobody sees yet
+            if entity.row[0] == "l":
+                continue
             for shard in range(int(entity.values["shards"])):
                 yield f"{entity.values['epoch']}~{shard:02x}"
 

@@ -12,6 +12,8 @@ from catalog import (
     CatalogError,
     ConflictError,
     Create,
+    DumpedVersion,
+    DumpEnd,
     F,
     FileVersion,
     IfMatch,
@@ -22,6 +24,7 @@ from catalog import (
     Overwrite,
     UnavailableError,
     Volume,
+    parse_dump_line,
 )
 from catalog.keys import shard_of
 from storage import Always, Digests, Headers
@@ -259,6 +262,17 @@ async def _set_default(catalog: Catalog) -> Sequence[Told]:
     return []
 
 
+async def _dump(catalog: Catalog) -> Sequence[Told]:
+    try:
+        lines = [parse_dump_line(line) async for line in catalog.dump("v")]
+    except CatalogError as error:
+        return [error]
+    versions = [(each.file.path, each.file.version) for each in lines if isinstance(each, DumpedVersion)]
+    assert versions == [("a", 1), ("a", 2), ("b", 1), ("b", 2)]
+    assert lines[-1] == DumpEnd(1, 2, 4, lines[-1].sha256 if isinstance(lines[-1], DumpEnd) else "")
+    return []
+
+
 async def _read(catalog: Catalog) -> Sequence[Told]:
     return [await told((await catalog.volume("v")).read("a"))]
 
@@ -403,6 +417,12 @@ SCENARIOS = (
         then={"a": [b"1", b"2", b"3"], FAR: [b"4", b"5", None]},
     ),
     Scenario("open-range", _on_volume(_range), given={"a": [b"0123456789" * 5]}, then={"a": [b"0123456789" * 5]}),
+    Scenario(
+        "dump",
+        _dump,
+        given={"a": [b"1", b"2"], "b": [b"3", None]},
+        then={"a": [b"1", b"2"], "b": [b"3", None]},
+    ),
     Scenario("read", _read, given={"a": [b"old", b"new"]}, then={"a": [b"old", b"new"]}),
     Scenario(
         "list-and-history", _read_back, given={"a": [b"1", b"2"], "b": [b"3"]}, then={"a": [b"1", b"2"], "b": [b"3"]}

@@ -14,6 +14,7 @@ EXEMPT = {
     "Catalog.rebuild": "it has a matrix of its own: test_rebuilding",
     "Catalog.resolve": "it has a matrix of its own: test_resolve",
     "Catalog.unwrap": "it sends no request",
+    "Catalog.load": "it has a matrix of its own: test_load",
     "Catalog.doctor": "it reports what fails, and has tests of its own",
     "Volume.sign": "its one request is stat's, or asks for a key of its own",
     "Volume.glob": "its requests are query's",

@@ -35,6 +35,8 @@ NO_REQUEST = {"Catalog.close", "Catalog.unwrap"}
 NOT_NEEDED = {"Volume.move": 2}
 """The last requests that a call may do without: a move that is decided is one, whoever puts the tombstone."""
 
+DUMP = Path(__file__).parents[1] / "data" / "dump-1.jsonl"
+
 T = TypeVar("T")
 Call = Callable[[Catalog, Path], Awaitable[object]]
 
@@ -159,11 +161,18 @@ async def resolve(catalog: Catalog, _: Path) -> None:
     await timed(catalog, catalog.resolve(str(token), timeout_s=LIMIT_S))
 
 
+async def loaded(catalog: Catalog, _: Path) -> None:
+    """Of volumes that are not there, without their content."""
+    await timed(catalog, catalog.load(DUMP, allow_missing=True, timeout_s=LIMIT_S), pieces=2)
+
+
 CALLS: dict[str, Call] = {
     "Catalog.create_volume": lambda catalog, _: timed(catalog, catalog.create_volume("w", shards=1, timeout_s=LIMIT_S)),
     "Catalog.delete_volume": lambda catalog, _: timed(catalog, catalog.delete_volume("u", timeout_s=LIMIT_S)),
     "Catalog.doctor": doctor,
     "Catalog.rebuild": rebuild,
+    "Catalog.dump": lambda catalog, _: timed(catalog, drained(catalog.dump("v", timeout_s=LIMIT_S)), pieces=2),
+    "Catalog.load": loaded,
     "Catalog.recover": recover,
     "Catalog.resolve": resolve,
     "Catalog.set_default_volume": lambda catalog, _: timed(catalog, catalog.set_default_volume("u", timeout_s=LIMIT_S)),

@@ -70,8 +70,20 @@ async def cat(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[C
             yield opened
 
 
+NEWER = {"learned": False, "adopted": []}
+"""What records have had since the sample was made, as what was stored before has it."""
+
+
+def as_then(value: Any) -> Any:
+    """A record without what it could not have had."""
+    if isinstance(value, dict):
+        return {name: as_then(each) for name, each in value.items() if NEWER.get(name, ...) != each}
+    return [as_then(each) for each in value] if isinstance(value, list) else value
+
+
 async def test_all_of_it_reads_as_it_was_written(cat: Catalog) -> None:
-    assert await expected(cat) == json.loads((SAMPLE / "expected.json").read_text("utf-8"))
+    now = json.loads(json.dumps(await expected(cat)))
+    assert as_then(now) == json.loads((SAMPLE / "expected.json").read_text("utf-8"))
 
 
 async def test_it_can_be_verified_recovered_and_written_on(cat: Catalog) -> None:

@@ -154,6 +154,18 @@ CATALOG: Table = {
         {"name": "new"},
         {"name": [None, 5, "", "A"], "shards": [0, 3, 512, True, "4", None], "root": [5, "", "x", "../", "a//"]},
     ),
+    "dump": ({}, {"volume": [5, "", "A", "a/b", True]}),
+    "load": (
+        {"source": Path("never")},
+        {
+            "source": [*NO_TEXT, "", "dump.jsonl", BytesPath()],
+            "volume": [5, "", "A", "a/b", True],
+            "content_from": [5, "", "nonsense:", b"local:x", True],
+            "content_credential": ["key"],
+            "allow_missing": FLAGS,
+            "progress": CALLBACKS,
+        },
+    ),
     "recover": ({}, {"patience_s": [-1, True, NAN, INF, "5"]}),
     "resolve": ({"token": TOKEN}, {"token": [None, 5, "", b"blobcat1.", "blobcat1.x"]}),
 }

@@ -1,11 +1,10 @@
 """`blobcat recover`."""
 
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from ..columns import GAP, count
 from ..errors import FINDINGS, OK
+from ..options import PatienceOption
 from ..output import Line
 from ..session import Session
 
@@ -23,12 +22,7 @@ SAID = {
 
 async def recover(
     session: Session,
-    patience: Annotated[
-        float | None,
-        typer.Option(
-            "--patience", metavar="SECONDS", help="Settle what is older; 0 settles all. Else each write says.", min=0
-        ),
-    ] = None,
+    patience: PatienceOption = None,
 ) -> int:
     """Settle the writes that were left half-done, in all volumes, and deletions of volumes.
 
