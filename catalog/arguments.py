@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from inspect import isasyncgenfunction, iscoroutinefunction
 from math import isfinite
+from os import PathLike, fspath
+from pathlib import Path
 from typing import Any, TypeGuard
 
 from .errors import InvalidError
@@ -43,6 +45,14 @@ def check_callback(op: str, name: str, callback: Callable[..., Any] | None) -> N
         raise InvalidError(f"{name} is a function, not {callback!r}", op=op)
     if any(map(_is_async, (callback, type(callback).__call__))):
         raise InvalidError(f"{name} is a plain function, not an async one: it is called, and not awaited", op=op)
+
+
+def check_file(op: str, name: str, path: object) -> Path:
+    """Raises: InvalidError for what can be no file of this machine."""
+    found = fspath(path) if isinstance(path, str | PathLike) else None
+    if not isinstance(found, str) or not found or "\0" in found:
+        raise InvalidError(f"{name} is the path of a local file, not {path!r}", op=op)
+    return Path(found)
 
 
 def _is_async(function: object) -> bool:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, get_args
 
 from storage import ContentStore
 
-from .arguments import check_callback, check_whole, is_number
+from .arguments import check_callback, check_file, check_whole, is_number
 from .entities import VolumeInfo
 from .errors import InvalidError
 from .listing import Lister
@@ -164,13 +164,15 @@ class Reconciling:
             raise InvalidError(f"sample is a fraction above 0, up to 1, not {sample!r}", op="reconcile")
         check_patience(patience_s)
         check_callback("reconcile", "progress", progress)
+        check_whole("reconcile", "workers", workers, least=1)
+        policy.check()
+        folder = check_file("reconcile", "work", work) if work is not None else None
+        lister, content = self._paced(rate)
         volume = await self.volumes.get(name, op="reconcile")
         scope = Scope(volume, await self._roots_of_others(volume), prefix, depth)
-        wanted = Wanted(scope, policy.check(), sample, patience_s)
-        check_whole("reconcile", "workers", workers, least=1)
-        lister, content = self._paced(rate)
+        wanted = Wanted(scope, policy, sample, patience_s)
         reconciler = Reconciler(wanted, lister, content, self.threads, now=self.now, progress=progress)
-        folder = Path(work) if work is not None else Path(tempfile.mkdtemp(prefix="blobcat-plan-"))
+        folder = folder or Path(tempfile.mkdtemp(prefix="blobcat-plan-"))
         folder.mkdir(parents=True, exist_ok=True)
         try:
             read = scan if workers == 1 else self._workers(workers, rate, scope, folder)
@@ -185,7 +187,7 @@ class Reconciling:
 
     def plan(self, path: PathLike[str] | str) -> Plan:
         """A plan that was saved. Raises: InvalidError."""
-        return Plan(read_plan(Path(path)), self)
+        return Plan(read_plan(check_file("plan", "path", path)), self)
 
     async def apply(
         self,
@@ -200,9 +202,10 @@ class Reconciling:
         """See `Catalog.apply`."""
         check_patience(patience_s)
         check_callback("apply", "progress", progress)
+        path = plan.path.with_name(f"{plan.path.name}.journal")
+        path = path if journal is None else check_file("apply", "journal", journal)
         self._check_brake(plan, brake, force)
         volume = await self._volume_of(plan.header.volume, plan.header.epoch, "apply")
-        path = Path(journal) if journal is not None else plan.path.with_name(f"{plan.path.name}.journal")
         looker, repairs = self._repairs(volume)
         applier = Applier(looker, self.recovery, repairs, patience_s=patience_s, listener=progress)
         written = Journal.open(path, plan=plan.sha256, volume=volume.name, epoch=volume.epoch)
@@ -213,7 +216,7 @@ class Reconciling:
 
     async def undo(self, journal: PathLike[str] | str) -> UndoReport:
         """See `Catalog.undo`."""
-        header, entries = read_journal(Path(journal))
+        header, entries = read_journal(check_file("undo", "journal", journal))
         volume = await self._volume_of(str(header.get("volume")), str(header.get("epoch")), "undo")
         return await Undo(self._repairs(volume)[1]).run(entries)
 
@@ -252,6 +255,8 @@ class Reconciling:
     def _check_brake(self, plan: PlanFile, brake: Brake, force: str | None) -> None:
         if not isinstance(brake, Brake):
             raise InvalidError(f"brake is a Brake, not {type(brake).__name__}", op="apply")
+        if force is not None and not isinstance(force, str):
+            raise InvalidError(f"force is the beginning of the plan's sha256, not {force!r}", op="apply")
         reasons = brake.check().refuses(plan.header)
         if not reasons:
             return

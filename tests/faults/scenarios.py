@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from catalog import (
@@ -211,6 +212,19 @@ async def _recover(catalog: Catalog) -> Sequence[Told]:
     return [item.error for item in (await catalog.recover(patience_s=0)).items if item.error]
 
 
+async def _reconcile(catalog: Catalog) -> Sequence[Told]:
+    """Finds what was left half-done, settles it, and is told that this cannot be undone."""
+    with TemporaryDirectory() as folder:
+        plan, journal = await catalog.reconcile("v", patience_s=0, work=folder), Path(folder) / "journal"
+        if not plan.complete:
+            return [UnavailableError(plan.header.incomplete[0])]
+        report = await catalog.apply(plan.path, journal=journal, patience_s=0)
+        assert report.changed == 0
+        undone = await catalog.undo(journal)
+        assert len(undone.kept) == len(undone.items)
+        return [applied.error for applied in report.failed]
+
+
 async def _create_volume(catalog: Catalog) -> Sequence[Told]:
     try:
         await catalog.create_volume("w", shards=1)
@@ -320,6 +334,7 @@ SCENARIOS = (
         adopted=True,
         then={"a": [b"a"]},
     ),
+    Scenario("reconcile", _reconcile, given={"a": [b"old"]}, then={"a": [b"old"]}, half_done={"x": 3}),
     Scenario("create_volume", _create_volume, volumes=("v", "w")),
     Scenario("volumes", _volumes, beside=["w"], volumes=("v", "w")),
     Scenario("delete_volume", _delete_volume("w"), beside=["w"]),

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from tests.reconcile.cases import CASES, ON_DISK, Case, Injury, possible
 
 from catalog import Create, Overwrite, Plan, Volume
 from catalog.entities import parse_version
@@ -15,6 +14,7 @@ from catalog.reconcile.difference import DOES, MEANING, Difference
 from catalog.reconcile.plan import Depth
 from storage import Digests
 from tests.reconcile import injuries as injury
+from tests.reconcile.cases import CASES, ON_DISK, Case, Injury, possible
 from tests.reconcile.scene import Raw, Scene
 
 DEPTHS: Sequence[Depth] = get_args(Depth)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from catalog import Catalog, IfMatch, IfVersion, InvalidError, Overwrite, Settings, Volume, connect
+from catalog import Brake, Catalog, IfMatch, IfVersion, InvalidError, Overwrite, Settings, Volume, connect
 from catalog.sqlite_table import SqliteTable
 from catalog.token import Token
 from storage.memory import MemoryContent
@@ -134,6 +134,7 @@ VOLUME: Table = {  # method: what is right, and what is wrong
 }
 
 TOKEN = str(Token("raw", "01ARZ3NDEKTSV4RRFFQ69G5FAV", "a", "01ARZ3NDEKTSV4RRFFQ69G5FAV", 0, "put"))
+PLAN_1 = Path(__file__).parents[1] / "data" / "plan-1.jsonl"
 CATALOG: Table = {
     "volume": ({}, {"name": [5, "", "A", "a/b", True]}),
     "set_default_volume": ({"name": "raw"}, {"name": [None, 5, "", "A"]}),
@@ -167,12 +168,42 @@ CATALOG: Table = {
         },
     ),
     "recover": ({}, {"patience_s": [-1, True, NAN, INF, "5"]}),
+    "reconcile": (
+        {},
+        {
+            "volume": [5, "", "A", "a/b", True],
+            "prefix": PREFIXES,
+            "depth": [None, 5, "", "deep", ["etag"]],
+            "sample": [None, 0, -1, 1.1, True, NAN, INF, "1"],
+            "orphans": [None, 5, "", "delete", ["report"]],
+            "foreign": [None, 5, "", "quarantine"],
+            "patience_s": [-1, True, NAN, INF, "5"],
+            "work": [5, b"x", "a\0b"],
+            "workers": [None, 0, *NUMBERS],
+            "rate": [None, 5, "fast"],
+            "progress": CALLBACKS,
+        },
+    ),
+    "plan": ({"path": "never"}, {"path": [*SOURCES, "never"]}),
+    "apply": (
+        {"plan": PLAN_1},
+        {
+            "plan": [*SOURCES, "never"],
+            "journal": [5, b"x", "a\0b"],
+            "brake": [None, 5, 0.1, Brake(fraction=2), Brake(fraction=NAN), Brake(number=-1), Brake(number=True)],
+            "force": [5, b"x", True],
+            "patience_s": [-1, True, NAN, INF, "5"],
+            "progress": CALLBACKS,
+        },
+    ),
+    "undo": ({"journal": "never"}, {"journal": [*SOURCES, "never"]}),
     "resolve": ({"token": TOKEN}, {"token": [None, 5, "", b"blobcat1.", "blobcat1.x"]}),
 }
 
 for _table in (VOLUME, CATALOG):
     for _method, (_right, _wrong) in _table.items():
-        _table[_method] = (_right, {"timeout_s": SECONDS, **_wrong})  # every call has a limit of its own
+        if _method != "plan":  # it reads a file
+            _table[_method] = (_right, {"timeout_s": SECONDS, **_wrong})  # every call has a limit of its own
 OTHERS = {"unwrap", "close", "capabilities"}
 """Of a catalog: what takes no argument."""
 
