@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from storage import Blob, Headers, IfMatch, Precondition
 
-from .errors import IntegrityError, NotFoundError, OutcomeUnknownError, UnavailableError
+from .errors import ConflictError, IntegrityError, NotFoundError, OutcomeUnknownError, UnavailableError
 from .retry import Deadline
 from .uploads import Ready, Uploads
 
@@ -43,14 +43,14 @@ class Copier:
                 yield chunk
 
     async def _put(self, name: str, ready: Ready, when: Precondition, headers: Headers, deadline: Deadline) -> str:
-        """Put once; after an unknown outcome, look: a blob with these headers and this size is what was put.
+        """Put once; after an unknown outcome or a conflict, look: a blob with these headers and this size is what was put.
 
         The MD5 is that of the bytes, whatever the headers say: a service refuses one that is not.
         """
         store, headers = self.uploads.store, replace(headers, md5=bytes.fromhex(ready.facts.md5))
         try:
             return await deadline.write(lambda: store.put(name, ready.content, when=when, headers=headers))
-        except OutcomeUnknownError as exc:
+        except (ConflictError, OutcomeUnknownError) as exc:  # a conflict may be with a first copy of this very request
             try:
                 blob = await deadline.retried(lambda: store.stat(name))
             except NotFoundError:
@@ -58,4 +58,6 @@ class Copier:
             same = blob.size == ready.facts.size and blob.headers.metadata == headers.metadata
             if same and (not isinstance(when, IfMatch) or blob.etag != when.etag):
                 return blob.etag
+            if isinstance(exc, ConflictError):
+                raise
             raise UnavailableError(f"{name!r} may or may not have been written ({exc})", op="copy", key=name) from exc

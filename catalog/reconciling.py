@@ -91,7 +91,8 @@ class Plan:
     def save(self, path: PathLike[str] | str) -> Path:
         """Keep it as a file, that people can read and `blobcat apply` takes. Raises: InvalidError, OSError."""
         target = Path(path)
-        shutil.copyfile(self._file.path, target)
+        if not target.exists() or not target.samefile(self._file.path):
+            shutil.copyfile(self._file.path, target)
         self._file = replace(self._file, path=target)
         return target
 

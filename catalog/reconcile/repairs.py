@@ -16,7 +16,7 @@ from ..changes import Change
 from ..commit import Unit
 from ..copying import Copier
 from ..entities import SCHEMA, FileVersion, VolumeInfo, file_values
-from ..errors import ConflictError, IntegrityError, NotFoundError, OutcomeUnknownError
+from ..errors import ConflictError, IntegrityError, NotFoundError, OutcomeUnknownError, UnavailableError
 from ..exchange import OP, partition_of
 from ..keys import head_row, version_row
 from ..modes import Create
@@ -165,7 +165,7 @@ class Repairs:
             try:
                 unit = Unit(tuple(change.operation() for change in changes))
                 await deadline.wait(lambda unit=unit: lane.commit(unit))  # type: ignore[misc]
-            except (RefusedError, OutcomeUnknownError) as exc:
+            except (RefusedError, OutcomeUnknownError, UnavailableError) as exc:
                 rows = [await self.row(change.path, change.row) for change in changes]
                 if all(row and row.values == change.after for row, change in zip(rows, changes, strict=True)):
                     return
@@ -212,7 +212,7 @@ class Repairs:
         while True:
             try:
                 return await deadline.write(lambda: store.touch(name, headers=headers, when=IfMatch(etag)))
-            except (ConflictError, NotFoundError, OutcomeUnknownError) as exc:
+            except (ConflictError, NotFoundError, OutcomeUnknownError, UnavailableError) as exc:
                 blob = await self.looker.stat(name)
                 if blob is not None and blob.etag != etag and shows(blob, headers):
                     return blob.etag  # an answer was lost, and this is what it was about
@@ -307,7 +307,7 @@ class Repairs:
                 return
             except ConflictError as exc:
                 raise Changed(f"{name!r} was changed meanwhile") from exc
-            except OutcomeUnknownError as exc:
+            except (OutcomeUnknownError, UnavailableError) as exc:
                 await deadline.pause(exc)
                 if deadline.passed:
                     raise deadline.expired(exc) from exc

@@ -12,7 +12,7 @@ from storage import Blob, Headers, IfAbsent, IfMatch
 
 from ..commit import Unit
 from ..copying import Copier
-from ..errors import CatalogError, ConflictError, OutcomeUnknownError
+from ..errors import CatalogError, ConflictError, OutcomeUnknownError, UnavailableError
 from ..exchange import partition_of
 from ..table import Delete, Insert, Operation, RefusedError, Replace
 from .journal import Entry
@@ -110,9 +110,7 @@ class Undo:
             unit = Unit((_restored(name, row["before"], there.etag if there else ""),))
             try:
                 await deadline.wait(lambda unit=unit: lane.commit(unit))  # type: ignore[misc]
-            except RefusedError as exc:
-                raise Changed(f"row {name!r} was changed since") from exc
-            except OutcomeUnknownError as exc:
+            except (RefusedError, OutcomeUnknownError, UnavailableError) as exc:  # look at it again
                 await deadline.pause(exc)
                 if deadline.passed:
                     raise deadline.expired(exc) from exc

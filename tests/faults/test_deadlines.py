@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import pytest
 
 from catalog import Catalog, CatalogError, F, InvalidError, Item, OutcomeUnknownError, UnavailableError, Volume
+from catalog.reconciling import Plan as FoundPlan
 from catalog.retry import SystemClock
 from catalog.token import Token
 from storage import Always, Headers
@@ -31,7 +32,7 @@ HOUR = replace(SETTINGS, timeout_s=3600, request_timeout_s=LIMIT_S, silence_time
 FROM_MAX = 5
 """From so many of its requests on a call meets a fault, or from each where BLOBCAT_NIGHTLY is set."""
 FAULTS = (Fault.HANG, Fault.RETRY_AFTER, Fault.REFUSED)
-NO_REQUEST = {"Catalog.close", "Catalog.unwrap"}
+NO_REQUEST = {"Catalog.close", "Catalog.plan", "Catalog.unwrap"}
 NOT_NEEDED = {"Volume.move": 2}
 """The last requests that a call may do without: a move that is decided is one, whoever puts the tombstone."""
 
@@ -140,6 +141,25 @@ async def purge(volume: Volume) -> None:
         raise item.error
 
 
+async def reconciled(catalog: Catalog, _: Path) -> FoundPlan:
+    """A side that cannot be read in time is said in the plan."""
+    plan = await timed(catalog, catalog.reconcile("v", timeout_s=LIMIT_S), pieces=4)
+    if not plan.complete:
+        raise UnavailableError(plan.header.incomplete[0])
+    return plan
+
+
+async def applied(catalog: Catalog, folder: Path) -> Path:
+    """There is nothing to do; but the volume is asked for."""
+    plan, journal = await reconciled(catalog, folder), folder / "journal"
+    await timed(catalog, catalog.apply(plan.save(folder / "plan"), journal=journal, timeout_s=LIMIT_S))
+    return journal
+
+
+async def undone(catalog: Catalog, folder: Path) -> None:
+    await timed(catalog, catalog.undo(await applied(catalog, folder), timeout_s=LIMIT_S))
+
+
 async def recover(catalog: Catalog, _: Path) -> None:
     for item in (await timed(catalog, catalog.recover(patience_s=0, timeout_s=LIMIT_S), pieces=3)).items:
         if item.error:
@@ -167,15 +187,18 @@ async def loaded(catalog: Catalog, _: Path) -> None:
 
 
 CALLS: dict[str, Call] = {
+    "Catalog.apply": applied,
     "Catalog.create_volume": lambda catalog, _: timed(catalog, catalog.create_volume("w", shards=1, timeout_s=LIMIT_S)),
     "Catalog.delete_volume": lambda catalog, _: timed(catalog, catalog.delete_volume("u", timeout_s=LIMIT_S)),
     "Catalog.doctor": doctor,
     "Catalog.rebuild": rebuild,
     "Catalog.dump": lambda catalog, _: timed(catalog, drained(catalog.dump("v", timeout_s=LIMIT_S)), pieces=2),
     "Catalog.load": loaded,
+    "Catalog.reconcile": reconciled,
     "Catalog.recover": recover,
     "Catalog.resolve": resolve,
     "Catalog.set_default_volume": lambda catalog, _: timed(catalog, catalog.set_default_volume("u", timeout_s=LIMIT_S)),
+    "Catalog.undo": undone,
     "Catalog.volume": lambda catalog, _: timed(catalog, catalog.volume("v", timeout_s=LIMIT_S)),
     "Catalog.volumes": lambda catalog, _: timed(catalog, drained(catalog.volumes(timeout_s=LIMIT_S))),
     "Volume.adopt": adopt,
