@@ -7,6 +7,7 @@ import asyncio
 import os
 import pty
 import re
+import signal
 import sys
 import termios
 from asyncio.subprocess import DEVNULL, Process, create_subprocess_exec
@@ -45,6 +46,11 @@ class Child:
             self._heard.clear()
             yield self.done
         await self._process.wait()
+
+    def stop(self) -> None:
+        """SIGSTOP: it does nothing more, and is not gone."""
+        if self.status is None:
+            self._process.send_signal(signal.SIGSTOP)
 
     async def kill(self) -> None:
         """SIGKILL; then hear what it had said to the end. Nothing where it has ended by itself."""

@@ -46,6 +46,7 @@ async def killed_half_way(show: Show, volume: Volume, ingest: Sequence[str], tot
             async for done in process.progress():
                 advance(done, "")
                 if done >= HALF_WAY * total:
+                    process.stop()  # while it is looked at what it has written
                     etags = await etags_of(volume)
                     await process.kill()
     show.claim(

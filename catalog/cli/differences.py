@@ -17,7 +17,7 @@ INDENT: Final = " " * (COUNT_WIDTH + SIZE_WIDTH + 2 * len(GAP))
 PROPOSED: Final[dict[str, str]] = {"none": "-"}
 CHOICES: Final[dict[str, str]] = {
     "orphan-ours": "--orphans adopt or --orphans quarantine proposes something",
-    "foreign-new": "blobcat adopt makes files of them, in place",
+    "foreign-new": "--foreign adopt makes files of them, in place",
 }
 """What is proposed only where somebody asks for it."""
 

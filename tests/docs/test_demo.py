@@ -7,7 +7,7 @@ from pathlib import Path
 from catalog import connect
 
 ROOT = Path(__file__).parents[2]
-FILES = 500
+FILES = 900
 
 
 async def test_the_demo_holds_and_leaves_a_catalog(tmp_path: Path) -> None:
