@@ -15,7 +15,7 @@ from ..recovery import Recovery
 from .difference import Action, Difference
 from .journal import Entry, Journal, Phase
 from .judge import judge_blob, judge_op, judge_path
-from .look import Looker
+from .look import NO_BLOB, Looker
 from .plan import PlanFile
 from .repairs import Changed, Repairs
 
@@ -116,12 +116,14 @@ class Applier:
                 return Applied(found, "changed", why)
             if found.action == "settle":
                 return await self._settle(found, journal)
-            journal.add(_entry(found, "begun", undo=await self._repairs.before(found)))
-            await self._repairs.carry_out(found)
+            prepared = await self._repairs.prepare(found)
+            journal.add(_entry(found, "begun", undo=prepared.record))
+            await self._repairs.carry_out(found, prepared)
         except (Changed, ConflictError) as exc:
             return Applied(found, "changed", str(exc))
         except CatalogError as exc:
-            return Applied(found, "failed", str(exc), exc)
+            phase: Phase = "changed" if exc.kind == NO_BLOB else "failed"  # others were faster
+            return Applied(found, phase, str(exc), exc)
         return Applied(found, "done")
 
     async def _changed(self, found: Difference) -> str | None:
@@ -142,8 +144,7 @@ class Applier:
             case "in-flight":
                 return judge_op(await self._looker.op(found.key, found.intents), settle=True)
             case "corrupt" | "foreign-overwrite" | "missing" | "stale-metadata" | "touched":
-                seen = await self._looker.blob(found.key, found.users)
-                return judge_blob(self._volume, await self._looker.read(seen) if seen.blob else seen)
+                return judge_blob(self._volume, await self._looker.whole(found.key, found.users))
             case _:
                 return judge_blob(self._volume, await self._looker.blob(found.key, found.users))
 

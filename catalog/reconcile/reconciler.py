@@ -123,10 +123,10 @@ class Reconciler:
                     yield self._wanted.policy.proposed(found)
 
     async def _blob(self, workspace: Workspace, name: str) -> Difference | None:
-        seen = await self._looker.blob(name, workspace.users(name))
-        if seen.blob is not None and (must_read(seen) or (seen.needed_by and self._wanted.samples(name))):
-            seen = await self._looker.read(seen)
-        return self._judged(workspace, seen)
+        def wanted(seen: SeenBlob) -> bool:
+            return must_read(seen) or bool(seen.needed_by and self._wanted.samples(name))
+
+        return self._judged(workspace, await self._looker.whole(name, workspace.users(name), wanted))
 
     def _judged(self, workspace: Workspace, seen: SeenBlob) -> Difference | None:
         found = judge_blob(self._scope.volume, seen)
