@@ -1,15 +1,19 @@
 """The one loop that carries out a state machine: send what it asks for, tell it what came back, until it ends.
 
 A machine decides and does no I/O; whoever drives it sends. What the loop itself knows is when to pause (after what may
-be otherwise soon, not after what is definite) and when time is up; it then says so, with the last trouble as the cause.
+be otherwise soon, or was refused again and again; not after what is definite) and when time is up; it then says so,
+with the last trouble as the cause.
 """
 
 from collections.abc import Awaitable, Callable
-from typing import TypeGuard, TypeVar, cast
+from typing import Final, TypeGuard, TypeVar, cast
 
 from .errors import CatalogError, ConflictError, OutcomeUnknownError, UnavailableError
 from .messages import Doubt, Expired, Failed, Refused
 from .retry import Deadline
+
+REFUSED_MAX: Final = 4
+"""From then on, each refusal is followed by a pause: many want the same, or what is there is broken."""
 
 State = TypeVar("State")
 Asked = TypeVar("Asked")  # Request | End: a union of two variables is more than mypy can solve
@@ -29,6 +33,7 @@ async def drive(
     """Take steps from the first one until the machine ends; its last state, and its end. Raises: as `send`."""
     at, request = first
     last: CatalogError | None = None
+    refused = 0
     while not ends(request):
         if deadline.passed:
             at, request = step(at, Expired(deadline.expired(last)))
@@ -38,6 +43,9 @@ async def drive(
             last = answer.error
             if isinstance(last, UnavailableError | OutcomeUnknownError):
                 await deadline.pause(last)
+        refused += isinstance(answer, Refused)
+        if refused > REFUSED_MAX and isinstance(answer, Refused):
+            await deadline.pause()
         at, request = step(at, answer)
     return at, request
 

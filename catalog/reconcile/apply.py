@@ -15,7 +15,7 @@ from ..recovery import Recovery
 from .difference import Action, Difference
 from .journal import Entry, Journal, Phase
 from .judge import judge_blob, judge_op, judge_path
-from .look import Looker
+from .look import NO_BLOB, Looker
 from .plan import PlanFile
 from .repairs import Changed, Repairs
 
@@ -128,12 +128,14 @@ class Applier:
                 return Applied(found, "changed", why)
             if found.action == "settle":
                 return await self._settle(found, journal)
-            journal.add(_entry(found, "begun", undo=await self._repairs.before(found)))
-            await self._repairs.carry_out(found)
+            prepared = await self._repairs.prepare(found)
+            journal.add(_entry(found, "begun", undo=prepared.record))
+            await self._repairs.carry_out(found, prepared)
         except (Changed, ConflictError) as exc:
             return Applied(found, "changed", str(exc))
         except CatalogError as exc:
-            return Applied(found, "failed", str(exc), exc)
+            phase: Phase = "changed" if exc.kind == NO_BLOB else "failed"  # others were faster
+            return Applied(found, phase, str(exc), exc)
         return Applied(found, "done")
 
     async def _go_on(self, found: Difference, now: Difference | None, journal: Journal) -> Applied:
@@ -146,11 +148,11 @@ class Applier:
             await self._repairs.note(now, now.blob_etag)
             return Applied(found, "done")
         if found.action == "finish-purge" and now.action == found.action:
-            await self._repairs.carry_out(now)
+            await self._repairs.carry_out(now, await self._repairs.prepare(now))
             return Applied(found, "done")
         if (why := _changed(found, now)) is not None:
             return Applied(found, "changed", why)
-        await self._repairs.carry_out(found)
+        await self._repairs.carry_out(found, await self._repairs.prepare(found))
         return Applied(found, "done")
 
     async def _now(self, found: Difference) -> Difference | None:
@@ -160,8 +162,7 @@ class Applier:
             case "in-flight":
                 return judge_op(await self._looker.op(found.key, found.intents), settle=True)
             case "corrupt" | "foreign-overwrite" | "missing" | "stale-metadata" | "touched":
-                seen = await self._looker.blob(found.key, found.users)
-                return judge_blob(self._volume, await self._looker.read(seen) if seen.blob else seen)
+                return judge_blob(self._volume, await self._looker.whole(found.key, found.users))
             case _:
                 return judge_blob(self._volume, await self._looker.blob(found.key, found.users))
 

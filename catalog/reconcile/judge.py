@@ -173,7 +173,7 @@ def _difference(state: State, seen: SeenBlob, files: Sequence[FileVersion], why:
         size=file.size,
         action=action,
         blob_etag=seen.blob.etag if seen.blob else "",
-        rows=_rows([row for row in seen.rows if not row.purged], seen.heads),
+        rows=rows_of([row for row in seen.rows if not row.purged], seen.heads),
     )
 
 
@@ -240,7 +240,8 @@ def _ours(name: Name) -> bool:
     return bool(name.op)
 
 
-def _rows(rows: Iterable[VersionRow], heads: Iterable[Head]) -> dict[str, str]:
+def rows_of(rows: Iterable[VersionRow], heads: Iterable[Head]) -> dict[str, str]:
+    """Rows as plans name them, with their etags."""
     found = {f"v {_named(row.file)}": row.etag for row in rows}
     return found | {f"h {head.file.path}": head.row_etag for head in heads}
 
@@ -299,7 +300,7 @@ def judge_path(seen: SeenPath) -> Difference | None:
         at=iso(file.created),
         why="; ".join(wrong),
         action=action,
-        rows=_rows(seen.rows, [seen.head] if seen.head else []),
+        rows=rows_of(seen.rows, [seen.head] if seen.head else []),
     )
 
 

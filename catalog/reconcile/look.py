@@ -101,13 +101,19 @@ class Looker:
                 continue
             return digester.digests()
 
-    async def read(self, seen: SeenBlob) -> SeenBlob:
-        """With what its bytes are. Raises: UnavailableError, where it has changed meanwhile, too."""
-        assert seen.blob  # noqa: S101 — nothing to read
-        try:
-            return replace(seen, content=await self.digests(seen.blob))
-        except (ConflictError, NotFoundError) as exc:
-            raise UnavailableError(f"{seen.name!r} changed while it was looked at", key=seen.name) from exc
+    async def whole(
+        self, name: str, users: Sequence[tuple[str, int]], wanted: Callable[[SeenBlob], bool] | None = None
+    ) -> SeenBlob:
+        """As `blob`, with what its bytes are, where that is `wanted`. Raises: as `blob`."""
+        for _ in range(READINGS_MAX):
+            seen = await self.blob(name, users)
+            if seen.blob is None or (wanted and not wanted(seen)):
+                return seen
+            try:
+                return replace(seen, content=await self.digests(seen.blob))
+            except (ConflictError, NotFoundError):  # it has changed: look again
+                continue
+        raise _busy(name)
 
     async def referred(self, names: AbstractSet[str]) -> frozenset[str]:
         """Which of these blobs a write under way, or a version, refers to. Reads all shards. Raises: as `blob`."""
@@ -132,8 +138,7 @@ class Looker:
             seen, before = await read(), seen
             if seen == before:
                 return seen
-        message = f"{key!r} changed each time it was looked at: try again when less is written"
-        raise UnavailableError(message, op="reconcile", key=key, kind="unavailable.busy")
+        raise _busy(key)
 
     async def _blob(self, name: str, users: Sequence[tuple[str, int]]) -> SeenBlob:
         blob = await self.stat(name)
@@ -190,3 +195,8 @@ class Looker:
     async def _get(self, path: str, row: str) -> Entity | None:
         key = partition_of(self.volume, path)
         return await self.lister.deadline().retried(lambda: self.lister.table.get(key, row))
+
+
+def _busy(key: str) -> UnavailableError:
+    message = f"{key!r} changed each time it was looked at: try again when less is written"
+    return UnavailableError(message, op="reconcile", key=key, kind="unavailable.busy")

@@ -138,10 +138,11 @@ class Reconciler:
             size, etag = workspace.listed(name)
             why = "its name can be no file's, and blobcat cannot ask for it"
             return Difference("invalid-name", name, why=why, size=size, blob_etag=etag)
-        seen = await self._looker.blob(name, users)
-        if seen.blob is not None and (must_read(seen) or (seen.needed_by and self._wanted.samples(name))):
-            seen = await self._looker.read(seen)
-        return self._judged(workspace, seen)
+
+        def wanted(seen: SeenBlob) -> bool:
+            return must_read(seen) or bool(seen.needed_by and self._wanted.samples(name))
+
+        return self._judged(workspace, await self._looker.whole(name, users, wanted))
 
     def _judged(self, workspace: Workspace, seen: SeenBlob) -> Difference | None:
         found = judge_blob(self._scope.volume, seen)

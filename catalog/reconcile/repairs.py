@@ -1,13 +1,14 @@
 """What a plan's actions do, one by one. Each is conditional on what a look has just confirmed, and may be repeated.
 
-`before` says, ahead of any change, what will be changed and how it was: that is what `undo` works from.
+`prepare` says, ahead of any change, what will be changed and how it was: that is what `undo` works from. A version's
+row is written as the head said when that was read, wherever the head is by then: else a writer would bury it.
 """
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Final
 
 from storage import Blob, ContentStore, Digester, Headers, IfAbsent, IfMatch, Touches
 
@@ -15,13 +16,13 @@ from ..adoption import adopted_of, content_type
 from ..changes import Change
 from ..commit import Unit
 from ..copying import Copier
-from ..entities import SCHEMA, FileVersion, VolumeInfo, file_values
+from ..entities import SCHEMA, FileVersion, VersionRow, VolumeInfo, file_values
 from ..errors import ConflictError, IntegrityError, NotFoundError, OutcomeUnknownError, UnavailableError
 from ..exchange import OP, partition_of
 from ..keys import head_row, version_row
 from ..modes import Create
 from ..purger import Purger
-from ..purging import Held, Unfinished
+from ..purging import Held, PurgeResult, Unfinished
 from ..retention import Sharing
 from ..retry import Deadline
 from ..rows import Entity, Values
@@ -29,8 +30,11 @@ from ..settings import Settings
 from ..table import Insert, Operation, RefusedError, Replace
 from ..writer import Writer
 from .difference import Difference
+from .judge import rows_of
 from .look import Looker
 from .names import QUARANTINE, name_of
+
+MEANWHILE: Final = "a row was changed meanwhile"
 
 
 class Changed(Exception):  # noqa: N818 — no error: it is what a plan expects to meet
@@ -59,6 +63,20 @@ class RowChange:
         return {"path": self.path, "row": self.row, "before": before, "after": dict(self.after)}
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What is about to be changed."""
+
+    record: Mapping[str, Any]
+    """As it was, for the journal."""
+    changes: Sequence[RowChange] = ()
+    """The rows, where that is all: they are written as they were read, if they are still so."""
+
+
+def _prepared(changes: Sequence[RowChange]) -> Prepared:
+    return Prepared({"rows": [change.record() for change in changes]}, changes)
+
+
 @dataclass(slots=True)
 class Repairs:
     """Repairs one volume."""
@@ -75,21 +93,21 @@ class Repairs:
         """Which."""
         return self.looker.volume
 
-    async def before(self, found: Difference) -> dict[str, Any]:
-        """What will be changed, as it is."""
+    async def prepare(self, found: Difference) -> "Prepared":
+        """What will be changed, as it is. Raises: as `carry_out`."""
         match found.action:
             case "insert-head" | "insert-version":
-                return {"rows": [change.record() for change in await self._history(found)]}
+                return _prepared(await self._history(found))
             case "refresh":
-                return {"rows": [change.record() for change in await self._noted(found, found.blob_etag)]}
+                return _prepared(await self._noted(found, found.blob_etag))
             case "rewrite-headers":
-                return {"blob": await self._described(found.key), "headers": await self._meant(found)}
+                return Prepared({"blob": await self._described(found.key), "headers": await self._meant(found)})
             case "heal":
-                blob = await self._described(found.key)
-                return {"blob": blob, "healed": await self._meant(found), "aside": self.aside(found) if blob else ""}
+                blob, meant = await self._described(found.key), await self._meant(found)
+                return Prepared({"blob": blob, "healed": meant, "aside": self.aside(found) if blob else ""})
             case "quarantine" | "adopt":
-                return {"blob": await self._described(found.key), "aside": self.aside(found)}
-        return {}
+                return Prepared({"blob": await self._described(found.key), "aside": self.aside(found)})
+        return Prepared({})
 
     async def _meant(self, found: Difference) -> dict[str, Any]:
         """What a blob will be."""
@@ -98,13 +116,11 @@ class Repairs:
         metadata = dict(headers.metadata)
         return {"size": file.size, "digest": file.digest, "content_type": headers.content_type, "metadata": metadata}
 
-    async def carry_out(self, found: Difference) -> None:
+    async def carry_out(self, found: Difference, prepared: "Prepared") -> None:
         """Do it. Raises: Changed, ConflictError; CatalogError where it failed."""
         match found.action:
-            case "insert-head" | "insert-version":
-                await self._write(await self._history(found))
-            case "refresh":
-                await self._write(await self._noted(found, found.blob_etag))
+            case "insert-head" | "insert-version" | "refresh":
+                await self._write(prepared.changes)
             case "rewrite-headers":
                 await self.note(found, await self._rewritten(found))
             case "heal":
@@ -127,23 +143,30 @@ class Repairs:
 
     async def _history(self, found: Difference) -> list[RowChange]:
         seen = await self.looker.path(found.key)
+        if rows_of(seen.rows, [seen.head] if seen.head else []) != found.rows:
+            raise Changed(MEANWHILE)
         if found.action == "insert-head":
             newest = seen.rows[-1].file
-            return [await self._change(newest.path, head_row(newest.path), file_values(newest))]
+            return [await self._change(found, f"h {newest.path}", file_values(newest))]
         if seen.head is None:
             raise Changed("the head is gone")
         file = seen.head.file
-        return [await self._change(file.path, version_row(file.path, file.version), file_values(file))]
+        return [await self._change(found, f"v {file.path}@{file.version}", file_values(file))]
 
     async def _noted(self, found: Difference, etag: str) -> list[RowChange]:
         """All rows that refer to a blob, with its etag."""
-        rows = [(path, version_row(path, version)) for path, version in found.users]
-        rows += [(name[2:], head_row(name[2:])) for name in sorted(found.rows) if name.startswith("h ")]
-        changes = [await self._change(path, row, {"blob_etag": etag}) for path, row in rows]
+        changes = [await self._change(found, name, {"blob_etag": etag}) for name in sorted(found.rows)]
         return [change for change in changes if change.before != change.after]
 
-    async def _change(self, path: str, row: str, values: Values) -> RowChange:
+    async def _change(self, found: Difference, name: str, values: Values) -> RowChange:
+        """A change of a row, which must be the one that was found, or as missing.
+
+        What it has become since may speak of another version, and other content (S1). Raises: Changed.
+        """
+        path, row = _row_of(name)
         entity = await self.row(path, row)
+        if (entity.etag if entity else "") != found.rows.get(name, ""):
+            raise Changed(MEANWHILE)
         before: Mapping[str, Any] = entity.values if entity else {}
         kept = {} if "kind" in values else before  # a whole record replaces what is there
         after = {**kept, **values, "schema": SCHEMA}
@@ -170,7 +193,7 @@ class Repairs:
                 if all(row and row.values == change.after for row, change in zip(rows, changes, strict=True)):
                     return
                 if isinstance(exc, RefusedError):
-                    raise Changed("a row was changed meanwhile") from exc
+                    raise Changed(MEANWHILE) from exc
                 await deadline.pause(exc)
                 if deadline.passed:
                     raise deadline.expired(exc) from exc
@@ -237,8 +260,8 @@ class Repairs:
             twin, found.key, when=when, headers=headers, digest=file.digest, deadline=self.deadline()
         )
         seen = await self.looker.blob(found.key, found.users)
-        if not seen.needed_by:  # it was purged meanwhile: nobody needs what was written just now
-            await self.delete(found.key, etag)
+        if not seen.needed_by:  # what was written just now may go again; but for a copy that refers to it by now
+            await self._purged(seen.rows)
             raise Changed("its versions were purged meanwhile")
         await self.note(found, etag)
 
@@ -338,15 +361,30 @@ class Repairs:
         rows = [row for row in seen.rows if row.purging and not row.purged]
         if not rows:
             raise Changed("nothing is flagged any more")
-        committer, most = self.writer.committer, self.settings.transfers_max
-        purger = Purger(committer, self.looker.lister, self.content, self.volume, self.deadline, most)
-        match (await purger.purge(self.new_id(), [Sharing(rows, {})]))[0]:
+        match await self._purged(rows):
             case Held(by):
                 raise Changed(f"{by} refers to it")
             case Unfinished(error):
                 raise error
 
+    async def _purged(self, rows: Sequence[VersionRow]) -> PurgeResult | None:
+        """Purge the content of these versions, unless another one needs it."""
+        if not rows:
+            return None
+        committer, most = self.writer.committer, self.settings.transfers_max
+        purger = Purger(committer, self.looker.lister, self.content, self.volume, self.deadline, most)
+        return (await purger.purge(self.new_id(), [Sharing(rows, {})]))[0]
+
 
 def shows(blob: Blob, headers: Headers) -> bool:
     """Whether a blob has these headers. Not asked of its MD5, which a store may fill in."""
     return (blob.headers.content_type, dict(blob.headers.metadata)) == (headers.content_type, dict(headers.metadata))
+
+
+def _row_of(name: str) -> tuple[str, str]:
+    """The path, and the row, that a plan calls `h path` or `v path@version`."""
+    kind, _, rest = name.partition(" ")
+    if kind == "h":
+        return rest, head_row(rest)
+    path, _, version = rest.rpartition("@")
+    return path, version_row(path, int(version))

@@ -9,7 +9,7 @@ An intent that is aborted gets a new time, too, of which it only matters whether
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from catalog.keys import RowRange
@@ -24,9 +24,15 @@ class Touch:
     place: str
     keys: tuple[RowRange, ...]
     write: bool = False
+    also: "Touch | None" = None
+    """What arrives together with it: a request that was held back."""
 
     def conflicts(self, other: "Touch") -> bool:
         """Whether the order of the two can be told."""
+        if self.also:
+            return self.also.conflicts(other) or replace(self, also=None).conflicts(other)
+        if other.also:
+            return other.conflicts(self)
         if self.place != other.place or not (self.write or other.write):
             return False
         return any(mine.first < their.stop and their.first < mine.stop for mine in self.keys for their in other.keys)

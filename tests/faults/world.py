@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from itertools import count
 from types import TracebackType
 from typing import ParamSpec, Protocol, Self, TypeVar
@@ -94,6 +95,7 @@ class World:
             clock=clock or VirtualClock(),
             new_id=lambda: f"{name}{next(ids):0{26 - len(name)}d}",
         )
+        catalog._reconciling = replace(catalog._reconciling, threads=Inline(1))
         self._clients.append((catalog, wire))
         return catalog
 

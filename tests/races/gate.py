@@ -11,7 +11,7 @@ Here are all schedules, depth first, and some, spread evenly over all. `reductio
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import ceil
 from typing import TypeVar
@@ -34,12 +34,26 @@ class Gate(Wire):
     waiting: "deque[tuple[Touch, asyncio.Event]]" = field(default_factory=deque)
     pauses: int = 0
     """How often its actor has waited before it tried again; `Pauses` counts."""
+    _late: "tuple[int, Touch] | None" = None
+    """With which request another one arrives that is held back, and what that touches."""
 
     async def send(self, name: str, request: Send[T], touch: Touch) -> T:
         """Wait to be let go; then as any wire."""
-        lost = self.fault is Fault.LOST_BEFORE and len(self.sent) + len(self.waiting) + 1 == self.at
-        await self.stop(NOTHING if lost else touch)
+        await self.stop(self._touched(touch))
         return await Wire.send(self, name, request, touch)
+
+    def _touched(self, touch: Touch) -> Touch:
+        """What the service sees when this request is sent: not one that is lost, and those that were held back."""
+        number = len(self.sent) + len(self.waiting) + 1
+        seen = touch
+        if number == self.at:
+            if self.fault in (Fault.LOST_BEFORE, Fault.HELD):
+                seen = NOTHING
+            if self.fault in (Fault.HELD, Fault.ECHO) and touch.write:
+                self._late = (number + self.delay, touch)
+        elif self._late and number >= self._late[0]:
+            seen, self._late = replace(touch, also=self._late[1]), None
+        return seen
 
     async def stop(self, touch: Touch) -> None:
         """Wait to be let go, as before a request that touches this."""

@@ -1,14 +1,14 @@
 """Interleavings of a purge with all that may want the content that it purges; and with DELETEs that arrive late.
 
+Of orders that differ by swaps of requests that commute, one is tried (`reduction`): so all of a pair are, unless it is
+marked as one that has too many. With a fault, some are in an ordinary run, another one for each fault.
+
 Whatever the order: nothing live loses its content (S5), history is only added to (S11), what was told is so, and one
 who recovers and one more purge leave nothing half-done.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from fractions import Fraction
-from itertools import count
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import pytest
 
@@ -20,89 +20,56 @@ from catalog.retention import Sharing
 from tests.faults.observer import State
 from tests.faults.ports import Fault
 from tests.faults.world import World
-from tests.harness import tally
 from tests.harness.history import check_history
 from tests.harness.invariants import check, check_grown, check_settled
 from tests.harness.nightly import NIGHTLY, TIMEOUT_S
 from tests.harness.recorder import Recorder
-from tests.races.gate import Actor, Gate, Schedule, interleave, some_schedules
-from tests.races.pairs import Call, Pair
+from tests.races.actors import PAUSES, actor, begun
+from tests.races.exploring import Blow, Effort, Tried, replayable
+from tests.races.gate import ALWAYS, Gate, Schedule, interleave
+from tests.races.pairs import Pair
 from tests.races.purge_pairs import PURGE_PAIRS, Purges
-from tests.races.test_interleavings import PATIENT
+from tests.races.reduction import reduced_schedules
 
-SCHEDULES = 20_000 if NIGHTLY else 60
-SCHEDULES_OF_A_FAULT = 100 if NIGHTLY else 1
-FAULTS = (Fault.LOST_BEFORE, Fault.LOST_AFTER, Fault.HELD, Fault.ECHO)
+LIMIT, LIMIT_OF_A_FAULT = (20_000, 500) if NIGHTLY else (600, 0)
+"""So many schedules at most, without a fault, and for each fault of each request of each actor."""
+SPREAD, SPREAD_OF_A_FAULT = (2_000, 50) if NIGHTLY else (40, 1)
+"""So many where they are capped, instead or beside; where it is one, it is another one for each fault."""
 DELAYS = (1, 4)
-
-
-@dataclass(slots=True)
-class Blow:
-    """What becomes of one actor's nth request."""
-
-    actor: int
-    at: int
-    fault: Fault
-    delay: int
-    fired: bool = False
-
-    def schedules(self) -> Iterator[Schedule]:
-        turn = (5 * self.at + 3 * self.actor + self.fault.value + self.delay) % 16
-        return some_schedules(SCHEDULES_OF_A_FAULT, first=Fraction(turn, 16) / SCHEDULES_OF_A_FAULT)
+FAULTS = (
+    (Fault.LOST_BEFORE, 0),
+    (Fault.LOST_AFTER, 0),
+    *((fault, delay) for fault in (Fault.HELD, Fault.ECHO) for delay in DELAYS),
+)
 
 
 @pytest.mark.timeout(TIMEOUT_S)
 @pytest.mark.parametrize("pair", PURGE_PAIRS, ids=str)
 async def test_interleavings(pair: Pair) -> None:
-    ran = 0
-    for schedule in some_schedules(SCHEDULES):
-        await replayable(pair, schedule)
-        ran += 1
-    assert ran > 1, "there was nothing to interleave"
-    tally.count("interleavings", ran)
+    tried = Tried(pair, partial(run, pair))
+    await tried.all(Effort(0 if pair.many and not NIGHTLY else LIMIT, SPREAD))
+    assert tried.ran > 1, "there was nothing to interleave"
+    tried.count(endless=pair.endless)
 
 
 @pytest.mark.timeout(TIMEOUT_S)
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name.lower())
 @pytest.mark.parametrize("pair", PURGE_PAIRS, ids=str)
-async def test_interleavings_with_one_fault(pair: Pair, fault: Fault) -> None:
-    ran = fired = 0
-    for actor in (0, 1):
-        for delay in DELAYS if fault in (Fault.HELD, Fault.ECHO) else (0,):
-            for at in count(1):
-                blow = Blow(actor, at, fault, delay)
-                hit = 0
-                for schedule in blow.schedules():
-                    blow.fired = False
-                    await replayable(pair, schedule, blow)
-                    ran += 1
-                    hit += blow.fired
-                fired += hit
-                if not hit:
-                    assert at > 1, "the fault never fired"
-                    break
-    tally.count("interleavings", ran)
-    tally.count("faults fired", fired)
-
-
-async def replayable(pair: Pair, schedule: Schedule, blow: Blow | None = None) -> None:
-    try:
-        await run(pair, schedule, blow)
-    except BaseException as error:
-        error.add_note(f"replay: {pair} {schedule.choices} {blow}")
-        raise
+async def test_interleavings_with_one_fault(pair: Pair) -> None:
+    tried = Tried(pair, partial(run, pair))
+    await tried.blows(FAULTS, Effort(LIMIT_OF_A_FAULT, SPREAD_OF_A_FAULT))
+    tried.count(" with a fault", endless=pair.endless)
 
 
 async def run(pair: Pair, schedule: Schedule, blow: Blow | None) -> None:
-    async with begun(pair) as (world, given, before):
-        recorder = Recorder()
+    async with begun(pair) as (world, _, given):
+        before, recorder = await world.look(), Recorder()
         gates = [Gate() for _ in pair.calls]
+        actors = [actor(world, f"{8 + at}", call, recorder) for at, call in enumerate(pair.calls)]
         if blow:
-            gates[blow.actor].at, gates[blow.actor].fault, gates[blow.actor].delay = blow.at, blow.fault, blow.delay
-        actors = [actor(world, call, recorder, f"{at}") for at, call in enumerate(pair.calls)]
-        said = await interleave(schedule, actors, gates)
+            blow.arm(gates)
+        said = await interleave(schedule, actors, gates, pauses=PAUSES if pair.endless else ALWAYS)
         if blow:
-            blow.fired = bool(gates[blow.actor].fired)
+            blow.note(gates)
         for gate in gates:
             gate.heal()
             await gate.settle()
@@ -139,31 +106,6 @@ async def brought_to_rest(world: World, pair: Pair, after: State) -> None:
     for row in settled.of("v"):
         if row.get("purging"):
             assert row.get("purged") != (row["blob"] in live), f"{row['path']}@{row['version']} was left half-done"
-
-
-@asynccontextmanager
-async def begun(pair: Pair) -> AsyncIterator[tuple[World, dict[str, int], State]]:
-    """A world as the pair finds it, how many versions of each path there are, and how it looks."""
-    async with World(PATIENT) as world:
-        volume = await world.client().create_volume("v", shards=pair.shards)
-        for path, contents in pair.given.items():
-            for content in contents:
-                await (volume.delete(path) if content is None else volume.put(path, content))
-        if pair.half_done:
-            await world.leave_half_done("a", requests=3)
-        yield world, {path: len(contents) for path, contents in pair.given.items()}, await world.look()
-
-
-def actor(world: World, call: Call, recorder: Recorder, name: str) -> Actor:
-    async def act(gate: Gate) -> object:
-        fault, gate.fault = gate.fault, None
-        catalog = world.client(gate)
-        volume = await catalog.volume("v")
-        gate.shut = True
-        gate.fault, gate.at = fault, len(gate.sent) + gate.at
-        return await call(catalog, recorder.volume(name, volume))
-
-    return act
 
 
 # --- What a simpler driver gets wrong --------------------------------------------------------------------------------
@@ -210,8 +152,8 @@ async def test_a_driver_that_reads_at_the_wrong_time_is_found(
     monkeypatch.setattr(Purger, method, wrong)
 
     async def try_all() -> None:
-        for schedule in some_schedules(2_000):
-            await replayable(pair, schedule)
+        for schedule in reduced_schedules():
+            await replayable(pair, partial(run, pair), schedule)
 
     with pytest.raises(AssertionError, match="S5: the content of version 3 of a is gone"):
         await try_all()
