@@ -15,7 +15,7 @@ from tests.reconcile import injuries as injury
 from tests.reconcile.cases import Injury
 from tests.reconcile.scene import Raw, Scene
 
-SETTINGS = Settings(request_timeout_s=0.05)
+SETTINGS = Settings()
 PATH = "d/a.txt"
 REPAIRS = [
     injury.deleted,
