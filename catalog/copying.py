@@ -43,7 +43,7 @@ class Copier:
                 yield chunk
 
     async def _put(self, name: str, ready: Ready, when: Precondition, headers: Headers, deadline: Deadline) -> str:
-        """Put once; after an unknown outcome or a conflict, look: a blob with these headers and this size is what was put.
+        """Put once; where that is unknown, or refused, look: a blob with these headers and this size is what was put.
 
         The MD5 is that of the bytes, whatever the headers say: a service refuses one that is not.
         """
