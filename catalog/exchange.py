@@ -205,7 +205,11 @@ class Exchange:
 
     async def _put(self, op: Op) -> Answer:
         assert self.payload  # noqa: S101 — an op with a blob is begun with its payload
-        headers = Headers(op.change.content_type, None, {OP: op.id, "path": op.change.path, "writer": op.change.writer})
+        headers = Headers(
+            op.change.content_type,
+            None,
+            {OP: op.id, "path": op.change.path, "writer": op.change.writer, "epoch": self.volume.epoch},
+        )
         if self.late_at is None:
             self.late_at = self.deadline.now() + op.patience_s / 2
         try:

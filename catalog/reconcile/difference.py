@@ -43,8 +43,23 @@ MEANING: Final[dict[State, str]] = {
 }
 """In order of precedence, with what people are told."""
 
-QUIET: Final[frozenset[State]] = frozenset({"in-flight", "consistent"})
-"""What there is in the best of catalogs while others work."""
+QUIET: Final[frozenset[State]] = frozenset({"in-flight", "purging", "consistent"})
+"""What there is in the best of catalogs, while others work or a version needs what a purge has chosen."""
+
+FITTING: Final[dict[State, frozenset[Action]]] = {
+    "in-flight": frozenset({"settle"}),
+    "aborted": frozenset({"settle"}),
+    "purging": frozenset({"finish-purge"}),
+    "missing": frozenset({"heal"}),
+    "foreign-overwrite": frozenset({"heal"}),
+    "corrupt": frozenset({"heal"}),
+    "stale-metadata": frozenset({"rewrite-headers"}),
+    "touched": frozenset({"refresh"}),
+    "orphan-ours": frozenset({"put-again", "quarantine"}),
+    "foreign-new": frozenset({"adopt"}),
+    "history-broken": frozenset({"insert-head", "insert-version"}),
+}
+"""What may be proposed about each state, but for nothing."""
 
 Action = Literal[
     "none",
@@ -56,6 +71,7 @@ Action = Literal[
     "insert-head",
     "insert-version",
     "adopt",
+    "put-again",
     "quarantine",
 ]
 
@@ -68,11 +84,12 @@ DOES: Final[dict[Action, str]] = {
     "heal": "write the bytes again, from a blob that has the same",
     "insert-head": "write the head again, as the newest version says",
     "insert-version": "write the version's row again, as the head says",
-    "adopt": "make a version that refers to it",
+    "adopt": "make a file of it, in place, where there is none",
+    "put-again": "make a file of its bytes, where there is none; then copy it aside, and delete it",
     "quarantine": "copy it aside, then delete it",
 }
 
-DELETING: Final[frozenset[Action]] = frozenset({"quarantine"})
+DELETING: Final[frozenset[Action]] = frozenset({"put-again", "quarantine"})
 """What the brake counts. What `settle` and `finish-purge` delete was given up before by those whose it is."""
 
 

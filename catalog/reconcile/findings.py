@@ -34,6 +34,11 @@ class Findings:
         """Whether there is a finding about a blob, a path or a write."""
         return self._database.execute("SELECT 1 FROM found WHERE key = ?", [key]).fetchone() is not None
 
+    def orphan(self, path: str) -> bool:
+        """Whether there is content of a path that nothing refers to."""
+        query = "SELECT 1 FROM found WHERE state = 'orphan-ours' AND path = ?"
+        return self._database.execute(query, [path]).fetchone() is not None
+
     def all(self) -> Iterator[Difference]:
         """All, in order."""
         for (record,) in self._database.execute("SELECT record FROM found ORDER BY state, path, key"):

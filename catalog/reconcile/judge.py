@@ -76,7 +76,8 @@ def must_read(seen: SeenBlob) -> bool:
 def judge_blob(volume: VolumeInfo, seen: SeenBlob) -> Difference | None:
     """What is the matter with a blob, and with the versions that refer to it; None where nothing is."""
     name, blob = name_of(volume, seen.name), seen.blob
-    op = (blob.headers.metadata.get(OP, "") if blob else "") or name.op
+    told = blob.headers.metadata.get(OP, "") if blob and seen.name.startswith(volume.root) else ""
+    op = told or name.op
     mine = [row for row in seen.rows if row.file.etag == op]
     if blob is not None and not mine and seen.intent is not None and seen.intent.intent.op == op:
         return _of_intent(seen, seen.intent)
@@ -85,7 +86,7 @@ def judge_blob(volume: VolumeInfo, seen: SeenBlob) -> Difference | None:
         return found  # what is wrong for those who need it counts more than a purge that leaves it alone
     if purging:
         return _of_purge(seen)
-    return None if blob is None else _of_nobody(seen, name, op)
+    return None if blob is None else _of_nobody(volume, seen, name, told)
 
 
 def _of_intent(seen: SeenBlob, row: IntentRow) -> Difference:
@@ -136,12 +137,18 @@ def _of_versions(seen: SeenBlob, name: Name) -> Difference | None:
     return _difference("touched", seen, files, why, "refresh")
 
 
-def _of_nobody(seen: SeenBlob, name: Name, op: str) -> Difference:
+def _of_nobody(volume: VolumeInfo, seen: SeenBlob, name: Name, op: str) -> Difference:
+    """Ours is what says so, under the name that we gave it, and in this volume: all else is another's, and left alone."""
     assert seen.blob  # noqa: S101 — asked before
     found = seen.blob.headers.metadata
-    if not op:
+    theirs = "nobody's: it carries no id of ours" if not op else ""
+    if op and op != name.op:
+        theirs = "a copy of content of ours, under a name that we did not give it"
+    if op and found.get("epoch", volume.epoch) != volume.epoch:
+        theirs = f"another volume wrote it ({found['epoch']}), or one that was deleted"
+    if theirs:
         state: State = "foreign-new" if name.path else "invalid-name"
-        why = "nobody's: it carries no id of ours" if name.path else "its name can be no file's"
+        why = theirs if name.path else "its name can be no file's"
         return Difference(state, seen.name, path=name.path, why=why, size=seen.blob.size, blob_etag=seen.blob.etag)
     why = "no version refers to it, and no write is under way"
     if any(row.purged for row in seen.rows):

@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, get_args
 
 from ..arguments import is_number, is_whole
 from ..errors import InvalidError
-from .difference import DELETING, MEANING, Action, Difference
+from .difference import DELETING, FITTING, MEANING, Action, Difference
 
 FORMAT: Final = 1
 Depth = Literal["etag", "headers", "content"]
@@ -30,6 +30,7 @@ REQUESTS: Final[dict[Action, int]] = {
     "insert-head": 6,
     "insert-version": 6,
     "adopt": 6,
+    "put-again": 14,
     "quarantine": 10,
 }
 """About how many an action takes, with the look before it."""
@@ -53,7 +54,7 @@ class Policy:
     def proposed(self, found: Difference) -> Difference:
         """With what is to be done about it."""
         if found.state == "orphan-ours" and self.orphans != "report":
-            return replace(found, action=self.orphans)
+            return replace(found, action="put-again" if self.orphans == "adopt" else self.orphans)
         if found.state == "foreign-new" and self.foreign != "report":
             return replace(found, action=self.foreign)
         return found
@@ -146,7 +147,7 @@ def _parsed(path: Path, number: int, line: bytes) -> Difference:
     except (ValueError, TypeError, AttributeError) as exc:
         message = f"{path}, line {number} is no finding of a plan: it was cut or edited"
         raise InvalidError(message, op="plan", kind="invalid.plan") from exc
-    if found.state not in MEANING or found.action not in REQUESTS:
+    if found.action != "none" and found.action not in FITTING.get(found.state, ()):
         spoken = f"{found.state!r} and {found.action!r}"
         message = f"{path}, line {number} speaks of {spoken}, which this blobcat does not know: upgrade"
         raise InvalidError(message, op="plan", kind="invalid.newer-plan")

@@ -107,7 +107,7 @@ class Reconciler:
             findings.add(found)
         if self._scope.prefix:
             await self._spare_shared(findings)
-        async for found in self._all(workspace.suspect_paths(), self._path):
+        async for found in self._all(workspace.suspect_paths(), lambda path: self._path(findings, path)):
             findings.add(found)
         async for found in self._all(workspace.open_ops(), lambda op: self._op(workspace, op)):
             findings.add(found)
@@ -142,17 +142,26 @@ class Reconciler:
         def wanted(seen: SeenBlob) -> bool:
             return must_read(seen) or bool(seen.needed_by and self._wanted.samples(name))
 
-        return self._judged(workspace, await self._looker.whole(name, users, wanted))
+        return await self._judged(workspace, await self._looker.whole(name, users, wanted))
 
-    def _judged(self, workspace: Workspace, seen: SeenBlob) -> Difference | None:
+    async def _judged(self, workspace: Workspace, seen: SeenBlob) -> Difference | None:
         found = judge_blob(self._scope.volume, seen)
         if found is None or found.action != "heal":
             return found
         digest = seen.needed_by[0].digest
-        twins = workspace.twins(digest, found.size, seen.name) if digest else []
-        if not twins:
-            return replace(found, action="none", why=f"{found.why}; no other blob has the same bytes")
-        return replace(found, twin=twins[0])
+        for twin in workspace.twins(digest, found.size, seen.name) if digest else []:
+            if await self._has(twin, digest):
+                return replace(found, twin=twin)
+        return replace(found, action="none", why=f"{found.why}; no other blob has the same bytes")
+
+    async def _has(self, name: str, digest: str) -> bool:
+        """Whether a blob has the bytes of that digest, as it is now."""
+        try:
+            blob = await self._looker.stat(name)
+            found = await self._looker.digests(blob) if blob else ""
+        except (ConflictError, NotFoundError):  # it was changed meanwhile
+            return False
+        return isinstance(found, Digests) and found.digest == digest
 
     async def _content_of(self, workspace: Workspace, findings: Findings, name: str) -> Difference | None:
         if findings.has(name):
@@ -170,8 +179,12 @@ class Reconciler:
                 return None
         return await self._blob(workspace, name)
 
-    async def _path(self, path: str) -> Difference | None:
-        return judge_path(await self._looker.path(path))
+    async def _path(self, findings: Findings, path: str) -> Difference | None:
+        found = judge_path(await self._looker.path(path))
+        if found is None or found.action != "insert-head" or not findings.orphan(path):
+            return found
+        why = f"{found.why}; and there is content of a newer version, perhaps, that nothing refers to"
+        return replace(found, action="none", why=why)
 
     async def _op(self, workspace: Workspace, op: str) -> Difference | None:
         seen = await self._looker.op(op, [path for path, _ in workspace.users_of_op(op)])
