@@ -1,7 +1,8 @@
 """The one loop that carries out a state machine: send what it asks for, tell it what came back, until it ends.
 
 A machine decides and does no I/O; whoever drives it sends. What the loop itself knows is when to pause (after what may
-be otherwise soon, not after what is definite, but where it was refused again and again) and when time is up; it then says so, with the last trouble as the cause.
+be otherwise soon, not after what is definite, unless it comes again and again) and when time is up; it then says so,
+with the last trouble as the cause.
 """
 
 from collections.abc import Awaitable, Callable
@@ -12,7 +13,7 @@ from .messages import Doubt, Expired, Failed, Refused
 from .retry import Deadline
 
 REFUSED_MAX: Final = 4
-"""From then on, each refusal is followed by a pause: many want the same, or what is there is broken, and may be mended."""
+"""From then on a refusal is followed by a pause: many want the same, or what is there is broken until it is mended."""
 
 State = TypeVar("State")
 Asked = TypeVar("Asked")  # Request | End: a union of two variables is more than mypy can solve

@@ -118,7 +118,8 @@ class Applier:
                 return await self._settle(found, journal)
             prepared = await self._repairs.prepare(found)
             journal.add(_entry(found, "begun", undo=prepared.record))
-            await self._repairs.carry_out(found, prepared)
+            if made := await self._repairs.carry_out(found, prepared):
+                journal.add(_entry(found, "done", undo={"made": made}))  # no undo takes away another blob than this
         except (Changed, ConflictError) as exc:
             return Applied(found, "changed", str(exc))
         except CatalogError as exc:

@@ -31,7 +31,7 @@ class Entry:
     its writer may be alive · `failed`: see `why`."""
     why: str = ""
     undo: Mapping[str, Any] = field(default_factory=dict)
-    """With `begun`: what is about to be changed, as it was."""
+    """With `begun`: what is about to be changed, as it was. With `done`: the etag of what was healed."""
 
     @property
     def subject(self) -> tuple[str, str, str]:

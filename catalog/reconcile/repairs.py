@@ -32,7 +32,6 @@ from .judge import rows_of
 from .look import Looker
 from .names import QUARANTINE, name_of
 
-
 MEANWHILE: Final = "a row was changed meanwhile"
 
 
@@ -108,15 +107,15 @@ class Repairs:
                 return Prepared({"blob": await self._described(found.key), "aside": self.aside(found.key)})
         return Prepared({})
 
-    async def carry_out(self, found: Difference, prepared: "Prepared") -> None:
-        """Do it. Raises: Changed, ConflictError; CatalogError where it failed."""
+    async def carry_out(self, found: Difference, prepared: "Prepared") -> str:
+        """Do it; the etag of a blob that was healed. Raises: Changed, ConflictError; CatalogError where it failed."""
         match found.action:
             case "insert-head" | "insert-version" | "refresh":
                 await self._write(prepared.changes)
             case "rewrite-headers":
                 await self._note(found, await self._rewritten(found))
             case "heal":
-                await self._heal(found)
+                return await self._heal(found)
             case "quarantine":
                 await self._quarantine(found)
             case "adopt":
@@ -125,6 +124,7 @@ class Repairs:
                 await self._finish_purge(found)
             case _:
                 raise Changed(f"this blobcat does not know how to {found.action}")
+        return ""
 
     def aside(self, name: str) -> str:
         """Where a blob is kept that is deleted."""
@@ -222,8 +222,8 @@ class Repairs:
         except OutcomeUnknownError as exc:
             raise Changed(f"its headers may or may not be written ({exc}): the next run tells") from exc
 
-    async def _heal(self, found: Difference) -> None:
-        """Write the bytes again; what is there instead is put aside first."""
+    async def _heal(self, found: Difference) -> str:
+        """Write the bytes again; what is there instead is put aside first. The etag of what was written."""
         file, twin, there = await self._file(found), await self.looker.stat(found.twin), None
         if twin is None:
             raise Changed(f"the blob {found.twin!r}, which had the same bytes, is gone")
@@ -240,6 +240,7 @@ class Repairs:
             await self._purged(seen.rows)
             raise Changed("its versions were purged meanwhile")
         await self._note(found, etag)
+        return etag
 
     async def _quarantine(self, found: Difference) -> None:
         await self._put_aside(await self._present(found))
@@ -285,14 +286,31 @@ class Repairs:
             raise Changed(f"there is, or was, a file {path!r}") from exc
 
     async def _put_aside(self, blob: Blob) -> None:
-        """Copy a blob to the quarantine, where it may be already."""
+        """Copy a blob to the quarantine. What is there already is taken over: no undo may remove it any more."""
         name, copier = self.aside(blob.name), Copier(self.writer.uploads)
+        while True:
+            try:
+                await copier.copy(
+                    blob, name, when=IfAbsent(), headers=blob.headers, digest="", deadline=self.deadline()
+                )
+            except ConflictError as exc:
+                there = await self.looker.stat(name)
+                if there is None:
+                    continue  # it was undone just now
+                if await self.looker.digests(there) != await self.looker.digests(blob):
+                    raise Changed(f"{name!r} is in the quarantine already, with other content") from exc
+                await self.rotate(there)
+            return
+
+    async def rotate(self, blob: Blob) -> None:
+        """Give a blob another etag: no DELETE that was sent before can reach it. Raises: Changed, CatalogError."""
+        store = self.content
+        if not isinstance(store, Touches):
+            raise Changed(f"{blob.name!r} cannot be kept from those who may be deleting it")
         try:
-            await copier.copy(blob, name, when=IfAbsent(), headers=blob.headers, digest="", deadline=self.deadline())
-        except ConflictError as exc:
-            there = await self.looker.stat(name)
-            if there is None or await self.looker.digests(there) != await self.looker.digests(blob):
-                raise Changed(f"{name!r} is in the quarantine already, with other content") from exc
+            await self.deadline().write(lambda: store.touch(blob.name, headers=blob.headers, when=IfMatch(blob.etag)))
+        except (ConflictError, OutcomeUnknownError) as exc:
+            raise Changed(f"{blob.name!r} was changed meanwhile: the next run tells") from exc
 
     async def _delete(self, name: str, etag: str) -> None:
         """Delete a blob as it was looked at. Raises: Changed."""

@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from storage import Always, Blob, Headers, IfAbsent, IfMatch, Touches
+from storage import Blob, Headers, IfAbsent, IfMatch, Touches
 
 from ..commit import Unit
 from ..copying import Copier
 from ..errors import CatalogError, ConflictError, NotFoundError, OutcomeUnknownError
 from ..exchange import partition_of
+from ..keys import head_row
 from ..table import Delete, Insert, Operation, RefusedError, Replace
 from .journal import Entry
 from .repairs import Changed, Repairs
@@ -67,32 +68,37 @@ class Undo:
     async def run(self, entries: Sequence[Entry]) -> UndoReport:
         """Take back what these entries of a journal have begun, the last first."""
         begun: dict[tuple[str, str, str], Entry] = {}
+        made = dict[tuple[str, str, str], str]()
         for entry in entries:
             if entry.phase == "begun":
                 begun.setdefault(entry.subject, entry)  # what it was before the first attempt
             elif entry.phase == "changed":
                 begun.pop(entry.subject, None)
-        return UndoReport(tuple([await self._undo(entry) for entry in reversed(begun.values())]))
+            elif entry.undo:
+                made[entry.subject] = entry.undo["made"]
+        return UndoReport(
+            tuple([await self._undo(entry, made.get(entry.subject, "")) for entry in reversed(begun.values())])
+        )
 
-    async def _undo(self, entry: Entry) -> Undone:
+    async def _undo(self, entry: Entry, made: str) -> Undone:
         if entry.action in NOT_UNDONE:
             return Undone(entry.key, entry.action, undone=False, why=NOT_UNDONE[entry.action])
         try:
-            await self._take_back(entry)
+            await self._take_back(entry, made)
         except (Changed, ConflictError) as exc:
             return Undone(entry.key, entry.action, undone=False, why=str(exc))
         except CatalogError as exc:
             return Undone(entry.key, entry.action, undone=False, why=str(exc), error=exc)
         return Undone(entry.key, entry.action, undone=True)
 
-    async def _take_back(self, entry: Entry) -> None:
+    async def _take_back(self, entry: Entry, made: str) -> None:
         for row in reversed(entry.undo.get("rows", ())):
             await self._row(row)
         blob = entry.undo.get("blob")
         if blob is not None and entry.undo.get("headers"):
             await self._headers(blob)
         elif entry.undo.get("healed"):
-            await self._unheal(entry.key, blob, entry.undo.get("aside", ""))
+            await self._unheal(entry.key, blob, entry.undo.get("aside", ""), made)
         elif blob is not None:
             await self._back(entry.undo["aside"], blob)
 
@@ -107,7 +113,10 @@ class Undo:
                 return
             if values != row["after"]:
                 raise Changed(f"row {name!r} was changed since")
-            unit = Unit((_restored(name, row["before"], there.etag if there else ""),))
+            operations = [_restored(name, row["before"], there.etag if there else "")]
+            if row["before"] is None and name != head_row(path):
+                operations.append(await self._said_by_the_head(path, row["after"]))
+            unit = Unit(tuple(operations))
             try:
                 await deadline.wait(lambda unit=unit: lane.commit(unit))  # type: ignore[misc]
             except RefusedError as exc:
@@ -116,6 +125,13 @@ class Undo:
                 await deadline.pause(exc)
                 if deadline.passed:
                     raise deadline.expired(exc) from exc
+
+    async def _said_by_the_head(self, path: str, version: Mapping[str, Any]) -> Operation:
+        """What keeps a version's row from being removed that nobody else speaks of (S11). Raises: Changed."""
+        head = await self.repairs.row(path, head_row(path))
+        if head is None or any(head.values.get(name) != version.get(name) for name in ("version", "op", "chain")):
+            raise Changed(f"{path!r} has a newer version by now, which follows this one")
+        return Replace(head_row(path), head.values, head.etag)
 
     async def _headers(self, was: Mapping[str, Any]) -> None:
         """A blob's headers as they were."""
@@ -126,16 +142,17 @@ class Undo:
             lambda: store.touch(blob.name, headers=_headers(was), when=IfMatch(blob.etag))
         )
 
-    async def _unheal(self, name: str, was: Mapping[str, Any] | None, aside: str) -> None:
-        """What was there before: other bytes, or nothing."""
+    async def _unheal(self, name: str, was: Mapping[str, Any] | None, aside: str, made: str) -> None:
+        """What was there before: other bytes, or nothing. Only what that very apply has written is taken away (S5)."""
         blob = await self.repairs.looker.stat(name)
+        if (blob.etag if blob else "") == (was["etag"] if was else ""):
+            return  # it was not replaced, or is gone
+        if blob is None or blob.etag != made:
+            raise Changed("it was written by others, or nobody knows by whom")
         if was is None:
-            if blob is not None:
-                await self.repairs.content.delete(name, when=IfMatch(blob.etag))
-            return
-        if blob is not None and blob.etag == was["etag"]:
-            return  # it was not replaced
-        await self._back(aside, was, over=blob)
+            await self.repairs.deadline().write(lambda: self.repairs.content.delete(name, when=IfMatch(made)))
+        else:
+            await self._back(aside, was, over=blob)
 
     async def _back(self, aside: str, was: Mapping[str, Any], over: Blob | None = None) -> None:
         """A blob out of the quarantine, under its own name."""
@@ -153,10 +170,15 @@ class Undo:
             there = await repairs.looker.stat(name)
             if there is None or await repairs.looker.digests(there) != await repairs.looker.digests(kept):
                 raise Changed(f"there is another blob {name!r} by now") from exc
+        there = await repairs.looker.stat(name)
+        if there is None:
+            raise Changed(f"{name!r} was put aside again meanwhile")
+        if there.etag == was["etag"]:  # it never went; whoever is about to delete it must not be able to any more
+            await repairs.rotate(there)
         try:
-            await repairs.content.delete(aside, when=Always())
-        except NotFoundError:
-            return
+            await repairs.deadline().write(lambda: repairs.content.delete(aside, when=IfMatch(kept.etag)))
+        except (NotFoundError, ConflictError):
+            return  # others have taken it out, or over
 
 
 def _restored(row: str, before: Mapping[str, Any] | None, etag: str) -> Operation:
