@@ -15,10 +15,11 @@ from zlib import crc32
 
 import pytest
 
-from catalog import Catalog
+from catalog import Catalog, NotFoundError
 from catalog.keys import version_row
 from catalog.reconcile.apply import ApplyReport
 from catalog.reconcile.names import QUARANTINE
+from catalog.reconcile.undo import UndoReport
 from catalog.table import Insert
 from tests.faults.observer import State
 from tests.faults.ports import Fault, Wire
@@ -31,7 +32,7 @@ from tests.races.actors import PATIENT, actor
 from tests.races.exploring import Blow, Effort, Tried
 from tests.races.gate import Gate, Schedule, interleave
 from tests.races.pairs import Call
-from tests.races.reconcile_pairs import BLOCKING, BRAKE, BURIED, INJURIES, OTHERS, Applies, Reconciles, Repair
+from tests.races.reconcile_pairs import BLOCKING, BRAKE, BURIED, INJURIES, OTHERS, Applies, Reconciles, Repair, Undoes
 from tests.reconcile.scene import Scene
 
 EVERY = Effort(5_000, 500)
@@ -84,6 +85,42 @@ async def test_interleavings_with_one_fault(injury: str, other: str) -> None:
     tried = Tried(repair, partial(run, repair))
     await tried.blows(FAULTS if NIGHTLY else FEW_FAULTS, Effort(100 if NIGHTLY else 0, 10 if NIGHTLY else 1))
     tried.count(" of repairs with a fault")
+
+
+@pytest.mark.timeout(TIMEOUT_S)
+@pytest.mark.parametrize("other", ["overwrite", "delete", "reconcile", "purge"])
+@pytest.mark.parametrize("injury", ["touched", "missing", "no-version", "orphan"])
+async def test_undo_races(injury: str, other: str) -> None:
+    repair = Repair(injury, other, stale=True)
+    tried = Tried(f"undo-{repair}", partial(undone, repair))
+    await tried.all(EVERY if NIGHTLY else Effort(12, 2))
+    tried.count(" of undos")
+
+
+async def undone(repair: Repair, schedule: Schedule, _: Blow | None) -> None:
+    """One who takes a repair back, and somebody else. Another reconcile repairs it anew."""
+    async with begun(repair) as (world, before, plan):
+        await Applies(plan, "journal")(world.client(), Recorder().volume("", await world.client().volume("v")))
+        recorder, gates = Recorder(), [Gate(), Gate()]
+        other = repair.reconciles if repair.other == "reconcile" else OTHERS[repair.other][0]
+        calls: list[Call] = [Undoes(plan.with_name("journal")), other]
+        said = await interleave(
+            schedule, [actor(world, f"{8 + at}", call, recorder) for at, call in enumerate(calls)], gates
+        )
+        assert isinstance(said[0], UndoReport), said
+        assert not any(item.error for item in said[0].items), said
+        assert isinstance(said[1], tuple({*repair.ends, NotFoundError})), said
+        after = await world.look()
+        kept = {blob.digest for blob in after.blobs.values()}
+        purged = {row["blob"] for row in after.of("v") if "purged" in row}
+        lost = [name for name, blob in before.blobs.items() if blob.digest not in kept and name not in purged]
+        assert not lost, "what was put aside is nowhere"
+        if repair.injury in BURIED:
+            await dug_out(world, before, after)
+        await brought_to_rest(world, repair.reconciles)
+        end = await world.look()
+        check(end)
+        s1_acknowledged_is_there(end, said)
 
 
 async def run(repair: Repair, schedule: Schedule, blow: Blow | None) -> None:
