@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from ..errors import CatalogError, ConflictError
 from ..flow import concurrently, each
 from ..recovery import Recovery
-from .difference import Action, Difference
+from .difference import DELETING, Action, Difference
 from .journal import Entry, Journal, Phase
 from .judge import judge_blob, judge_op, judge_path
 from .look import NO_BLOB, Looker
@@ -112,13 +112,15 @@ class Applier:
 
     async def _references(self, plan: PlanFile) -> frozenset[str]:
         """Which of the blobs that a plan would delete somebody refers to by now."""
-        names = frozenset(found.key for found in plan.differences() if found.action == "quarantine")
+        names = frozenset(found.key for found in plan.differences() if found.action in DELETING)
         return await self._looker.referred(names) if names else names
 
     async def _act(  # noqa: PLR0911 — one line per end
         self, found: Difference, journal: Journal, references: frozenset[str]
     ) -> Applied:
         try:
+            if not self._is_ours(found):
+                return Applied(found, "changed", "it lies outside the volume")
             if found.key in references:
                 return Applied(found, "changed", "somebody refers to it by now")
             now = await self._now(found)
@@ -137,6 +139,14 @@ class Applier:
             phase: Phase = "changed" if exc.kind == NO_BLOB else "failed"  # others were faster
             return Applied(found, phase, str(exc), exc)
         return Applied(found, "done")
+
+    def _is_ours(self, found: Difference) -> bool:
+        """Whether what a plan names is this volume's: it was written by a program, and may have been edited."""
+        if found.state in ("history-broken", "in-flight"):
+            return True
+        volume = self._volume
+        own = all(name.startswith(volume.root) for name in (found.key, found.twin) if name)
+        return own or (found.action in ("adopt", "refresh", "none") and found.key.startswith(volume.adopted))
 
     async def _go_on(self, found: Difference, now: Difference | None, journal: Journal) -> Applied:
         """Bring to its end what an earlier run has begun, wherever that stopped."""

@@ -46,21 +46,6 @@ MEANING: Final[dict[State, str]] = {
 QUIET: Final[frozenset[State]] = frozenset({"in-flight", "purging", "consistent"})
 """What there is in the best of catalogs, while others work or a version needs what a purge has chosen."""
 
-FITTING: Final[dict[State, frozenset[Action]]] = {
-    "in-flight": frozenset({"settle"}),
-    "aborted": frozenset({"settle"}),
-    "purging": frozenset({"finish-purge"}),
-    "missing": frozenset({"heal"}),
-    "foreign-overwrite": frozenset({"heal"}),
-    "corrupt": frozenset({"heal"}),
-    "stale-metadata": frozenset({"rewrite-headers"}),
-    "touched": frozenset({"refresh"}),
-    "orphan-ours": frozenset({"put-again", "quarantine"}),
-    "foreign-new": frozenset({"adopt"}),
-    "history-broken": frozenset({"insert-head", "insert-version"}),
-}
-"""What may be proposed about each state, but for nothing."""
-
 Action = Literal[
     "none",
     "settle",
@@ -91,6 +76,22 @@ DOES: Final[dict[Action, str]] = {
 
 DELETING: Final[frozenset[Action]] = frozenset({"put-again", "quarantine"})
 """What the brake counts. What `settle` and `finish-purge` delete was given up before by those whose it is."""
+
+
+FITTING: Final[dict[State, frozenset[Action]]] = {
+    "in-flight": frozenset({"settle"}),
+    "aborted": frozenset({"settle"}),
+    "purging": frozenset({"finish-purge"}),
+    "missing": frozenset({"heal"}),
+    "foreign-overwrite": frozenset({"heal"}),
+    "corrupt": frozenset({"heal"}),
+    "stale-metadata": frozenset({"rewrite-headers"}),
+    "touched": frozenset({"refresh"}),
+    "orphan-ours": frozenset({"put-again", "quarantine"}),
+    "foreign-new": frozenset({"adopt"}),
+    "history-broken": frozenset({"insert-head", "insert-version"}),
+}
+"""What may be proposed about each state, but for nothing."""
 
 
 @dataclass(frozen=True, slots=True)

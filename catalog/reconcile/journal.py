@@ -7,7 +7,6 @@ after it, a line says how it ended. A last line that was cut off was not yet act
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any, Final, Literal
@@ -55,18 +54,28 @@ class Journal:
 
     @staticmethod
     def open(path: Path, *, plan: str, volume: str, epoch: str) -> "Journal":
-        """Begin a journal of a plan, or go on with it. Raises: InvalidError where it is that of another plan."""
-        if path.exists() and path.stat().st_size:
+        """Begin a journal of a plan, or go on with it. One run writes it at a time.
+
+        Raises: InvalidError where it is that of another plan, is being written by another run, or is no file.
+        """
+        if path.exists() and not path.is_file():
+            raise InvalidError(f"{str(path)!r} is no file: name another journal", op="apply", kind="invalid.journal")
+        file = path.open("a+", encoding="utf-8", newline="\n")
+        try:
+            _lock(file, path)
+            if not _cut(path):
+                journal = Journal(path, file)
+                journal._line({"blobcat": "journal", "format": FORMAT, "plan": plan, "volume": volume, "epoch": epoch})
+                journal._sync()
+                return journal
             header, entries = read(path)
             if header["plan"] != plan:
                 message = f"{str(path)!r} is the journal of another plan: name another file"
                 raise InvalidError(message, op="apply", kind="invalid.journal")
-            _cut(path)
-            return Journal(path, path.open("a", encoding="utf-8", newline="\n"), entries)
-        journal = Journal(path, path.open("w", encoding="utf-8", newline="\n"))
-        journal._line({"blobcat": "journal", "format": FORMAT, "plan": plan, "volume": volume, "epoch": epoch})
-        journal._sync()
-        return journal
+            return Journal(path, file, entries)
+        except BaseException:
+            file.close()
+            raise
 
     def add(self, entry: Entry) -> None:
         """Write a line; what is about to be done is on disk when this returns."""
@@ -84,15 +93,28 @@ class Journal:
 
     def _sync(self) -> None:
         self._file.flush()
-        with suppress(OSError):  # a pipe, say
-            os.fsync(self._file.fileno())
+        os.fsync(self._file.fileno())
 
 
-def _cut(path: Path) -> None:
-    """Take away a last line that was cut off."""
+def _lock(file: IO[str], path: Path) -> None:
+    """For as long as the file is open. Raises: InvalidError where somebody else has it."""
+    try:
+        from fcntl import LOCK_EX, LOCK_NB, flock  # noqa: PLC0415 — where the system has it
+    except ImportError:
+        return
+    try:
+        flock(file, LOCK_EX | LOCK_NB)
+    except BlockingIOError as exc:
+        message = f"another apply writes {str(path)!r}: wait for its end, or name another journal"
+        raise InvalidError(message, op="apply", kind="invalid.journal") from exc
+
+
+def _cut(path: Path) -> int:
+    """Take away a last line that was cut off; how much there is."""
     with path.open("rb+") as file:
         whole = file.read().rfind(b"\n") + 1
         file.truncate(whole)
+    return whole
 
 
 def read(path: Path) -> tuple[dict[str, Any], list[Entry]]:

@@ -138,7 +138,7 @@ def _of_versions(seen: SeenBlob, name: Name) -> Difference | None:
 
 
 def _of_nobody(volume: VolumeInfo, seen: SeenBlob, name: Name, op: str) -> Difference:
-    """Ours is what says so, under the name that we gave it, and in this volume: all else is another's, and left alone."""
+    """Ours is what says so, under the name that we gave it, in this volume: all else is another's."""
     assert seen.blob  # noqa: S101 — asked before
     found = seen.blob.headers.metadata
     theirs = "nobody's: it carries no id of ours" if not op else ""

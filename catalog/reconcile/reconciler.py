@@ -9,11 +9,11 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final
 
-from storage import ContentStore
+from storage import ContentStore, Digests
 from storage.names import check_name
 
 from ..entities import IntentRow
-from ..errors import CatalogError, InvalidError, UnavailableError
+from ..errors import CatalogError, ConflictError, InvalidError, NotFoundError, UnavailableError
 from ..flow import concurrently, each
 from ..listing import Lister
 from ..threads import in_thread

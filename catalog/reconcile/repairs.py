@@ -34,6 +34,7 @@ from .judge import rows_of
 from .look import Looker
 from .names import QUARANTINE, name_of
 
+CHANGES_MAX: Final = 50  # of a transaction: a hundred rows, and 4 MiB
 MEANWHILE: Final = "a row was changed meanwhile"
 
 
@@ -105,7 +106,7 @@ class Repairs:
             case "heal":
                 blob, meant = await self._described(found.key), await self._meant(found)
                 return Prepared({"blob": blob, "healed": meant, "aside": self.aside(found) if blob else ""})
-            case "quarantine" | "adopt":
+            case "quarantine" | "put-again":
                 return Prepared({"blob": await self._described(found.key), "aside": self.aside(found)})
         return Prepared({})
 
@@ -129,6 +130,8 @@ class Repairs:
                 await self._quarantine(found)
             case "adopt":
                 await self._adopt(found)
+            case "put-again":
+                await self._put_again(found)
             case "finish-purge":
                 await self._finish_purge(found)
             case _:
@@ -180,7 +183,9 @@ class Repairs:
     async def _write(self, changes: Sequence[RowChange]) -> None:
         """Make these changes, those of each path in one transaction. Raises: Changed."""
         for path in sorted({change.path for change in changes}):
-            await self._transact(path, [change for change in changes if change.path == path])
+            ours = [change for change in changes if change.path == path]
+            for first in range(0, len(ours), CHANGES_MAX):  # each says what is so by itself
+                await self._transact(path, ours[first : first + CHANGES_MAX])
 
     async def _transact(self, path: str, changes: Sequence[RowChange]) -> None:
         lane, deadline = self.writer.committer.lane(partition_of(self.volume, path)), self.deadline()
@@ -269,25 +274,17 @@ class Repairs:
         await self._put_aside(await self._present(found), self.aside(found))
         await self.delete(found.key, found.blob_etag)
 
-    async def _adopt(self, found: Difference) -> None:
-        """Make a file of a blob, where there is none. Others' blobs stay where they are, and theirs.
+    async def _put_again(self, found: Difference) -> None:
+        """Make a file of the bytes of an orphan, where there is none; then put the orphan aside.
 
-        Content of ours that nothing refers to is put again, and the old blob aside: another run may be about to delete
-        that, and only what is a new write's own is safe from it.
+        It is not made to refer to the orphan itself: another run may be about to delete that.
         """
         blob = await self._present(found)
-        if not found.path:
-            raise Changed("its name can be no file's")
-        if found.state == "foreign-new":
-            await self._adopt_in_place(found.path, blob)
-            return
         change = Change(self.volume.name, found.path, "put", Create(), self.writer.name, {}, blob.headers.content_type)
         try:
             await self.writer.put(self.volume, change, self._bytes_of(blob))
         except ConflictError as exc:
-            there = await self.looker.path(found.path)
-            if there.head is None or there.head.file.digest != f"sha256:{blob.headers.metadata.get('sha256')}":
-                raise Changed(f"there is a file {found.path!r}: look at {blob.name!r} yourself") from exc
+            raise Changed(f"there is a file {found.path!r}: look at {blob.name!r} yourself") from exc
         await self._quarantine(found)
 
     async def _bytes_of(self, blob: Blob) -> AsyncGenerator[bytes, None]:
@@ -301,7 +298,9 @@ class Repairs:
             message = f"the bytes of {blob.name!r} are not those that its headers tell of"
             raise IntegrityError(message, op="adopt", key=blob.name, kind="integrity.digest")
 
-    async def _adopt_in_place(self, path: str, blob: Blob) -> None:
+    async def _adopt(self, found: Difference) -> None:
+        """Make a file of another's blob, in place, where there is none."""
+        blob, path = await self._present(found), found.path
         volume, writer = self.volume, self.writer
         kind = content_type(blob, path)
         change = Change(volume.name, path, "adopt", Create(), writer.name, {}, kind, adopted=adopted_of(blob))
@@ -311,14 +310,31 @@ class Repairs:
             raise Changed(f"there is, or was, a file {path!r}") from exc
 
     async def _put_aside(self, blob: Blob, name: str) -> None:
-        """Copy a blob to the quarantine, where it may be already."""
+        """Copy a blob to the quarantine. What is there already is taken over: no undo may remove it any more."""
         copier = Copier(self.writer.uploads)
+        while True:
+            try:
+                await copier.copy(
+                    blob, name, when=IfAbsent(), headers=blob.headers, digest="", deadline=self.deadline()
+                )
+            except ConflictError as exc:
+                there = await self.looker.stat(name)
+                if there is None:
+                    continue  # it was undone just now
+                if await self.looker.digests(there) != await self.looker.digests(blob):
+                    raise Changed(f"{name!r} is in the quarantine already, with other content") from exc
+                await self.rotate(there)
+            return
+
+    async def rotate(self, blob: Blob) -> None:
+        """Give a blob another etag: no DELETE that was sent before can reach it. Raises: Changed, CatalogError."""
+        store = self.content
+        if not isinstance(store, Touches):
+            raise Changed(f"{blob.name!r} cannot be kept from those who may be deleting it")
         try:
-            await copier.copy(blob, name, when=IfAbsent(), headers=blob.headers, digest="", deadline=self.deadline())
-        except ConflictError as exc:
-            there = await self.looker.stat(name)
-            if there is None or await self.looker.digests(there) != await self.looker.digests(blob):
-                raise Changed(f"{name!r} is in the quarantine already, with other content") from exc
+            await self.deadline().write(lambda: store.touch(blob.name, headers=blob.headers, when=IfMatch(blob.etag)))
+        except (ConflictError, OutcomeUnknownError) as exc:
+            raise Changed(f"{blob.name!r} was changed meanwhile: the next run tells") from exc
 
     async def delete(self, name: str, etag: str) -> None:
         """Delete a blob as it was looked at. Raises: Changed."""

@@ -5,6 +5,7 @@ so is what cannot be taken back: what was aborted, and what was purged. Both are
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from ..commit import Unit
 from ..copying import Copier
 from ..errors import CatalogError, ConflictError, OutcomeUnknownError, UnavailableError
 from ..exchange import partition_of
+from ..keys import head_row
 from ..table import Delete, Insert, Operation, RefusedError, Replace
 from .journal import Entry
 from .repairs import Changed, Repairs, shows
@@ -21,7 +23,8 @@ from .repairs import Changed, Repairs, shows
 NOT_UNDONE = {
     "settle": "a write that was settled stays so",
     "finish-purge": "purged content is gone",
-    "adopt": "the version that was made of it stays: delete it where it is not wanted",
+    "adopt": "the file that was made of it stays: delete it where it is not wanted",
+    "heal": "versions refer to what was written again; what was there before, if anything, is in the quarantine",
 }
 
 
@@ -70,8 +73,6 @@ class Undo:
         for entry in entries:
             if entry.phase == "begun":
                 begun.setdefault(entry.subject, entry)  # what it was before the first attempt
-            elif entry.phase == "changed" and not entry.undo:
-                begun.pop(entry.subject, None)
         return UndoReport(tuple([await self._undo(entry) for entry in reversed(begun.values())]))
 
     async def _undo(self, entry: Entry) -> Undone:
@@ -91,8 +92,6 @@ class Undo:
         blob = entry.undo.get("blob")
         if blob is not None and entry.undo.get("headers"):
             await self._headers(blob, entry.undo["headers"])
-        elif entry.undo.get("healed"):
-            await self._unheal(entry, blob, entry.undo["healed"])
         elif blob is not None:
             await self._back(entry.undo["aside"], blob)
 
@@ -107,7 +106,10 @@ class Undo:
                 return
             if values != row["after"]:
                 raise Changed(f"row {name!r} was changed since")
-            unit = Unit((_restored(name, row["before"], there.etag if there else ""),))
+            operations = [_restored(name, row["before"], there.etag if there else "")]
+            if row["before"] is None and name != head_row(path):
+                operations.append(await self._said_by_the_head(path, row["after"]))
+            unit = Unit(tuple(operations))
             try:
                 await deadline.wait(lambda unit=unit: lane.commit(unit))  # type: ignore[misc]
             except (RefusedError, OutcomeUnknownError, UnavailableError) as exc:  # look at it again
@@ -126,32 +128,12 @@ class Undo:
             raise Changed(f"{blob.name!r} was changed since")
         await self.repairs.touch(blob.name, blob.etag, _headers(was))
 
-    async def _unheal(self, entry: Entry, was: Mapping[str, Any] | None, meant: Mapping[str, Any]) -> None:
-        """What was there before: other bytes, or nothing. Raises: Changed, where what was written is there no more."""
-        blob = await self.repairs.looker.stat(entry.key)
-        ours = blob is not None and _is(blob, meant) and (was is None or blob.etag != was["etag"])
-        if was is None:
-            if blob is not None and not ours:
-                raise Changed(f"{entry.key!r} was changed since")
-            if blob is not None:
-                await self.repairs.delete(entry.key, blob.etag)
-            return
-        aside = await self.repairs.looker.stat(entry.undo["aside"])
-        if blob is not None and blob.etag == was["etag"]:
-            await self._drop(aside)  # it was not replaced
-            return
-        if not ours and not (blob is not None and shows(blob, _headers(was))):
-            raise Changed(f"{entry.key!r} was changed since")
-        assert blob  # noqa: S101 — ours, or as it was
-        if aside is not None:
-            await self._back(aside.name, was, over=blob)
-        elif await self._holds(blob, meant["digest"]):
-            raise Changed("what was there before could not be kept, or is in the quarantine no more")
-
-    async def _holds(self, blob: Blob, digest: str) -> bool:
-        """Whether the bytes of a blob are these."""
-        found = await self.repairs.looker.digests(blob)
-        return not isinstance(found, str) and found.digest == digest
+    async def _said_by_the_head(self, path: str, version: Mapping[str, Any]) -> Operation:
+        """What keeps a version's row from being removed that nobody else speaks of (S11). Raises: Changed."""
+        head = await self.repairs.row(path, head_row(path))
+        if head is None or any(head.values.get(name) != version.get(name) for name in ("version", "op", "chain")):
+            raise Changed(f"{path!r} has a newer version by now, which follows this one")
+        return Replace(head_row(path), head.values, head.etag)
 
     async def _drop(self, aside: Blob | None) -> None:
         """What was put aside, and is not needed there."""
@@ -174,7 +156,13 @@ class Undo:
             there = await repairs.looker.stat(name)
             if there is None or await repairs.looker.digests(there) != await repairs.looker.digests(kept):
                 raise Changed(f"there is another blob {name!r} by now") from exc
-        await self._drop(kept)
+        there = await repairs.looker.stat(name)
+        if there is None:
+            raise Changed(f"{name!r} was put aside again meanwhile")
+        if there.etag == was["etag"]:  # it never went; whoever is about to delete it must not be able to any more
+            await repairs.rotate(there)
+        with suppress(Changed):  # others have taken it out, or over
+            await repairs.delete(aside, kept.etag)
 
 
 def _restored(row: str, before: Mapping[str, Any] | None, etag: str) -> Operation:

@@ -4,7 +4,7 @@ A test says what one run is, and what may happen to one request in it. Here is h
 a pair whose interleavings were not all tried is among the capped in the closing lines.
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TypeVar
@@ -83,7 +83,7 @@ class Tried:
     fired: int = 0
     capped: bool = False
 
-    async def all(self, effort: Effort, blow: Blow | None = None) -> None:
+    async def all(self, effort: Effort, blow: Blow | None = None, *, first: Fraction = Fraction(0)) -> None:
         """Try all schedules that differ in effect; where they are too many, some that are spread over all."""
 
         async def one(schedule: Schedule) -> None:
@@ -91,7 +91,8 @@ class Tried:
 
         if not effort.limit or not await try_reduced(one, limit=effort.limit):
             self.capped = True
-            for schedule in _spread(effort.spread, blow):
+            first = blow.first if blow else first
+            for schedule in some_schedules(effort.spread, first=first / effort.spread):
                 await one(schedule)
 
     async def one(self, schedule: Schedule, blow: Blow | None) -> None:
@@ -130,7 +131,3 @@ class Tried:
         tally.count(f"pairs with all interleavings{what}", not self.capped and not endless)
         tally.count(f"pairs with all interleavings{what} but for who waits", not self.capped and endless)
         tally.count(f"pairs with capped interleavings{what}", self.capped)
-
-
-def _spread(n: int, blow: Blow | None) -> Iterator[Schedule]:
-    return some_schedules(n, first=blow.first / n if blow else Fraction(0))
