@@ -123,6 +123,31 @@ async def undone(repair: Repair, schedule: Schedule, _: Blow | None) -> None:
         s1_acknowledged_is_there(end, said)
 
 
+async def test_undo_leaves_a_version_that_a_newer_one_follows() -> None:
+    """S11: nobody else speaks of it by then."""
+    async with begun(Repair("no-version", "overwrite", stale=True)) as (world, _, plan):
+        client = world.client()
+        await client.plan(plan).apply(journal=plan.with_name("journal"))
+        volume = await client.volume("v")
+        await volume.put("a", b"newer")
+        report = await client.undo(plan.with_name("journal"))
+        assert (report.undone, len(report.kept)) == (0, 1)
+        assert [file.version async for file in volume.history("a")] == [3, 2, 1]
+
+
+async def test_undo_leaves_a_blob_of_which_it_is_not_known_who_wrote_it() -> None:
+    """S5: an apply that was killed before it had healed it, and another one that did."""
+    async with begun(Repair("missing", "reconcile", stale=True)) as (world, _, plan):
+        client, journal = world.client(), plan.with_name("journal")
+        await client.plan(plan).apply(journal=journal)
+        lines = journal.read_text().splitlines(keepends=True)
+        journal.write_text("".join(line for line in lines if '"phase": "done"' not in line))
+        report = await client.undo(journal)
+        assert (report.undone, len(report.kept)) == (0, 1)
+        after = await world.look()
+        assert {row["blob"] for row in after.of("v")} <= after.blobs.keys()
+
+
 async def run(repair: Repair, schedule: Schedule, blow: Blow | None) -> None:
     async with begun(repair) as (world, before, plan):
         recorder = Recorder()
