@@ -22,7 +22,7 @@ from .pace import Pace, PacedContent, PacedTable, Rate
 from .paths import check_prefix
 from .reconcile.apply import Applied, Applier, ApplyReport
 from .reconcile.brake import Brake, halted
-from .reconcile.difference import Difference
+from .reconcile.difference import QUIET, Difference
 from .reconcile.journal import Journal
 from .reconcile.journal import read as read_journal
 from .reconcile.look import Looker
@@ -75,8 +75,8 @@ class Plan:
 
     @property
     def findings(self) -> int:
-        """How many differences there are, without writes that may be under way."""
-        quiet = sum(found.quiet for found in self.differences()) if self.header.states.get("in-flight") else 0
+        """How many differences there are, without writes that may be under way, and what purges leave for now."""
+        quiet = sum(found.quiet for found in self.differences()) if QUIET & self.header.states.keys() else 0
         return sum(self.header.states.values()) - quiet
 
     @property

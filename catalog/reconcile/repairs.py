@@ -284,7 +284,9 @@ class Repairs:
         try:
             await self.writer.put(self.volume, change, self._bytes_of(blob))
         except ConflictError as exc:
-            raise Changed(f"there is a file {found.path!r}: look at {blob.name!r} yourself") from exc
+            there = await self.looker.path(found.path)  # an earlier run has put it, perhaps
+            if there.head is None or there.head.file.digest != f"sha256:{blob.headers.metadata.get('sha256')}":
+                raise Changed(f"there is a file {found.path!r}: look at {blob.name!r} yourself") from exc
         await self._quarantine(found)
 
     async def _bytes_of(self, blob: Blob) -> AsyncGenerator[bytes, None]:

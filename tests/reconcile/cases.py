@@ -53,7 +53,7 @@ CASES: Mapping[Injury, Case] = {
     injury.type_changed: Case([("stale-metadata", "rewrite-headers")]),
     injury.foreign: Case([("foreign-new", "none")], ours=False),
     injury.foreign_in_versions: Case([("invalid-name", "none")], ours=False),
-    injury.foreign_with_our_name: Case([("orphan-ours", "none")], ours=False),
+    injury.foreign_with_our_name: Case([("foreign-new", "none")], ours=False),
     injury.not_normal: Case([("invalid-name", "none")], ours=False),
     injury.too_long: Case([("invalid-name", "none")], ours=False),
     injury.only_version_removed: Case([("history-broken", "insert-version")]),

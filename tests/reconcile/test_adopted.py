@@ -83,8 +83,8 @@ async def test_an_orphan_becomes_a_file_where_there_is_none(scene: Scene, there:
     if there:
         await scene.volume.put("a", b"newer")
     plan = await scene.cat.reconcile("raw", orphans="adopt")
-    assert [_said(each) for each in plan.differences()] == [("orphan-ours", blob, "adopt")]
+    assert [_said(each) for each in plan.differences()] == [("orphan-ours", blob, "put-again")]
     report = await plan.apply(brake=Brake(1.0), force=plan.sha256)
-    assert (report.done.get("adopt", 0), report.changed) == ((0, 1) if there else (1, 0))
+    assert (report.done.get("put-again", 0), report.changed) == ((0, 1) if there else (1, 0))
     assert await scene.volume.read("a") == (b"newer" if there else b"lost and found")
     assert await found(scene.cat) == ([("orphan-ours", blob, "none")] if there else [])

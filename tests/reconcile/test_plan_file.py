@@ -6,6 +6,7 @@ import string
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalog import Plan, connect
-from catalog.reconcile.difference import MEANING, Action, Difference, State
+from catalog.reconcile.difference import FITTING, MEANING, Action, Difference, State
 from catalog.reconcile.plan import FORMAT, REQUESTS, Header, Policy, counted, read, write
 from tests.reconcile import injuries as injury
 from tests.reconcile.cases import CASES, ON_DISK
@@ -68,7 +69,7 @@ async def test_people_can_read_it(small: Scene, tmp_path: Path) -> None:
     file = plan.save(tmp_path / "plan.jsonl")
     header, *lines = [json.loads(line) for line in file.read_text("utf-8").split("\n")[:-1]]
     assert (header["blobcat"], header["format"], header["volume"]) == ("plan", FORMAT, "raw")
-    assert sum(header["states"].values()) == len(lines) == plan.findings
+    assert sum(header["states"].values()) == len(lines) >= plan.findings
     found = [*plan.differences()]
     assert found == sorted(found, key=lambda each: each.order)
     assert [Difference.of_record(line) for line in lines] == found
@@ -85,7 +86,7 @@ async def test_a_plan_of_format_1_is_still_read(small: Scene) -> None:
     plan: Plan = small.cat.plan(PLAN_1)
     assert plan.header.format == 1
     assert plan.complete
-    assert plan.findings == sum(1 for _ in plan.differences()) == 41
+    assert (plan.findings, sum(1 for _ in plan.differences())) == (40, 41)
     assert plan.sha256 == "224c7324092bbe53832102bf5ff945846d215102fa2a0a2bfb8bdfc96a424906"
 
 
@@ -115,9 +116,16 @@ ROWS = st.dictionaries(
     ETAG,
     max_size=4,
 )
-DIFFERENCES = st.builds(
+PROPOSED = [(state, action) for state in get_args(State) for action in (*FITTING.get(state, ()), "none")]
+
+
+def proposed(kind: tuple[State, Action], found: Difference) -> Difference:
+    return replace(found, state=kind[0], action=kind[1])
+
+
+PLAIN = st.builds(
     Difference,
-    state=st.sampled_from(get_args(State)),
+    state=st.just("consistent"),
     key=NAMES,
     path=NAMES | st.just(""),
     versions=st.lists(VERSION, max_size=3).map(tuple),
@@ -126,11 +134,11 @@ DIFFERENCES = st.builds(
     at=ETAG,
     why=NAMES | st.just(""),
     size=st.integers(0, 2**62),
-    action=st.sampled_from(get_args(Action)),
     twin=NAMES | st.just(""),
     blob_etag=ETAG,
     rows=ROWS,
 )
+DIFFERENCES = st.builds(proposed, st.sampled_from(PROPOSED), PLAIN)
 HEADER = Header("v", "e", "v/", "", "etag", 1.0, 1, 1, 1)
 
 

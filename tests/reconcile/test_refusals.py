@@ -231,8 +231,9 @@ async def orphaned(scene: Scene, orphans: int, blobs: int) -> Plan:
     """A plan that deletes so many of so many blobs."""
     root = scene.volume.info.root
     for number in range(blobs):
-        name = f"{root}.versions/{number}~{injury.op_of(str(number))}" if number < orphans else f"{root}{number}"
-        await scene.content.put(name, b"x", when=IfAbsent(), headers=Headers())
+        op = injury.op_of(str(number))
+        name, told = (f"{root}.versions/{number}~{op}", {"op": op}) if number < orphans else (f"{root}{number}", {})
+        await scene.content.put(name, b"x", when=IfAbsent(), headers=Headers(metadata=told))
     plan = await scene.cat.reconcile("raw", orphans="quarantine")
     assert (plan.header.deletions, plan.header.blobs) == (orphans, blobs)
     return plan
