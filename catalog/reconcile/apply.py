@@ -20,6 +20,8 @@ from .plan import PlanFile
 from .repairs import Changed, Repairs
 
 ACTIONS_AT_A_TIME = 16
+NOTING = frozenset({"heal", "rewrite-headers", "refresh"})
+"""Actions that end with the blob's etag in the rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +86,15 @@ class Applier:
             return await self._act(found, journal, references)
 
         todo = (found for found in plan.differences() if found.action != "none")
-        left = (found for found in todo if (found.state, found.key, found.action) not in journal.ended)
+        left = (found for found in todo if _subject(found) not in journal.ended)
         async with aclosing(concurrently(each(left), act, limit=ACTIONS_AT_A_TIME)) as acts:
             async for applied in acts:
-                journal.add(_entry(applied.difference, applied.phase, applied.why))
+                kept = (
+                    {"begun": True}
+                    if applied.phase == "changed" and _subject(applied.difference) in journal.begun
+                    else {}
+                )
+                journal.add(_entry(applied.difference, applied.phase, applied.why, kept))
                 phases[applied.phase] += 1
                 if applied.phase == "done":
                     done[applied.difference.action] += 1
@@ -108,11 +115,16 @@ class Applier:
         names = frozenset(found.key for found in plan.differences() if found.action == "quarantine")
         return await self._looker.referred(names) if names else names
 
-    async def _act(self, found: Difference, journal: Journal, references: frozenset[str]) -> Applied:
+    async def _act(  # noqa: PLR0911 — one line per end
+        self, found: Difference, journal: Journal, references: frozenset[str]
+    ) -> Applied:
         try:
             if found.key in references:
                 return Applied(found, "changed", "somebody refers to it by now")
-            if (why := await self._changed(found)) is not None:
+            now = await self._now(found)
+            if _subject(found) in journal.begun:
+                return await self._go_on(found, now, journal)
+            if (why := _changed(found, now)) is not None:
                 return Applied(found, "changed", why)
             if found.action == "settle":
                 return await self._settle(found, journal)
@@ -124,16 +136,22 @@ class Applier:
             return Applied(found, "failed", str(exc), exc)
         return Applied(found, "done")
 
-    async def _changed(self, found: Difference) -> str | None:
-        """What is different from what the plan says; None where nothing is."""
-        now = await self._now(found)
+    async def _go_on(self, found: Difference, now: Difference | None, journal: Journal) -> Applied:
+        """Bring to its end what an earlier run has begun, wherever that stopped."""
+        if found.action == "settle":
+            return await self._settle(found, journal)  # whatever was done of it
         if now is None:
-            return "it is as it should be by now"
-        if now.state != found.state:
-            return f"it is {now.state} by now"
-        if (now.blob_etag, now.rows) != (found.blob_etag, found.rows):
-            return "it was changed since the plan was made"
-        return None
+            return Applied(found, "done", "an earlier run has done it")
+        if found.action in NOTING and now.state == "touched":
+            await self._repairs.note(now, now.blob_etag)
+            return Applied(found, "done")
+        if found.action == "finish-purge" and now.action == found.action:
+            await self._repairs.carry_out(now)
+            return Applied(found, "done")
+        if (why := _changed(found, now)) is not None:
+            return Applied(found, "changed", why)
+        await self._repairs.carry_out(found)
+        return Applied(found, "done")
 
     async def _now(self, found: Difference) -> Difference | None:
         match found.state:
@@ -156,6 +174,21 @@ class Applier:
             if item is not None and item.action == "failed":
                 return Applied(found, "failed", str(item.error), item.error)
         return Applied(found, "done")
+
+
+def _subject(found: Difference) -> tuple[str, str, str]:
+    return (found.state, found.key, found.action)
+
+
+def _changed(found: Difference, now: Difference | None) -> str | None:
+    """What is different from what the plan says; None where nothing is."""
+    if now is None:
+        return "it is as it should be by now"
+    if now.state != found.state:
+        return f"it is {now.state} by now"
+    if (now.blob_etag, now.rows) != (found.blob_etag, found.rows):
+        return "it was changed since the plan was made"
+    return None
 
 
 def _entry(found: Difference, phase: Phase, why: str = "", undo: Mapping[str, object] | None = None) -> Entry:

@@ -6,7 +6,7 @@ after it, a line says how it ended. A last line that was cut off was not yet act
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -31,7 +31,7 @@ class Entry:
     its writer may be alive · `failed`: see `why`."""
     why: str = ""
     undo: Mapping[str, Any] = field(default_factory=dict)
-    """With `begun`: what is about to be changed, as it was."""
+    """With `begun`: what is about to be changed, as it was. With `changed`: that an earlier run has begun it."""
 
     @property
     def subject(self) -> tuple[str, str, str]:
@@ -42,10 +42,12 @@ class Entry:
 class Journal:
     """A journal that is being written."""
 
-    def __init__(self, path: Path, file: IO[str], ended: Mapping[tuple[str, str, str], Entry]) -> None:
+    def __init__(self, path: Path, file: IO[str], entries: Sequence[Entry] = ()) -> None:
         self.path = path
-        self.ended = ended
+        self.ended = {entry.subject: entry for entry in entries if entry.phase in ENDS}
         """What an earlier run has brought to its end."""
+        self.begun = {entry.subject for entry in entries if entry.phase == "begun"} - self.ended.keys()
+        """What an earlier run has begun, and not brought to its end."""
         self._file = file
 
     def __repr__(self) -> str:
@@ -54,16 +56,14 @@ class Journal:
     @staticmethod
     def open(path: Path, *, plan: str, volume: str, epoch: str) -> "Journal":
         """Begin a journal of a plan, or go on with it. Raises: InvalidError where it is that of another plan."""
-        ended = dict[tuple[str, str, str], Entry]()
         if path.exists() and path.stat().st_size:
             header, entries = read(path)
             if header["plan"] != plan:
                 message = f"{str(path)!r} is the journal of another plan: name another file"
                 raise InvalidError(message, op="apply", kind="invalid.journal")
-            ended = {entry.subject: entry for entry in entries if entry.phase in ENDS}
             _cut(path)
-            return Journal(path, path.open("a", encoding="utf-8", newline="\n"), ended)
-        journal = Journal(path, path.open("w", encoding="utf-8", newline="\n"), ended)
+            return Journal(path, path.open("a", encoding="utf-8", newline="\n"), entries)
+        journal = Journal(path, path.open("w", encoding="utf-8", newline="\n"))
         journal._line({"blobcat": "journal", "format": FORMAT, "plan": plan, "volume": volume, "epoch": epoch})
         journal._sync()
         return journal

@@ -4,7 +4,9 @@
 """
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any
 
 from storage import Blob, ContentStore, Digester, Headers, IfAbsent, IfMatch, Touches
@@ -80,13 +82,20 @@ class Repairs:
             case "refresh":
                 return {"rows": [change.record() for change in await self._noted(found, found.blob_etag)]}
             case "rewrite-headers":
-                return {"blob": await self._described(found.key), "headers": True}
+                return {"blob": await self._described(found.key), "headers": await self._meant(found)}
             case "heal":
                 blob = await self._described(found.key)
-                return {"blob": blob, "healed": True, "aside": self.aside(found.key) if blob else ""}
+                return {"blob": blob, "healed": await self._meant(found), "aside": self.aside(found) if blob else ""}
             case "quarantine" | "adopt":
-                return {"blob": await self._described(found.key), "aside": self.aside(found.key)}
+                return {"blob": await self._described(found.key), "aside": self.aside(found)}
         return {}
+
+    async def _meant(self, found: Difference) -> dict[str, Any]:
+        """What a blob will be."""
+        file = await self._file(found)
+        headers = self._headers(found.key, file)
+        metadata = dict(headers.metadata)
+        return {"size": file.size, "digest": file.digest, "content_type": headers.content_type, "metadata": metadata}
 
     async def carry_out(self, found: Difference) -> None:
         """Do it. Raises: Changed, ConflictError; CatalogError where it failed."""
@@ -96,7 +105,7 @@ class Repairs:
             case "refresh":
                 await self._write(await self._noted(found, found.blob_etag))
             case "rewrite-headers":
-                await self._note(found, await self._rewritten(found))
+                await self.note(found, await self._rewritten(found))
             case "heal":
                 await self._heal(found)
             case "quarantine":
@@ -108,9 +117,10 @@ class Repairs:
             case _:
                 raise Changed(f"this blobcat does not know how to {found.action}")
 
-    def aside(self, name: str) -> str:
-        """Where a blob is kept that is deleted."""
-        return f"{self.volume.root}{QUARANTINE}/{name.removeprefix(self.volume.root)}"
+    def aside(self, found: Difference) -> str:
+        """Where a blob is kept that is deleted: each of those that had its name by itself."""
+        state = blake2b(found.blob_etag.encode(), digest_size=4).hexdigest()
+        return f"{self.volume.root}{QUARANTINE}/{state}/{found.key.removeprefix(self.volume.root)}"
 
     # --- Rows --------------------------------------------------------------------------------------------------------
 
@@ -138,8 +148,10 @@ class Repairs:
         after = {**kept, **values, "schema": SCHEMA}
         return RowChange(path, row, entity.values if entity else None, after, entity.etag if entity else "")
 
-    async def _note(self, found: Difference, etag: str) -> None:
-        await self._write(await self._noted(found, etag))
+    async def note(self, found: Difference, etag: str) -> None:
+        """Note the etag of a blob that is as it should be. Rows that are changed meanwhile are left to the next run."""
+        with suppress(Changed):
+            await self._write(await self._noted(found, etag))
 
     async def _write(self, changes: Sequence[RowChange]) -> None:
         """Make these changes, those of each path in one transaction. Raises: Changed."""
@@ -187,15 +199,27 @@ class Repairs:
 
     async def _rewritten(self, found: Difference) -> str:
         """Write a blob's headers as they were; its new etag."""
-        store, file = self.content, await self._file(found)
+        file = await self._file(found)
+        headers = self._headers(found.key, file)
+        return await self.touch(found.key, found.blob_etag, headers)
+
+    async def touch(self, name: str, etag: str, headers: Headers) -> str:
+        """Give a blob other headers, as it was looked at; its new etag. Raises: Changed."""
+        store, deadline = self.content, self.deadline()
         if not isinstance(store, Touches):
             raise Changed("this store cannot change headers")
-        try:
-            return await self.deadline().write(
-                lambda: store.touch(found.key, headers=self._headers(found.key, file), when=IfMatch(found.blob_etag))
-            )
-        except OutcomeUnknownError as exc:
-            raise Changed(f"its headers may or may not be written ({exc}): the next run tells") from exc
+        while True:
+            try:
+                return await deadline.write(lambda: store.touch(name, headers=headers, when=IfMatch(etag)))
+            except (ConflictError, NotFoundError, OutcomeUnknownError) as exc:
+                blob = await self.looker.stat(name)
+                if blob is not None and blob.etag != etag and shows(blob, headers):
+                    return blob.etag  # an answer was lost, and this is what it was about
+                if blob is None or blob.etag != etag:
+                    raise Changed(f"{name!r} was changed meanwhile") from exc
+                await deadline.pause(exc)
+                if deadline.passed:
+                    raise deadline.expired(exc) from exc
 
     async def _heal(self, found: Difference) -> None:
         """Write the bytes again; what is there instead is put aside first."""
@@ -204,7 +228,8 @@ class Repairs:
             raise Changed(f"the blob {found.twin!r}, which had the same bytes, is gone")
         if found.blob_etag:
             there = await self._present(found)
-            await self._put_aside(there)
+            with suppress(IntegrityError):  # what cannot be read cannot be kept, and nobody misses it
+                await self._put_aside(there, self.aside(found))
         when = IfMatch(there.etag) if there else IfAbsent()
         copier, headers = Copier(self.writer.uploads), self._headers(found.key, file)
         etag = await copier.copy(
@@ -212,13 +237,13 @@ class Repairs:
         )
         seen = await self.looker.blob(found.key, found.users)
         if not seen.needed_by:  # it was purged meanwhile: nobody needs what was written just now
-            await self._delete(found.key, etag)
+            await self.delete(found.key, etag)
             raise Changed("its versions were purged meanwhile")
-        await self._note(found, etag)
+        await self.note(found, etag)
 
     async def _quarantine(self, found: Difference) -> None:
-        await self._put_aside(await self._present(found))
-        await self._delete(found.key, found.blob_etag)
+        await self._put_aside(await self._present(found), self.aside(found))
+        await self.delete(found.key, found.blob_etag)
 
     async def _adopt(self, found: Difference) -> None:
         """Make a version of content of ours that nobody refers to, where there is no file; then put it aside."""
@@ -229,7 +254,9 @@ class Repairs:
         try:
             await self.writer.put(self.volume, change, self._bytes_of(blob))
         except ConflictError as exc:
-            raise Changed(f"there is a file {found.path!r}: look at {blob.name!r} yourself") from exc
+            there = await self.looker.path(found.path)
+            if there.head is None or there.head.file.digest != f"sha256:{blob.headers.metadata.get('sha256')}":
+                raise Changed(f"there is a file {found.path!r}: look at {blob.name!r} yourself") from exc
         await self._quarantine(found)
 
     async def _bytes_of(self, blob: Blob) -> AsyncGenerator[bytes, None]:
@@ -243,9 +270,9 @@ class Repairs:
             message = f"the bytes of {blob.name!r} are not those that its headers tell of"
             raise IntegrityError(message, op="adopt", key=blob.name, kind="integrity.digest")
 
-    async def _put_aside(self, blob: Blob) -> None:
+    async def _put_aside(self, blob: Blob, name: str) -> None:
         """Copy a blob to the quarantine, where it may be already."""
-        name, copier = self.aside(blob.name), Copier(self.writer.uploads)
+        copier = Copier(self.writer.uploads)
         try:
             await copier.copy(blob, name, when=IfAbsent(), headers=blob.headers, digest="", deadline=self.deadline())
         except ConflictError as exc:
@@ -253,7 +280,7 @@ class Repairs:
             if there is None or await self.looker.digests(there) != await self.looker.digests(blob):
                 raise Changed(f"{name!r} is in the quarantine already, with other content") from exc
 
-    async def _delete(self, name: str, etag: str) -> None:
+    async def delete(self, name: str, etag: str) -> None:
         """Delete a blob as it was looked at. Raises: Changed."""
         deadline = self.deadline()
         while True:
@@ -301,3 +328,8 @@ class Repairs:
                 raise Changed(f"{by} refers to it")
             case Unfinished(error):
                 raise error
+
+
+def shows(blob: Blob, headers: Headers) -> bool:
+    """Whether a blob has these headers. Not asked of its MD5, which a store may fill in."""
+    return (blob.headers.content_type, dict(blob.headers.metadata)) == (headers.content_type, dict(headers.metadata))

@@ -8,15 +8,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from storage import Always, Blob, Headers, IfAbsent, IfMatch, Touches
+from storage import Blob, Headers, IfAbsent, IfMatch
 
 from ..commit import Unit
 from ..copying import Copier
-from ..errors import CatalogError, ConflictError, NotFoundError, OutcomeUnknownError
+from ..errors import CatalogError, ConflictError, OutcomeUnknownError
 from ..exchange import partition_of
 from ..table import Delete, Insert, Operation, RefusedError, Replace
 from .journal import Entry
-from .repairs import Changed, Repairs
+from .repairs import Changed, Repairs, shows
 
 NOT_UNDONE = {
     "settle": "a write that was settled stays so",
@@ -70,7 +70,7 @@ class Undo:
         for entry in entries:
             if entry.phase == "begun":
                 begun.setdefault(entry.subject, entry)  # what it was before the first attempt
-            elif entry.phase == "changed":
+            elif entry.phase == "changed" and not entry.undo:
                 begun.pop(entry.subject, None)
         return UndoReport(tuple([await self._undo(entry) for entry in reversed(begun.values())]))
 
@@ -90,9 +90,9 @@ class Undo:
             await self._row(row)
         blob = entry.undo.get("blob")
         if blob is not None and entry.undo.get("headers"):
-            await self._headers(blob)
+            await self._headers(blob, entry.undo["headers"])
         elif entry.undo.get("healed"):
-            await self._unheal(entry.key, blob, entry.undo.get("aside", ""))
+            await self._unheal(entry, blob, entry.undo["healed"])
         elif blob is not None:
             await self._back(entry.undo["aside"], blob)
 
@@ -117,25 +117,48 @@ class Undo:
                 if deadline.passed:
                     raise deadline.expired(exc) from exc
 
-    async def _headers(self, was: Mapping[str, Any]) -> None:
-        """A blob's headers as they were."""
-        store, blob = self.repairs.content, await self.repairs.looker.stat(was["name"])
-        if blob is None or not isinstance(store, Touches):
+    async def _headers(self, was: Mapping[str, Any], meant: Mapping[str, Any]) -> None:
+        """A blob's headers as they were. Raises: Changed, where it has others by now than those that were written."""
+        blob = await self.repairs.looker.stat(was["name"])
+        if blob is None:
             raise Changed("the blob is gone")
-        await self.repairs.deadline().write(
-            lambda: store.touch(blob.name, headers=_headers(was), when=IfMatch(blob.etag))
-        )
-
-    async def _unheal(self, name: str, was: Mapping[str, Any] | None, aside: str) -> None:
-        """What was there before: other bytes, or nothing."""
-        blob = await self.repairs.looker.stat(name)
-        if was is None:
-            if blob is not None:
-                await self.repairs.content.delete(name, when=IfMatch(blob.etag))
+        if shows(blob, _headers(was)):
             return
+        if not _is(blob, meant):
+            raise Changed(f"{blob.name!r} was changed since")
+        await self.repairs.touch(blob.name, blob.etag, _headers(was))
+
+    async def _unheal(self, entry: Entry, was: Mapping[str, Any] | None, meant: Mapping[str, Any]) -> None:
+        """What was there before: other bytes, or nothing. Raises: Changed, where what was written is there no more."""
+        blob = await self.repairs.looker.stat(entry.key)
+        ours = blob is not None and _is(blob, meant) and (was is None or blob.etag != was["etag"])
+        if was is None:
+            if blob is not None and not ours:
+                raise Changed(f"{entry.key!r} was changed since")
+            if blob is not None:
+                await self.repairs.delete(entry.key, blob.etag)
+            return
+        aside = await self.repairs.looker.stat(entry.undo["aside"])
         if blob is not None and blob.etag == was["etag"]:
-            return  # it was not replaced
-        await self._back(aside, was, over=blob)
+            await self._drop(aside)  # it was not replaced
+            return
+        if not ours and not (blob is not None and shows(blob, _headers(was))):
+            raise Changed(f"{entry.key!r} was changed since")
+        assert blob  # noqa: S101 — ours, or as it was
+        if aside is not None:
+            await self._back(aside.name, was, over=blob)
+        elif await self._holds(blob, meant["digest"]):
+            raise Changed("what was there before could not be kept, or is in the quarantine no more")
+
+    async def _holds(self, blob: Blob, digest: str) -> bool:
+        """Whether the bytes of a blob are these."""
+        found = await self.repairs.looker.digests(blob)
+        return not isinstance(found, str) and found.digest == digest
+
+    async def _drop(self, aside: Blob | None) -> None:
+        """What was put aside, and is not needed there."""
+        if aside is not None:
+            await self.repairs.delete(aside.name, aside.etag)
 
     async def _back(self, aside: str, was: Mapping[str, Any], over: Blob | None = None) -> None:
         """A blob out of the quarantine, under its own name."""
@@ -153,10 +176,7 @@ class Undo:
             there = await repairs.looker.stat(name)
             if there is None or await repairs.looker.digests(there) != await repairs.looker.digests(kept):
                 raise Changed(f"there is another blob {name!r} by now") from exc
-        try:
-            await repairs.content.delete(aside, when=Always())
-        except NotFoundError:
-            return
+        await self._drop(kept)
 
 
 def _restored(row: str, before: Mapping[str, Any] | None, etag: str) -> Operation:
@@ -167,3 +187,8 @@ def _restored(row: str, before: Mapping[str, Any] | None, etag: str) -> Operatio
 
 def _headers(was: Mapping[str, Any]) -> Headers:
     return Headers(was["content_type"], bytes.fromhex(was["md5"]) or None, was["metadata"])
+
+
+def _is(blob: Blob, meant: Mapping[str, Any]) -> bool:
+    """Whether a blob is as a repair has written it, as far as its headers tell."""
+    return blob.size == meant["size"] and shows(blob, Headers(meant["content_type"], None, meant["metadata"]))

@@ -17,7 +17,8 @@ from catalog.modes import Overwrite
 from catalog.op import Op, Phase, intent_of
 from catalog.purger import Purger
 from catalog.purging import Purged
-from catalog.retry import Deadline
+from catalog.retention import Sharing
+from catalog.rows import Value, Values
 from catalog.table import Insert, Replace
 from storage import Always, Blocks, Digests, Headers, IfAbsent, IfMatch, Touches
 from tests.reconcile.scene import Scene, Subject
@@ -225,7 +226,7 @@ async def content_swapped_in_row(scene: Scene, path: str) -> None:
     """The newest version says that it was the content of another file, which is there."""
     await scene.subject(path)
     other = await scene.volume.put(f"{path}.other", b"what it never was")
-    values = {"digest": other.digest, "size": other.size, "md5": other.md5 or ""}
+    values: dict[str, Value] = {"digest": other.digest, "size": other.size, "md5": other.md5 or ""}
     await scene.merge(path, version_row(path, 2), values)
 
 
@@ -332,9 +333,9 @@ async def purged_and_back(scene: Scene, path: str) -> None:
 
 async def purge(client: Catalog, volume: Volume, *rows: VersionRow) -> object:
     """Purge what these versions share."""
-    purger = Purger(client._writer.committer, client._tools.lister, client._content, volume.info)
-    deadline: Deadline = client._writer.deadline()
-    return await purger.purge("run", rows, deadline)
+    writer, tools = client._writer, client._tools
+    purger = Purger(writer.committer, tools.lister, client._content, volume.info, writer.deadline, 4)
+    return (await purger.purge("run", [Sharing(rows, {})]))[0]
 
 
 async def _shared(scene: Scene, path: str) -> Subject:
@@ -359,20 +360,21 @@ async def newer_schema(scene: Scene, path: str) -> None:
 
 async def no_row_of_ours(scene: Scene, path: str) -> None:
     """Somebody else's, in our partition."""
-    await _insert(scene, path, "v-strange", {"colour": "green"})
+    await insert(scene, path, "v-strange", {"colour": "green"})
 
 
 async def unknown_row(scene: Scene, path: str) -> None:
     """R3: a kind of row that we do not know."""
-    await _insert(scene, path, "k-strange", {"schema": 1})
+    await insert(scene, path, "k-strange", {"schema": 1})
 
 
 async def row_without_columns(scene: Scene, path: str) -> None:
     """A version without what every version has."""
-    await _insert(scene, path, "v-strange", {"schema": 1})
+    await insert(scene, path, "v-strange", {"schema": 1})
 
 
-async def _insert(scene: Scene, path: str, row: str, values: dict[str, str | int]) -> None:
+async def insert(scene: Scene, path: str, row: str, values: Values) -> None:
+    """Put a row there."""
     await scene.table.submit(partition_of(scene.volume.info, path), [Insert(row, values)])
 
 
