@@ -198,6 +198,8 @@ def _wrong(seen: SeenBlob, file: FileVersion) -> str:  # noqa: PLR0911 — one l
             return f"its bytes have the MD5 {content.md5.hex()}, not {file.md5}"
         if content.size != file.size:
             return f"it has {content.size:,} bytes, not {file.size:,}"
+        if not file.digest and not file.md5 and _moved(seen):
+            return "others have changed it, and nothing tells what it held when it was adopted"
         return ""
     if blob.size != file.size:
         return f"it has {blob.size:,} bytes, not {file.size:,}"

@@ -11,6 +11,7 @@ from typing import Any
 
 from storage import Blob, ContentStore, Digester, Headers, IfAbsent, IfMatch, Touches
 
+from ..adoption import adopted_of, content_type
 from ..changes import Change
 from ..commit import Unit
 from ..copying import Copier
@@ -246,10 +247,17 @@ class Repairs:
         await self.delete(found.key, found.blob_etag)
 
     async def _adopt(self, found: Difference) -> None:
-        """Make a version of content of ours that nobody refers to, where there is no file; then put it aside."""
+        """Make a file of a blob, where there is none. Others' blobs stay where they are, and theirs.
+
+        Content of ours that nothing refers to is put again, and the old blob aside: another run may be about to delete
+        that, and only what is a new write's own is safe from it.
+        """
         blob = await self._present(found)
-        if found.state != "orphan-ours" or not found.path:
-            raise Changed(f"{found.state} cannot be adopted by this")
+        if not found.path:
+            raise Changed("its name can be no file's")
+        if found.state == "foreign-new":
+            await self._adopt_in_place(found.path, blob)
+            return
         change = Change(self.volume.name, found.path, "put", Create(), self.writer.name, {}, blob.headers.content_type)
         try:
             await self.writer.put(self.volume, change, self._bytes_of(blob))
@@ -269,6 +277,15 @@ class Repairs:
         if said and digester.digests().sha256 != said:
             message = f"the bytes of {blob.name!r} are not those that its headers tell of"
             raise IntegrityError(message, op="adopt", key=blob.name, kind="integrity.digest")
+
+    async def _adopt_in_place(self, path: str, blob: Blob) -> None:
+        volume, writer = self.volume, self.writer
+        kind = content_type(blob, path)
+        change = Change(volume.name, path, "adopt", Create(), writer.name, {}, kind, adopted=adopted_of(blob))
+        try:
+            await writer.write(volume, writer.fresh(volume, change), deadline=self.deadline())
+        except ConflictError as exc:
+            raise Changed(f"there is, or was, a file {path!r}") from exc
 
     async def _put_aside(self, blob: Blob, name: str) -> None:
         """Copy a blob to the quarantine, where it may be already."""

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from storage import Blob, ContentStore
 
+from ..adoption import is_ours
 from ..entities import VolumeInfo
 from ..errors import CatalogError, UnavailableError
 from ..flow import concurrently, each
@@ -73,7 +74,7 @@ class Scope:
 
 def adopted(volume: VolumeInfo) -> tuple[str, ...]:
     """The prefixes of blobs outside its root that a volume has adopted."""
-    return tuple(getattr(volume, "adopted", ()))
+    return volume.adopted
 
 
 def _within(volume: VolumeInfo, prefix: str) -> list[str]:
@@ -132,12 +133,17 @@ class Scanner:
         listed, size, aside, theirs = 0, 0, 0, 0
         async with aclosing(_pages(self._content, prefix, self._lister)) as pages:
             async for page in pages:
-                ours = [blob for blob in page if not blob.name.startswith(self._scope.others)]
+                ours = [blob for blob in page if not self._is_theirs(blob)]
                 kept = [blob for blob in ours if not is_aside(self._scope.volume, blob.name)]
                 await in_thread(self._threads, part.add, "blobs", [facts_of_blob(blob) for blob in kept])
                 listed, size = listed + len(kept), size + sum(blob.size for blob in kept)
                 aside, theirs = aside + len(ours) - len(kept), theirs + len(page) - len(ours)
         return {"blobs": listed, "bytes": size, "quarantined": aside, "of other volumes": theirs}
+
+    def _is_theirs(self, blob: Blob) -> bool:
+        """Whether a blob is another volume's: also one of another catalog's, among what was adopted."""
+        outside = not blob.name.startswith(self._scope.volume.root)
+        return blob.name.startswith(self._scope.others) or (outside and is_ours(blob, ()))
 
     async def _shard(self, part: Part, shard: int) -> dict[str, Any]:
         key, counts = partition(self._scope.volume.epoch, shard), Counter[str]()

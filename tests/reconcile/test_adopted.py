@@ -1,0 +1,90 @@
+"""What reconcile says of blobs that were adopted, and of those that could be; on every kind of catalog."""
+
+import pytest
+
+from catalog import Brake, Catalog
+from catalog.exchange import partition_of
+from catalog.keys import head_row, version_row
+from catalog.reconcile.difference import Difference
+from catalog.table import Delete
+from storage import Always, Digests, Headers
+from tests.reconcile.scene import Scene
+
+OTHERS = "in"
+
+
+async def upload(cat: Catalog, name: str, content: bytes, *, metadata: dict[str, str] | None = None) -> None:
+    headers = Headers(md5=Digests.of(content).md5, metadata=metadata or {})
+    await cat._content.put(name, content, when=Always(), headers=headers)
+
+
+async def found(cat: Catalog, **options: object) -> list[tuple[str, str, str]]:
+    plan = await cat.reconcile("raw", depth="content", **options)  # type: ignore[arg-type]
+    return [_said(each) for each in plan.differences()]
+
+
+def _said(each: Difference) -> tuple[str, str, str]:
+    return each.state, each.key, each.action
+
+
+async def test_what_was_adopted_agrees_and_what_others_do_to_it_is_drift(scene: Scene) -> None:
+    cat = scene.cat
+    for name in ("same", "changed", "touched", "gone"):
+        await upload(cat, f"{OTHERS}/{name}", b"content of " + name.encode())
+    report = await scene.volume.adopt(f"{OTHERS}/")
+    assert report.adopted == 4
+    assert await found(cat) == []
+    await upload(cat, f"{OTHERS}/changed", b"other content")
+    await upload(cat, f"{OTHERS}/touched", b"content of touched")
+    await cat._content.delete(f"{OTHERS}/gone", when=Always())
+    await upload(cat, f"{OTHERS}/new", b"new")
+    assert await found(cat) == [
+        ("foreign-new", "in/new", "none"),
+        ("foreign-overwrite", "in/changed", "none"),
+        ("missing", "in/gone", "none"),
+        ("touched", "in/touched", "refresh"),
+    ]
+
+
+async def test_where_nothing_tells_what_it_held_a_change_is_not_called_a_touch(small: Scene) -> None:
+    await small.cat._content.put("in/a", b"hi", when=Always(), headers=Headers())
+    await small.volume.adopt("in/")
+    await small.cat._content.put("in/a", b"hy", when=Always(), headers=Headers())
+    assert await found(small.cat) == [("foreign-overwrite", "in/a", "none")]
+
+
+async def test_blobs_of_other_volumes_and_catalogs_among_the_adopted_are_theirs(small: Scene) -> None:
+    await upload(small.cat, "in/a", b"1")
+    await upload(small.cat, "in/elsewhere/.versions/b~01ARZ3NDEKTSV4RRFFQ69G5FAV", b"2", metadata={"op": "01ARZ"})
+    await small.volume.adopt("in/")
+    other = await small.cat.create_volume("other", shards=1, root="in/other/")
+    await other.put("c", b"3")
+    assert await found(small.cat, orphans="quarantine", foreign="adopt") == []
+
+
+async def test_foreign_blobs_are_adopted_in_place_where_that_is_asked_for(scene: Scene) -> None:
+    await upload(scene.cat, "raw/others/x.txt", b"theirs")
+    await scene.volume.put("taken", b"ours")
+    await upload(scene.cat, "raw/taken", b"theirs, too")
+    plan = await scene.cat.reconcile("raw", foreign="adopt")
+    report = await plan.apply()
+    assert (dict(report.done), report.changed) == ({"adopt": 1}, 1)
+    assert await scene.volume.read("others/x.txt") == b"theirs"
+    assert (await scene.volume.stat("others/x.txt")).blob == "raw/others/x.txt"
+    assert await scene.volume.read("taken") == b"ours"
+    assert await found(scene.cat) == [("foreign-new", "raw/taken", "none")]
+
+
+@pytest.mark.parametrize("there", [False, True])
+async def test_an_orphan_becomes_a_file_where_there_is_none(scene: Scene, there: bool) -> None:
+    file = await scene.volume.put("a", b"lost and found")
+    blob, key = file.blob, partition_of(scene.volume.info, "a")
+    await scene.cat._table.submit(key, [Delete(head_row("a")), Delete(version_row("a", 1))])
+    if there:
+        await scene.volume.put("a", b"newer")
+    plan = await scene.cat.reconcile("raw", orphans="adopt")
+    assert [_said(each) for each in plan.differences()] == [("orphan-ours", blob, "adopt")]
+    report = await plan.apply(brake=Brake(1.0), force=plan.sha256)
+    assert (report.done.get("adopt", 0), report.changed) == ((0, 1) if there else (1, 0))
+    assert await scene.volume.read("a") == (b"newer" if there else b"lost and found")
+    assert await found(scene.cat) == ([("orphan-ours", blob, "none")] if there else [])
