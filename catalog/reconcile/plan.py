@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
 from ..errors import InvalidError
+from ..pace import LISTED_AT_A_TIME
+from ..table import PAGE_ROWS
 from .difference import DELETING, MEANING, Action, Difference
 
 FORMAT: Final = 1
@@ -21,17 +23,17 @@ Orphans = Literal["report", "adopt", "quarantine"]
 Foreign = Literal["report", "adopt"]
 REQUESTS: Final[dict[Action, int]] = {
     "none": 0,
-    "settle": 6,
-    "finish-purge": 8,
-    "refresh": 6,
-    "rewrite-headers": 8,
-    "heal": 12,
-    "insert-head": 6,
-    "insert-version": 6,
-    "adopt": 6,
-    "quarantine": 10,
+    "settle": 12,
+    "finish-purge": 24,
+    "refresh": 16,
+    "rewrite-headers": 34,
+    "heal": 48,
+    "insert-head": 18,
+    "insert-version": 18,
+    "adopt": 18,
+    "quarantine": 18,
 }
-"""About how many an action takes, with the look before it."""
+"""About how many an action takes, with the looks before it, where one version refers to a blob. Measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +117,37 @@ def counted(header: Header, found: Iterable[Difference]) -> Header:
         requests += REQUESTS[each.action]
     del actions["none"]
     order = list(MEANING)
+    searches = actions["finish-purge"] + bool(actions["quarantine"])
     return replace(
         header,
         states={state: states[state] for state in order if states[state]},
         actions=dict(sorted(actions.items())),
-        requests=requests,
+        requests_read=_reading(header),
+        requests=requests + searches * _search(header),
     )
+
+
+def _reading(header: Header) -> int:
+    """How many requests it takes to read both sides, and the bytes where they were wanted; without looks again."""
+    rows = [sum(each["rows"].values()) for each in header.certificates if "rows" in each]
+    listed = [each["blobs"] + each["quarantined"] + each["of other volumes"] for each in _listings(header)]
+    pages = sum(_pages(n, PAGE_ROWS) for n in rows) + sum(_pages(n, LISTED_AT_A_TIME) for n in listed)
+    return pages + (round(2 * header.sample * header.blobs) if header.depth == "content" else 0)
+
+
+def _search(header: Header) -> int:
+    """How many requests it takes to read all intents and versions: before content is deleted, this has to be done."""
+    rows = [each["rows"] for each in header.certificates if "rows" in each]
+    return sum(_pages(each.get(kind, 0), PAGE_ROWS) for each in rows for kind in "iv")
+
+
+def _listings(header: Header) -> list[Mapping[str, Any]]:
+    return [each for each in header.certificates if "blobs" in each]
+
+
+def _pages(n: int, most: int) -> int:
+    """A page that is full says nothing of whether there are more."""
+    return n // most + 1
 
 
 @dataclass(frozen=True, slots=True)

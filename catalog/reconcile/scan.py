@@ -154,7 +154,7 @@ class Scanner:
             async with aclosing(self._lister.pages(key, rows, select=None if chains else COLUMNS)) as pages:
                 async for page in pages:
                     counts += await in_thread(self._threads, _keep, part, page, chains)
-        if chains and (path := chains.broken(None)):
+        if chains and (path := chains.broken()):
             part.add("suspects", [(path,)])
         return {"shard": shard, "rows": dict(sorted(counts.items()))}
 
@@ -168,11 +168,16 @@ def _keep(part: Part, page: Sequence[Any], chains: Chains | None) -> Counter[str
         counts[kind] += 1
         if kind not in FACTS:
             continue
+        record = path = ""
+        if chains and kind == "v":
+            record, path = chains.passes(row)
+        elif chains and kind == "h":
+            record = chains.record(row)
         try:
-            found[kind].append(FACTS[kind](row.values, chains.record(kind, row) if chains else ""))
+            found[kind].append(FACTS[kind](row.values, record))
         except KeyError as exc:
             raise damaged(row, exc) from exc
-        if chains and kind == "v" and (path := chains.broken(row)):
+        if path:
             suspects.append((path,))
     for kind, table in (("v", "versions"), ("h", "heads"), ("i", "intents")):
         part.add(table, found[kind])
@@ -186,8 +191,10 @@ async def _pages(content: ContentStore, prefix: str, lister: Lister) -> AsyncGen
 
     async def take() -> list[Blob]:
         page = list[Blob]()
-        while len(page) < BLOBS_AT_A_TIME and (blob := await anext(blobs, None)) is not None:
+        async for blob in blobs:
             page.append(blob)
+            if len(page) == BLOBS_AT_A_TIME:
+                break
         return page
 
     try:

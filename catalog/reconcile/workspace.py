@@ -8,7 +8,7 @@ does not grow with the catalog. Joins are by a blob's name or by a path, each in
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
@@ -22,7 +22,9 @@ _INDEXES: Final = (
     "CREATE INDEX version_by_path ON versions(path, version)",
     "CREATE INDEX head_by_path ON heads(path)",
 )
-_CACHE_KIB: Final = 16 << 10
+_CACHE_KIB: Final = 4 << 10
+_PART_CACHE_KIB: Final = 256
+"""Rows are only added, and many parts are in the making at a time."""
 
 _HEADERS_DISAGREE: Final = """
     OR (b.sha256 <> '' AND v.digest <> '' AND 'sha256:' || b.sha256 <> v.digest)
@@ -63,6 +65,7 @@ class Part:
         self._database = sqlite3.connect(self._making, isolation_level=None, check_same_thread=False)
         self._database.execute("PRAGMA journal_mode = OFF")
         self._database.execute("PRAGMA synchronous = OFF")
+        self._database.execute(f"PRAGMA cache_size = -{_PART_CACHE_KIB}")
         _make_tables(self._database)
         self._database.execute("CREATE TABLE certificate (text)")
         self._database.execute("BEGIN")
@@ -70,8 +73,10 @@ class Part:
     def __repr__(self) -> str:
         return f"<Part {self._path.name}>"
 
-    def add(self, table: str, facts: Iterable[Facts]) -> None:
+    def add(self, table: str, facts: Sequence[Facts]) -> None:
         """Keep what was read."""
+        if not facts:
+            return
         marks = ", ".join("?" * len(TABLES[table].split(", ")))
         self._database.executemany(f"INSERT INTO {table} VALUES ({marks})", facts)  # noqa: S608 — names of our own
 

@@ -17,6 +17,7 @@ from catalog.flow import concurrently, each
 from catalog.keys import INTENTS, intent_row, partition
 from catalog.reconcile.difference import Difference
 from catalog.rows import Entity
+from storage import Blob
 from tests.reconcile import injuries as injury
 from tests.reconcile.scene import ALL, Raw, Scene, Subject
 from tests.reconcile.writers import FOLDER
@@ -266,18 +267,21 @@ class Chaos:
 
     async def look(self, *, at_rest: bool = False) -> Raw:
         """Everything there is; what the writers own, only when nobody is changing it."""
-        info, rows = self.scene.volume.info, dict[tuple[str, str], Entity]()
+        info, rows, lister = self.scene.volume.info, dict[tuple[str, str], Entity](), self.scene.cat._tools.lister
         for shard in range(info.shards):
             key = partition(info.epoch, shard)
-            async with aclosing(self.scene.table.query(key, ALL)) as pages:
-                rows |= {(key, one.row): one async for page in pages for one in page if at_rest or not _theirs(one)}
-        listed = [blob async for blob in self.scene.content.list(info.root)]
+            rows |= {(key, one.row): one async for one in lister.rows(key, ALL) if at_rest or not _theirs(one)}
+        listed = await lister.deadline().retried(self._listed)
         blobs = {blob.name: blob for blob in listed if at_rest or f"/{FOLDER}" not in blob.name}
-        async with aclosing(concurrently(each(blobs), self._read, limit=AT_A_TIME)) as contents:
+
+        async def read(name: str) -> tuple[str, bytes | None]:
+            return name, await lister.deadline().retried(lambda: self.scene.bytes_of(name))
+
+        async with aclosing(concurrently(each(blobs), read, limit=AT_A_TIME)) as contents:
             return Raw(rows, blobs, {name: content async for name, content in contents})
 
-    async def _read(self, name: str) -> tuple[str, bytes | None]:
-        return name, await self.scene.bytes_of(name)
+    async def _listed(self) -> list[Blob]:
+        return [blob async for blob in self.scene.content.list(self.scene.volume.info.root)]
 
     def explain(self, wrong: Collection[Finding]) -> list[str]:
         """For a test that fails: what was done where."""

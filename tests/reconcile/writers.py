@@ -62,7 +62,7 @@ async def _call(volume: Recorded, choose: Random, number: int) -> None:
         case "copy":
             await volume.copy(path, other, mode=Overwrite(force=True))
         case "metadata":
-            await volume.set_metadata(path, {"n": number})
+            await volume.set_metadata(path, {"by": f"{volume.actor} {number}"})
         case "restore":
             await volume.restore(path, 1, mode=Overwrite(force=True))
         case "read":
