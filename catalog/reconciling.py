@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from .reconcile.scan import Scope
 
 HASH_CHARACTERS_MIN: Final = 8
+UNSAVED: Final = "blobcat-plan-"
+"""How the folder of a plan begins that nobody has saved, and that is gone with it."""
 
 
 class Plan:
@@ -155,8 +157,11 @@ class Reconciling:
         progress: Callable[[str, int], None] | None,
     ) -> Plan:
         """See `Catalog.reconcile`."""
+        import sqlite3
+
         from .reconcile.reconciler import Reconciler, Wanted  # with its database: nobody else pays for it
         from .reconcile.scan import Scope, scan
+        from .sqlite_errors import translated
 
         prefix = check_prefix(prefix)
         if depth not in get_args(Depth):
@@ -173,14 +178,16 @@ class Reconciling:
         scope = Scope(volume, await self._roots_of_others(volume), prefix, depth)
         wanted = Wanted(scope, policy, sample, patience_s)
         reconciler = Reconciler(wanted, lister, content, self.threads, now=self.now, progress=progress)
-        folder = folder or Path(tempfile.mkdtemp(prefix="blobcat-plan-"))
+        folder = folder or Path(tempfile.mkdtemp(prefix=UNSAVED))
         folder.mkdir(parents=True, exist_ok=True)
         try:
             read = scan if workers == 1 else self._workers(workers, rate, scope, folder)
             plan = Plan(await reconciler.run(folder, read), self)
-        except BaseException:
+        except BaseException as exc:
             if work is None:
                 shutil.rmtree(folder, ignore_errors=True)
+            if isinstance(exc, sqlite3.Error | OSError):
+                raise translated(exc, str(folder), "reconcile", volume.name) from exc
             raise
         if work is None:
             weakref.finalize(plan, shutil.rmtree, folder, ignore_errors=True)
@@ -203,8 +210,7 @@ class Reconciling:
         """See `Catalog.apply`."""
         check_patience(patience_s)
         check_callback("apply", "progress", progress)
-        path = plan.path.with_name(f"{plan.path.name}.journal")
-        path = path if journal is None else check_file("apply", "journal", journal)
+        path = _journal_of(plan) if journal is None else check_file("apply", "journal", journal)
         self._check_brake(plan, brake, force)
         volume = await self._volume_of(plan.header.volume, plan.header.epoch, "apply")
         looker, repairs = self._repairs(volume)
@@ -266,3 +272,11 @@ class Reconciling:
         forced = isinstance(force, str) and len(force) >= HASH_CHARACTERS_MIN and plan.sha256.startswith(force)
         if not forced:
             raise InvalidError(halted(reasons, plan.sha256), op="apply", kind="invalid.brake")
+
+
+def _journal_of(plan: PlanFile) -> Path:
+    """Where the journal goes if nobody says; that of a plan that was not saved outlives it."""
+    folder = plan.path.parent
+    if folder.name.startswith(UNSAVED):
+        folder = Path(tempfile.mkdtemp(prefix="blobcat-journal-"))
+    return folder / f"{plan.path.name}.journal"

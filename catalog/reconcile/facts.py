@@ -1,10 +1,11 @@
 """What a scan keeps of a row or of a blob: as much as a comparison needs, as tuples that a database takes. Pure."""
 
+from dataclasses import dataclass
 from typing import Any, Final
 
 from storage import Blob
 
-from ..entities import SCHEMA, chain, parse_file
+from ..entities import SCHEMA, FileVersion, chain, parse_file
 from ..errors import CatalogError, IntegrityError, InvalidError
 from ..rows import Entity, Values
 
@@ -104,33 +105,55 @@ class Chains:
 
     def __init__(self, volume: str) -> None:
         self._volume = volume
-        self._newer: tuple[str, Entity] | None = None
+        self._newer: _Version | None = None
 
     def __repr__(self) -> str:
         return f"<Chains of {self._volume!r}>"
 
-    def record(self, kind: str, row: Entity) -> str:
-        """A digest of all that a head says, or a newest version, told before `broken` is; empty for other rows."""
-        if kind not in "hv" or (kind == "v" and self._newer and self._newer[0] == row.values.get("path")):
-            return ""
+    def record(self, row: Entity) -> str:
+        """A digest of all that a row says of a version; empty where it cannot be read as one."""
+        file = self._file(row)
+        return chain("", file) if file else ""
+
+    def passes(self, row: Entity) -> tuple[str, str]:
+        """Told the next version row: its record, where it is the newest of its path, and the path that `broken` is."""
+        path, newer = str(row.values.get("path", "")), self._newer
+        older = row if newer and newer.path == path else None
+        broken = _broken(newer, older)
+        file = self._file(row)
+        record = chain("", file) if file and not older else ""
+        self._newer = _Version(path, file, record)
+        return record, broken
+
+    def broken(self) -> str:
+        """After the last row: the path whose last link is broken; else nothing."""
+        newer, self._newer = self._newer, None
+        return _broken(newer, None)
+
+    def _file(self, row: Entity) -> FileVersion | None:
         try:
-            return chain("", parse_file(self._volume, row))
+            return parse_file(self._volume, row)
         except CatalogError:
-            return ""
-
-    def broken(self, row: Entity | None) -> str:
-        """Told the next row, or None after the last: the path whose link to this row is broken; else nothing."""
-        newer, self._newer = self._newer, None if row is None else (str(row.values.get("path", "")), row)
-        if newer is None:
-            return ""
-        path, entity = newer
-        older = row if row is not None and row.values.get("path") == path else None
-        return "" if _linked(self._volume, older, entity) else path
+            return None
 
 
-def _linked(volume: str, older: Entity | None, newer: Entity) -> bool:
-    try:
-        file = parse_file(volume, newer)
-        return file.chain == chain(str(older.values["chain"]) if older else "", file)
-    except (CatalogError, KeyError):
-        return False
+@dataclass(frozen=True, slots=True)
+class _Version:
+    """A version whose link to the one before is to be checked: that one comes next, if there is one."""
+
+    path: str
+    file: FileVersion | None
+    """None for a row that cannot be read as one."""
+    record: str
+    """Of a newest version: its link, if it is the first one, too."""
+
+
+def _broken(newer: _Version | None, older: Entity | None) -> str:
+    """The path of a version whose link to the one before is not what it must be; else nothing."""
+    if newer is None:
+        return ""
+    if newer.file is None or (older is not None and "chain" not in older.values):
+        return newer.path
+    before = str(older.values["chain"]) if older is not None else ""
+    link = newer.record if newer.record and not before else chain(before, newer.file)
+    return "" if newer.file.chain == link else newer.path

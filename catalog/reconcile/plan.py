@@ -14,6 +14,8 @@ from typing import Any, Final, Literal, get_args
 
 from ..arguments import is_number, is_whole
 from ..errors import InvalidError
+from ..pace import LISTED_AT_A_TIME
+from ..table import PAGE_ROWS
 from .difference import DELETING, FITTING, MEANING, Action, Difference
 
 FORMAT: Final = 1
@@ -22,18 +24,18 @@ Orphans = Literal["report", "adopt", "quarantine"]
 Foreign = Literal["report", "adopt"]
 REQUESTS: Final[dict[Action, int]] = {
     "none": 0,
-    "settle": 6,
-    "finish-purge": 8,
-    "refresh": 6,
-    "rewrite-headers": 8,
-    "heal": 12,
-    "insert-head": 6,
-    "insert-version": 6,
-    "adopt": 6,
-    "put-again": 14,
-    "quarantine": 10,
+    "settle": 12,
+    "finish-purge": 24,
+    "refresh": 16,
+    "rewrite-headers": 34,
+    "heal": 48,
+    "insert-head": 18,
+    "insert-version": 18,
+    "adopt": 18,
+    "put-again": 40,
+    "quarantine": 18,
 }
-"""About how many an action takes, with the look before it."""
+"""About how many an action takes, with the looks before it, where one version refers to a blob. Measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,8 @@ class Header:
     """What could not be read: then nothing is concluded."""
     refused: Sequence[str] = ()
     """Why nothing may be deleted by this plan, whatever is proposed."""
+    requests_read: int = 0
+    """How many requests the scan takes, about: pages of rows, and of the listing."""
     requests: int = 0
     """How many requests it will take to carry it out, about."""
     format: int = FORMAT
@@ -115,12 +119,37 @@ def counted(header: Header, found: Iterable[Difference]) -> Header:
         requests += REQUESTS[each.action]
     del actions["none"]
     order = list(MEANING)
+    searches = actions["finish-purge"] + bool(actions["quarantine"])
     return replace(
         header,
         states={state: states[state] for state in order if states[state]},
         actions=dict(sorted(actions.items())),
-        requests=requests,
+        requests_read=_reading(header),
+        requests=requests + searches * _search(header),
     )
+
+
+def _reading(header: Header) -> int:
+    """How many requests it takes to read both sides, and the bytes where they were wanted; without looks again."""
+    rows = [sum(each["rows"].values()) for each in header.certificates if "rows" in each]
+    listed = [each["blobs"] + each["quarantined"] + each["of other volumes"] for each in _listings(header)]
+    pages = sum(_pages(n, PAGE_ROWS) for n in rows) + sum(_pages(n, LISTED_AT_A_TIME) for n in listed)
+    return pages + (round(2 * header.sample * header.blobs) if header.depth == "content" else 0)
+
+
+def _search(header: Header) -> int:
+    """How many requests it takes to read all intents and versions: before content is deleted, this has to be done."""
+    rows = [each["rows"] for each in header.certificates if "rows" in each]
+    return sum(_pages(each.get(kind, 0), PAGE_ROWS) for each in rows for kind in "iv")
+
+
+def _listings(header: Header) -> list[Mapping[str, Any]]:
+    return [each for each in header.certificates if "blobs" in each]
+
+
+def _pages(n: int, most: int) -> int:
+    """A page that is full says nothing of whether there are more."""
+    return n // most + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +253,7 @@ def _is_count(value: object) -> bool:
 
 _KINDS: Final[dict[str, Callable[[object], bool]]] = {
     **dict.fromkeys(("volume", "epoch", "root", "prefix", "depth"), _is_text),
-    **dict.fromkeys(("blobs", "versions", "bytes", "requests", "format"), _is_count),
+    **dict.fromkeys(("blobs", "versions", "bytes", "requests_read", "requests", "format"), _is_count),
     **dict.fromkeys(("states", "actions"), _is_counts),
     **dict.fromkeys(("incomplete", "refused"), _is_texts),
     "sample": is_number,

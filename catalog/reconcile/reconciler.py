@@ -16,7 +16,7 @@ from ..entities import IntentRow
 from ..errors import CatalogError, ConflictError, InvalidError, NotFoundError, UnavailableError
 from ..flow import concurrently, each
 from ..listing import Lister
-from ..threads import in_thread
+from ..threads import to_the_end
 from .brake import collapsed
 from .difference import Difference
 from .findings import Findings
@@ -87,13 +87,13 @@ class Reconciler:
         certificates, trouble = await read(scanner, self._scope.tasks)
         parts = [] if trouble else [scanner.part(task) for task in self._scope.tasks]
         with tempfile.TemporaryDirectory(prefix="blobcat-") as scratch:
-            workspace = await in_thread(self._threads, Workspace, Path(scratch), parts)
+            workspace = await to_the_end(self._threads, Workspace, Path(scratch), parts)
             findings = Findings(Path(scratch))
             try:
                 if not trouble:
                     await self._look(workspace, findings)
                 header = self._header(workspace, findings, certificates, trouble)
-                plan = await in_thread(self._threads, write, folder / "plan.jsonl", header, findings.all())
+                plan = await to_the_end(self._threads, write, folder / "plan.jsonl", header, findings.all())
             finally:
                 findings.close()
                 workspace.close()

@@ -4,6 +4,7 @@ Each part says in a certificate what it has read, and that it has read it to the
 and without all of them nothing is concluded (R1): half a listing makes garbage of everything that it lacks.
 """
 
+import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
@@ -22,7 +23,7 @@ from ..flow import concurrently, each
 from ..keys import INTENTS, RowRange, heads, partition, versions_under
 from ..listing import Lister
 from ..paths import RESERVED
-from ..threads import in_thread
+from ..threads import to_the_end
 from .facts import COLUMNS, FACTS, Chains, damaged, facts_of_blob, kind_of
 from .names import is_aside
 from .plan import Depth
@@ -32,6 +33,8 @@ Progress = Callable[[str, int], None]
 """Told of a stage, and how much more of it is done."""
 
 PARTS_AT_A_TIME: Final = 8
+FRESH_S: Final = 3_600
+"""How long the parts of a run that was stopped are good for."""
 BLOBS_AT_A_TIME: Final = 1_000
 EVERYTHING: Final = RowRange(" ", "\ufffd\ufffd")
 UNKNOWN: Final = tuple(
@@ -85,6 +88,14 @@ def _within(volume: VolumeInfo, prefix: str) -> list[str]:
     return [max(one, prefix, key=len) for one in adopted(volume) if one.startswith(prefix) or prefix.startswith(one)]
 
 
+def _is_fresh(path: Path) -> bool:
+    """Whether a part is there, and no older than that what it says may be concluded from."""
+    try:
+        return time.time() - path.stat().st_mtime < FRESH_S
+    except FileNotFoundError:
+        return False
+
+
 class Scanner:
     """Reads the parts of a scan into files of a folder."""
 
@@ -114,7 +125,7 @@ class Scanner:
     async def read(self, task: str) -> dict[str, Any]:
         """Read a part, unless it is there; its certificate. Raises: as `listing` and `ContentStore.list`."""
         path = self.part(task)
-        if not path.exists():
+        if not _is_fresh(path):
             kind, _, number = task.partition("-")
             part = Part(path)
             try:
@@ -122,7 +133,7 @@ class Scanner:
                     said = await self._listing(part, self._scope.listings[int(number)])
                 else:
                     said = await self._shard(part, int(number, 16))
-                await in_thread(self._threads, part.complete, {"part": task, **said})
+                await to_the_end(self._threads, part.complete, {"part": task, **said})
             finally:
                 part.close()
         return certificate_of(path)
@@ -137,7 +148,7 @@ class Scanner:
                 await deadline.pause(exc)
                 if deadline.passed:
                     raise deadline.expired(exc) from exc
-                await in_thread(self._threads, part.clear)
+                await to_the_end(self._threads, part.clear)
                 continue
             return {"prefix": prefix, **counts}
 
@@ -147,7 +158,7 @@ class Scanner:
             async for page in pages:
                 ours = [blob for blob in page if not self._is_theirs(blob)]
                 kept = [blob for blob in ours if not is_aside(self._scope.volume, blob.name)]
-                await in_thread(self._threads, part.add, "blobs", [facts_of_blob(blob) for blob in kept])
+                await to_the_end(self._threads, part.add, "blobs", [facts_of_blob(blob) for blob in kept])
                 listed, size = listed + len(kept), size + sum(blob.size for blob in kept)
                 self._progress("blobs", len(page))
                 aside, theirs = aside + len(ours) - len(kept), theirs + len(page) - len(ours)
@@ -166,9 +177,9 @@ class Scanner:
         for rows in ranges:
             async with aclosing(self._lister.pages(key, rows, select=None if chains else COLUMNS)) as pages:
                 async for page in pages:
-                    counts += await in_thread(self._threads, _keep, part, page, chains)
+                    counts += await to_the_end(self._threads, _keep, part, page, chains)
                     self._progress("rows", len(page))
-        if chains and (path := chains.broken(None)):
+        if chains and (path := chains.broken()):
             part.add("suspects", [(path,)])
         return {"shard": shard, "rows": dict(sorted(counts.items()))}
 
@@ -182,11 +193,16 @@ def _keep(part: Part, page: Sequence[Any], chains: Chains | None) -> Counter[str
         counts[kind] += 1
         if kind not in FACTS:
             continue
+        record = path = ""
+        if chains and kind == "v":
+            record, path = chains.passes(row)
+        elif chains and kind == "h":
+            record = chains.record(row)
         try:
-            found[kind].append(FACTS[kind](row.values, chains.record(kind, row) if chains else ""))
+            found[kind].append(FACTS[kind](row.values, record))
         except KeyError as exc:
             raise damaged(row, exc) from exc
-        if chains and kind == "v" and (path := chains.broken(row)):
+        if path:
             suspects.append((path,))
     for kind, table in (("v", "versions"), ("h", "heads"), ("i", "intents")):
         part.add(table, found[kind])
@@ -200,8 +216,10 @@ async def _pages(content: ContentStore, prefix: str, lister: Lister) -> AsyncGen
 
     async def take() -> list[Blob]:
         page = list[Blob]()
-        while len(page) < BLOBS_AT_A_TIME and (blob := await anext(blobs, None)) is not None:
+        async for blob in blobs:
             page.append(blob)
+            if len(page) == BLOBS_AT_A_TIME:
+                break
         return page
 
     try:

@@ -8,10 +8,11 @@ does not grow with the catalog. Joins are by a blob's name or by a path, each in
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
+from uuid import uuid4
 
 from .facts import BLOBS, HEADS, INTENTS, VERSIONS, Facts
 
@@ -22,7 +23,9 @@ _INDEXES: Final = (
     "CREATE INDEX version_by_path ON versions(path, version)",
     "CREATE INDEX head_by_path ON heads(path)",
 )
-_CACHE_KIB: Final = 16 << 10
+_CACHE_KIB: Final = 4 << 10
+_PART_CACHE_KIB: Final = 256
+"""Rows are only added, and many parts are in the making at a time."""
 
 _HEADERS_DISAGREE: Final = """
     OR (b.sha256 <> '' AND v.digest <> '' AND 'sha256:' || b.sha256 <> v.digest)
@@ -58,11 +61,11 @@ class Part:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._making = path.with_suffix(".making")
-        self._making.unlink(missing_ok=True)
+        self._making = path.with_suffix(f".{uuid4().hex}.making")  # another run may be reading the same
         self._database = sqlite3.connect(self._making, isolation_level=None, check_same_thread=False)
         self._database.execute("PRAGMA journal_mode = OFF")
         self._database.execute("PRAGMA synchronous = OFF")
+        self._database.execute(f"PRAGMA cache_size = -{_PART_CACHE_KIB}")
         _make_tables(self._database)
         self._database.execute("CREATE TABLE certificate (text)")
         self._database.execute("BEGIN")
@@ -70,8 +73,10 @@ class Part:
     def __repr__(self) -> str:
         return f"<Part {self._path.name}>"
 
-    def add(self, table: str, facts: Iterable[Facts]) -> None:
+    def add(self, table: str, facts: Sequence[Facts]) -> None:
         """Keep what was read."""
+        if not facts:
+            return
         marks = ", ".join("?" * len(TABLES[table].split(", ")))
         self._database.executemany(f"INSERT INTO {table} VALUES ({marks})", facts)  # noqa: S608 — names of our own
 
@@ -84,12 +89,13 @@ class Part:
         """It was read to its end: from now on it is there."""
         self._database.execute("INSERT INTO certificate VALUES (?)", [json.dumps(certificate, sort_keys=True)])
         self._database.execute("COMMIT")
-        self.close()
-        self._making.rename(self._path)
+        self._database.close()
+        self._making.replace(self._path)
 
     def close(self) -> None:
-        """Let go of the file; what is not complete is forgotten."""
+        """Let go of the file; what is not complete is forgotten. May be called twice."""
         self._database.close()
+        self._making.unlink(missing_ok=True)
 
 
 def _make_tables(database: sqlite3.Connection) -> None:
