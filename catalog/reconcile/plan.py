@@ -32,7 +32,7 @@ REQUESTS: Final[dict[Action, int]] = {
     "insert-head": 18,
     "insert-version": 18,
     "adopt": 18,
-    "put-again": 40,
+    "put-again": 24,
     "quarantine": 18,
 }
 """About how many an action takes, with the looks before it, where one version refers to a blob. Measured."""

@@ -8,8 +8,9 @@ import asyncio
 import json
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -29,6 +30,9 @@ PROGRAM: Final = (
     "serve(first)\n"
 )
 LINE_BYTES_MAX: Final = 1 << 20
+AGAIN: Final = 2
+"""How often a part is read again whose process died: it may be the part that kills them."""
+DEAD: Final = (BrokenPipeError, ConnectionResetError)
 
 
 @dataclass(slots=True)
@@ -46,26 +50,32 @@ class Workers:
         """As `scan.scan`. Raises: what reading a part raises; UnavailableError where no process can be started."""
         waiting = [task for task in tasks if not scanner.part(task).exists()][::-1]
         complete = [await scanner.read(task) for task in tasks if task not in waiting]
-        trouble = list[str]()
+        trouble, deaths = list[str](), Counter[str]()
         first = self._first(scope, folder)
 
         async def work() -> None:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-c", PROGRAM, stdin=PIPE, stdout=PIPE, limit=LINE_BYTES_MAX
-            )
-            try:
-                await _tell(process, json.dumps(first))
-                while waiting:
-                    task = waiting.pop()
-                    said = await _asked(process, task)
-                    if "read" in said:
-                        complete.append(said["read"])
-                    elif said["error"] == "UnavailableError":
-                        trouble.append(f"{task}: {said['message']}")
+            while waiting:
+                async with _started(first) as process:
+                    await read_by(process)
+
+        async def read_by(process: Process) -> None:
+            """All that there is to read, as long as the process lives."""
+            while waiting:
+                task = waiting.pop()
+                said = await _asked(process, task)
+                if said is None:
+                    deaths[task] += 1
+                    if deaths[task] <= AGAIN:
+                        waiting.append(task)
                     else:
-                        raise _error(said)
-            finally:
-                await _end(process)
+                        trouble.append(f"{task}: each process that read it ended, the last with {process.returncode}")
+                    return
+                if "read" in said:
+                    complete.append(said["read"])
+                elif said["error"] == "UnavailableError":
+                    trouble.append(f"{task}: {said['message']}")
+                else:
+                    raise _error(said)
 
         async with asyncio.TaskGroup() as group:
             for _ in range(min(self.count, len(waiting))):
@@ -88,30 +98,41 @@ class Workers:
         }
 
 
+@asynccontextmanager
+async def _started(first: Mapping[str, Any]) -> AsyncIterator[Process]:
+    """A process that has been told how to open the catalog; it is gone afterwards."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", PROGRAM, stdin=PIPE, stdout=PIPE, limit=LINE_BYTES_MAX
+    )
+    try:
+        with suppress(*DEAD):  # who is asked next finds out
+            await _tell(process, json.dumps(first))
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
 async def _tell(process: Process, line: str) -> None:
     assert process.stdin  # noqa: S101 — PIPE
     process.stdin.write(f"{line}\n".encode())
     await process.stdin.drain()
 
 
-async def _asked(process: Process, task: str) -> dict[str, Any]:
-    """What a process answers; one that died has not read its part."""
+async def _asked(process: Process, task: str) -> dict[str, Any] | None:
+    """What a process answers; None where it died first: then it has not read the part to its end."""
     assert process.stdout  # noqa: S101 — PIPE
     try:
         await _tell(process, task)
         line = await process.stdout.readline()
-    except (BrokenPipeError, ConnectionResetError):
+    except DEAD:
         line = b""
-    if not line:
-        return {"error": "UnavailableError", "message": f"the process that read it ended with {await process.wait()}"}
+    if not line.endswith(b"\n"):
+        await process.wait()
+        return None
     said: dict[str, Any] = json.loads(line)
     return said
-
-
-async def _end(process: Process) -> None:
-    with suppress(ProcessLookupError):
-        process.kill()
-    await process.wait()
 
 
 def _error(said: Mapping[str, Any]) -> CatalogError:

@@ -28,6 +28,7 @@ FIELDS = [
     "blob_etag",
     "blob_version",
     "source",
+    "learned",
 ]
 
 

@@ -28,6 +28,7 @@ FAULTS = {**ANSWERED, "silence": Answer("", "hang")}
 CASES = [*zip(ANSWERED, cycle(SECRETS), strict=False), ("silence", "key"), ("silence", "sas")]
 """The kinds of secrets take turns; where nothing is answered it is a time limit that speaks, so both."""
 EPOCH = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
+DUMP = Path(__file__).parents[1] / "data" / "dump-1.jsonl"
 INFO = VolumeInfo("v", EPOCH, "immutable", 1, "v/", 1, datetime(2026, 1, 1, tzinfo=UTC), default=True)
 HASTY = Settings(timeout_s=0.1, request_timeout_s=0.1, connect_timeout_s=0.1, one_shot_bytes=8, block_bytes=8)
 
@@ -64,6 +65,12 @@ async def _read_of_a_version(_: Catalog, volume: Volume, __: Path) -> object:
         return await reader.read()
 
 
+def _journal(folder: Path) -> Path:
+    path = folder.parent / "journal"
+    path.write_text('{"blobcat": "journal", "format": 1, "plan": "p", "volume": "w", "epoch": "e"}\n')
+    return path
+
+
 VERBS: Mapping[str, Verb] = {
     "Volume.put": lambda _, volume, __: volume.put("a", b"x"),
     "Volume.put, staged": lambda _, volume, __: volume.put("a", b"x" * 100),
@@ -89,6 +96,12 @@ VERBS: Mapping[str, Verb] = {
     "Volume.sign": lambda _, volume, __: volume.sign("a", expires_in=60),
     "Volume.download": lambda _, volume, folder: volume.download("a", folder / "a"),
     "Volume.download_tree": lambda _, volume, folder: volume.download_tree("", folder),
+    "Volume.adopt": lambda _, volume, __: volume.adopt("x/"),
+    "Catalog.rebuild": lambda cat, _, __: cat.rebuild("w"),
+    "Catalog.reconcile": lambda cat, _, __: cat.reconcile("w"),
+    "Catalog.undo": lambda cat, _, folder: cat.undo(_journal(folder)),
+    "Catalog.dump": lambda cat, _, __: taken(cat.dump("w")),
+    "Catalog.load": lambda cat, _, __: cat.load(DUMP),
     "Catalog.create_volume": lambda cat, _, __: cat.create_volume("w"),
     "Catalog.volume": lambda cat, _, __: cat.volume("w"),
     "Catalog.volumes": lambda cat, _, __: taken(cat.volumes()),
@@ -97,7 +110,8 @@ VERBS: Mapping[str, Verb] = {
     "Catalog.recover": lambda cat, _, __: cat.recover(patience_s=0),
     "Catalog.resolve": lambda cat, _, __: cat.resolve(str(Token("v", EPOCH, "a", EPOCH, 0, "put"))),
 }
-ELSEWHERE = {"Catalog.close", "Catalog.unwrap", "Catalog.doctor"}
+ELSEWHERE = {"Catalog.close", "Catalog.unwrap", "Catalog.doctor", "Catalog.plan", "Catalog.apply"}
+"""They send no request, or say what they found in a report; `apply` sends what `undo` does before it goes on."""
 
 
 def errors_in(thing: object) -> list[BaseException]:

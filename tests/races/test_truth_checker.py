@@ -35,7 +35,8 @@ TOLD = (
 
 
 def state(rows: Sequence[dict[str, Any]]) -> State:
-    return State({("p", f"v{row['path']}{row['version']}"): row for row in rows}, {})
+    found = {("p", f"v{row['path']}{row['version']}"): row for row in rows}
+    return State({("~", "vv"): {"epoch": "p"}, **found}, {})
 
 
 def test_the_truth_passes() -> None:

@@ -29,7 +29,7 @@ REQUESTS_MAX: Final = 9
 
 Finding = tuple[str, str, str]
 """State, key and action."""
-NOT_UNDONE: Final = frozenset({"settle", "finish-purge"})
+NOT_UNDONE: Final = frozenset({"settle", "finish-purge", "heal"})
 """Actions that nobody promises to take back."""
 
 
@@ -114,7 +114,7 @@ KINDS: Final[Mapping[Injury, Explained]] = {
     injury.type_changed: STALE,
     injury.foreign: [("foreign-new", named("{path}"), "none")],
     injury.foreign_in_versions: [("invalid-name", named(".versions/{path}"), "none")],
-    injury.foreign_with_our_name: [("orphan-ours", named(".versions/{path}~{op}.txt"), "quarantine")],
+    injury.foreign_with_our_name: [("foreign-new", named(".versions/{path}~{op}.txt"), "none")],
     injury.not_normal: [("invalid-name", named("{path}e\u0301"), "none")],
     injury.too_long: [("invalid-name", named("{path}" + "x" * 300), "none")],
     injury.only_version_removed: VERSION,

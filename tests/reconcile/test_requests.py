@@ -33,7 +33,8 @@ MAKES: dict[Action, Sequence[Injury]] = {
     "heal": [injury.deleted, injury.overwritten, injury.flipped],
     "insert-head": [injury.head_removed, injury.head_rolled_back, injury.claim_without_intents],
     "insert-version": [injury.newest_version_removed, injury.digest_edited],
-    "adopt": [injury.all_rows_removed, injury.foreign],
+    "adopt": [injury.foreign],
+    "put-again": [injury.all_rows_removed],
     "quarantine": [injury.purged_and_back],
 }
 CASES = [(action, make) for action, makes in MAKES.items() for make in makes]
@@ -52,7 +53,7 @@ async def test_an_action_takes_what_the_plan_estimates(
 ) -> None:
     for number in range(MANY):
         await make(small, f"{number}/a.txt")
-    adopt = action == "adopt"
+    adopt = action in ("adopt", "put-again")
     plan = await small.cat.reconcile(
         "raw", orphans="adopt" if adopt else "quarantine", foreign="adopt" if adopt else "report", patience_s=0
     )

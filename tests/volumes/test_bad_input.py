@@ -124,7 +124,9 @@ def test_every_verb_that_takes_a_path_is_here() -> None:
     offered = {
         name
         for name, method in inspect.getmembers(Volume, inspect.isfunction)
-        if not name.startswith("_") and told & inspect.signature(method).parameters.keys()
+        if name != "adopt"  # whose prefix is of blobs, and may be anything
+        and not name.startswith("_")
+        and told & inspect.signature(method).parameters.keys()
     }
     assert offered == {name.partition(",")[0] for name in (*OF_A_PATH, *OF_A_PREFIX)}
 

@@ -1,0 +1,139 @@
+"""Whoever reads, however often he is killed: the plan is the same to the byte."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from catalog import Rate, connect
+from tests.harness.nightly import NIGHTLY
+from tests.reconcile import injuries as injury
+from tests.reconcile.scene import Scene
+from tests.volumes.conftest import URLS
+
+SHARDS = 16
+PARTS = SHARDS + 1
+SLOWLY = Rate(account=60)
+"""So that there is time to be killed in."""
+PROGRAM = """
+import asyncio, sys
+from catalog import Rate, connect
+async def main(url, work):
+    async with connect(url) as cat:
+        await cat.reconcile("raw", depth="headers", patience_s=0, work=work, rate=Rate(account=60))
+asyncio.run(main(*sys.argv[1:]))
+"""
+KILLS = 24 if NIGHTLY else 5
+SEED = 20261121
+
+
+@pytest.fixture(params=["local", "azurite"])
+async def hurt(request: pytest.FixtureRequest) -> AsyncIterator[tuple[str, Scene]]:
+    """A catalog with a few findings, in which nobody is at work."""
+    url = URLS[request.param](request)
+    async with connect(url, writer="tests") as cat:
+        scene = Scene(cat, await cat.create_volume("raw", shards=SHARDS))
+        for make in (injury.deleted, injury.touched, injury.foreign, injury.head_removed, injury.chain_edited):
+            for number in range(3):
+                await make(scene, f"{make.__name__}/{number}")
+        yield url, scene
+
+
+async def made(scene: Scene, work: Path, *, workers: int = 1, rate: Rate = Rate()) -> bytes:
+    """The plan, as it stands in its file."""
+    plan = await scene.cat.reconcile("raw", depth="headers", patience_s=0, work=work, workers=workers, rate=rate)
+    assert (plan.complete, plan.findings) == (True, 15)
+    return plan.path.read_bytes()
+
+
+async def test_workers_make_the_same_plan(hurt: tuple[str, Scene], tmp_path: Path) -> None:
+    _, scene = hurt
+    assert await made(scene, tmp_path / "two", workers=2) == await made(scene, tmp_path / "one")
+
+
+async def test_a_reconcile_that_was_killed_goes_on_to_the_same_plan(hurt: tuple[str, Scene], tmp_path: Path) -> None:
+    """Killed with -9, several times: what was read to its end by then is not read again."""
+    url, scene = hurt
+    choose, kept, work = Random(SEED), set[Path](), tmp_path / "work"
+    for _ in range(KILLS):
+        process = subprocess.Popen([sys.executable, "-c", PROGRAM, url, f"{work}"])
+        wanted = min(len(kept) + choose.randint(0, 2), PARTS - 1)
+        await until(lambda wanted=wanted: len(parts(work)) >= wanted and making(work))  # type: ignore[misc]
+        process.kill()
+        assert process.wait() == -signal.SIGKILL, "it ended before it was killed"
+        assert kept <= parts(work)
+        kept = parts(work)
+    before = {part: part.stat().st_mtime_ns for part in kept}
+    assert 0 < len(before) < PARTS
+    assert await made(scene, work) == await made(scene, tmp_path / "undisturbed")
+    assert {part: part.stat().st_mtime_ns for part in kept if part.exists()} == before
+
+
+def parts(work: Path) -> set[Path]:
+    return set(work.glob("*.part"))
+
+
+def making(work: Path) -> bool:
+    return any(work.glob("*.making"))
+
+
+async def until(condition: Callable[[], object]) -> None:
+    while not condition():  # noqa: ASYNC110 — others tell by files and processes
+        await asyncio.sleep(0)
+
+
+async def test_a_part_whose_process_was_killed_is_read_by_another(hurt: tuple[str, Scene], tmp_path: Path) -> None:
+    _, scene = hurt
+    work = tmp_path / "work"
+    running = asyncio.create_task(made(scene, work, workers=2, rate=SLOWLY))
+    before = set[int]()
+    for _ in range(3):
+        await until(lambda: children() - before and making(work))
+        victim = min(children() - before)
+        os.kill(victim, signal.SIGKILL)
+        before.add(victim)
+    assert not running.done()
+    assert await running == await made(scene, tmp_path / "undisturbed")
+
+
+async def test_a_part_that_kills_whoever_reads_it_leaves_the_plan_incomplete(
+    hurt: tuple[str, Scene], tmp_path: Path
+) -> None:
+    """And nothing is concluded (R1); read by somebody who lives, it is complete."""
+    _, scene = hurt
+    work = tmp_path / "work"
+    running = asyncio.create_task(scene.cat.reconcile("raw", depth="headers", patience_s=0, work=work, workers=2))
+    killed = set[int]()
+    while not running.done():
+        for child in children() - killed:
+            os.kill(child, signal.SIGKILL)
+            killed.add(child)
+        await asyncio.sleep(0)
+    plan = await running
+    assert not plan.complete
+    assert [*plan.differences()] == []
+    assert len(plan.header.incomplete) == PARTS
+    assert all(one.endswith("each process that read it ended, the last with -9") for one in plan.header.incomplete)
+    assert len(killed) >= 3 * PARTS
+    assert await made(scene, work) == await made(scene, tmp_path / "undisturbed")
+
+
+def children() -> set[int]:
+    """The processes that read for this one, and are alive."""
+    found = set[int]()
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            pid, _, rest = status.read_text().partition(" ")
+            state, parent = rest.rpartition(")")[2].split()[:2]
+            command = (status.parent / "cmdline").read_bytes()
+        except OSError:
+            continue  # it has ended meanwhile
+        if parent == f"{os.getpid()}" and state != "Z" and b"catalog.worker" in command:
+            found.add(int(pid))
+    return found
