@@ -40,7 +40,8 @@ _SCHEMA: Final = f"""
 _COLUMNS: Final = "name, etag, size, content_type, md5, metadata, file"
 _FIND: Final = f"SELECT {_COLUMNS} FROM blob WHERE name = ?"  # noqa: S608 — our own words
 _FIND_FILE: Final = "SELECT etag, file FROM blob WHERE name = ?"
-_PAGE: Final = f"SELECT {_COLUMNS} FROM blob WHERE name >= ? AND name > ? ORDER BY name LIMIT ?"  # noqa: S608
+_PAGE: Final = f"SELECT {_COLUMNS} FROM blob WHERE name >= ? ORDER BY name LIMIT ?"  # noqa: S608
+_NEXT: Final = f"SELECT {_COLUMNS} FROM blob WHERE name > ? ORDER BY name LIMIT ?"  # noqa: S608
 _FILES: Final = "SELECT file FROM blob WHERE instr(file, ?)"
 _PUT: Final = f"INSERT OR REPLACE INTO blob ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
 _DELETE: Final = "DELETE FROM blob WHERE name = ?"
@@ -138,7 +139,8 @@ class Index:
 
     def page(self, prefix: str, after: str, rows_max: int) -> Sequence[Blob]:
         """The first blobs beyond the name `after` whose names begin with `prefix`; none where there are no more."""
-        rows = self._connection().execute(_PAGE, (prefix, after, rows_max)).fetchall()
+        text, bound = (_PAGE, prefix) if after < prefix else (_NEXT, after)  # of two bounds SQLite would seek but one
+        rows = self._connection().execute(text, (bound, rows_max)).fetchall()
         return [_kept(row).blob for row in takewhile(lambda row: row[0].startswith(prefix), rows)]
 
     def files_made_by(self, session: str) -> Sequence[str]:

@@ -229,7 +229,9 @@ async def _pages(content: ContentStore, prefix: str, lister: Lister) -> AsyncGen
         await blobs.aclose()  # type: ignore[attr-defined]
 
 
-async def scan(scanner: Scanner, tasks: Sequence[str]) -> tuple[list[Mapping[str, Any]], list[str]]:
+async def scan(
+    scanner: Scanner, tasks: Sequence[str], *, at_a_time: int = PARTS_AT_A_TIME
+) -> tuple[list[Mapping[str, Any]], list[str]]:
     """Read all parts; the certificates of those that are complete, and what is to be said of the others."""
 
     async def read(task: str) -> tuple[str, Mapping[str, Any] | CatalogError]:
@@ -240,7 +242,7 @@ async def scan(scanner: Scanner, tasks: Sequence[str]) -> tuple[list[Mapping[str
 
     read_: Callable[[str], Awaitable[tuple[str, Mapping[str, Any] | CatalogError]]] = read
     complete, trouble = list[Mapping[str, Any]](), list[str]()
-    async with aclosing(concurrently(each(tasks), read_, limit=PARTS_AT_A_TIME)) as parts:
+    async with aclosing(concurrently(each(tasks), read_, limit=at_a_time)) as parts:
         async for task, said in parts:
             if isinstance(said, CatalogError):
                 trouble.append(f"{task}: {said}")

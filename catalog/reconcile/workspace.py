@@ -10,6 +10,7 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
@@ -23,6 +24,8 @@ _INDEXES: Final = (
     "CREATE INDEX version_by_path ON versions(path, version)",
     "CREATE INDEX head_by_path ON heads(path)",
 )
+ROWS_AT_A_TIME: Final = 20
+"""In one statement: half the work of one by one, and fewer turns of Python's lock."""
 _CACHE_KIB: Final = 4 << 10
 _PART_CACHE_KIB: Final = 256
 """Rows are only added, and many parts are in the making at a time."""
@@ -77,8 +80,12 @@ class Part:
         """Keep what was read."""
         if not facts:
             return
-        marks = ", ".join("?" * len(TABLES[table].split(", ")))
-        self._database.executemany(f"INSERT INTO {table} VALUES ({marks})", facts)  # noqa: S608 — names of our own
+        row = f"({', '.join('?' * len(facts[0]))})"
+        whole = len(facts) - len(facts) % ROWS_AT_A_TIME
+        many = f"INSERT INTO {table} VALUES {', '.join([row] * ROWS_AT_A_TIME)}"  # noqa: S608 — names of our own
+        for start in range(0, whole, ROWS_AT_A_TIME):
+            self._database.execute(many, [*chain.from_iterable(facts[start : start + ROWS_AT_A_TIME])])
+        self._database.executemany(f"INSERT INTO {table} VALUES {row}", facts[whole:])  # noqa: S608 — the same
 
     def clear(self) -> None:
         """Forget what was added: it is read again."""

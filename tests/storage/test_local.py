@@ -16,12 +16,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.content import Always, Blocks, Headers, IfAbsent, IfMatch
+from storage.content import Always, Blob, Blocks, Headers, IfAbsent, IfMatch
 from storage.errors import CatalogError, ConflictError, IntegrityError, InvalidError, NotFoundError, UnavailableError
 from storage.local import LocalContent
 from storage.local_blocks import _copied
 from storage.local_errors import CommitError, explained
 from storage.local_files import place_of, readable, token_of
+from storage.local_index import Index, Kept
 from storage.local_sessions import Session
 from tests.storage.killed_writer import STATES
 
@@ -435,3 +436,21 @@ def test_blocks_are_copied_where_the_system_cannot_copy_by_itself(tmp_path: Path
 
 def test_a_session_that_has_ended_meanwhile_is_not_taken_over(tmp_path: Path) -> None:
     assert Session.taken_over(tmp_path / "gone") is None
+
+
+def test_a_page_of_a_listing_costs_the_same_wherever_it_is(tmp_path: Path) -> None:
+    """So a listing's cost grows with its blobs, and not with their square."""
+    index = Index(tmp_path / "content.db", busy_timeout_s=1, synchronous="off")
+    index.create()
+    names = [f"d/{number:04d}" for number in range(1_000)]
+    for name in names:
+        index.put(Kept(Blob(name, 0, "etag", PLAIN), name), IfAbsent())
+    steps: list[int] = []
+    index._connection().set_progress_handler(lambda: steps.append(1), 10)
+    costs = list[int]()
+    for after in ("", names[99], names[899]):
+        steps.clear()
+        assert len(index.page("d/", after, 100)) == 100
+        costs.append(len(steps))
+    index.close()
+    assert 0 < max(costs) <= 1.1 * min(costs)
