@@ -29,7 +29,7 @@ from .requests import (
 
 CHUNK_BYTES: Final = 1 << 20
 
-_ETAGS: Final = count(1)  # of the whole process, so that no etag comes back, whatever is made anew
+_ETAGS = count(1)  # of the whole process, so that no etag comes back, whatever is made anew
 
 
 @dataclass(slots=True)

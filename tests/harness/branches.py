@@ -3,7 +3,7 @@
 A plugin of pytest. As the two packages are imported, each `except` branch gets a first statement that notes that it
 ran, at the cost of a call, and nothing is paid for where no error is handled. (A tracer such as coverage.py
 sees the same and doubles the time of the suite; tests of time limits then fail.) At the end of a run of the whole
-suite, a branch that nothing ran fails it. Child processes take part through `tests/harness/child/sitecustomize.py`.
+suite, each branch that nothing ran is named. Child processes take part through `tests/harness/child/sitecustomize.py`.
 """
 
 import ast
@@ -156,8 +156,6 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     found, ran = all_branches(), set(Path(os.environ[LOG]).read_text().splitlines())
     config.stash[REPORT] = findings(found, ran)
     config.stash[TOTAL] = f"{len(found)} `except` branches, {len(EXCUSED)} excused"
-    if config.stash[REPORT]:
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
