@@ -198,9 +198,9 @@ class Readers:
         """The bytes of a span, over as many connections as it takes, all of one blob's one etag."""
         start, pin = span.start, pin or Pin()
         end = file.size if span.length is None else min(file.size, span.start + span.length)
-        deadline = self._deadline()
+        deadline, empty = self._deadline(), 0
         while True:
-            left = None if span.length is None else max(0, end - start)
+            left, before = None if span.length is None else max(0, end - start), start
             when = IfMatch(pin.etag) if pin.etag else Always()
             try:
                 async with AsyncExitStack() as stack:
@@ -212,7 +212,11 @@ class Readers:
                         start += len(chunk)
                         yield chunk
                         deadline = self._deadline()  # not before: whoever reads may take his time
-                return
+                if not left or start >= end:  # of a whole content the digest tells
+                    return
+                empty += start == before
+                if empty > 1:  # it was cut short, and what is left is asked for, unless there is no more
+                    raise damaged(file, f"it ends after {start:,} bytes", "integrity.size")
             except UnavailableError as exc:
                 await deadline.pause(exc)
                 if deadline.passed:

@@ -73,8 +73,11 @@ async def test_damaged_content_is_never_given_out(site: Site, way: Read, fault: 
         plan.fault, plan.at = fault, 0
         assert await volume.read("other") == CONTENTS["other"]  # what is swapped for it
         plan.at = len(plan.requests) + 2
-        with pytest.raises(IntegrityError):
-            await way(volume, file, tmp_path)
+        if way is seek and fault is Fault.CUT_BODY:  # the rest of a range is asked for
+            assert await way(volume, file, tmp_path) == CONTENTS["a"]
+        else:
+            with pytest.raises(IntegrityError):
+                await way(volume, file, tmp_path)
         assert plan.fired == 1
         assert await way(volume, file, tmp_path) == CONTENTS["a"], "the client goes on"
 
