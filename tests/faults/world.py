@@ -83,14 +83,20 @@ class World:
             no_thread_is_left(self._before)
 
     def client(
-        self, wire: Wire | None = None, *, table: Table | None = None, clock: Clock | None = None, name: str = ""
+        self,
+        wire: Wire | None = None,
+        *,
+        table: Table | None = None,
+        clock: Clock | None = None,
+        name: str = "",
+        settings: Settings | None = None,
     ) -> Catalog:
         """A client with a wire, healthy or not; or with a table of its own kind; or with ids of its own, by a name."""
         wire, ids = wire or Wire(), count(1) if name else self._ids
         catalog = Catalog(
             table or FaultTable(self.table, wire, page_rows=PAGE_ROWS),
             FaultContent(self.content, wire),
-            settings=self._settings,
+            settings=settings or self._settings,
             writer="test",
             clock=clock or VirtualClock(),
             new_id=lambda: f"{name}{next(ids):0{26 - len(name)}d}",
@@ -108,8 +114,8 @@ class World:
 
     async def leave_half_done(self, path: str, requests: int) -> None:
         """Begin a put, and kill its client after so many requests of it."""
-        wire = Wire()
-        volume = await self.client(wire).volume("v")
+        wire = Wire()  # none of whose requests hangs: a slow disk is no fault
+        volume = await self.client(wire, settings=replace(self._settings, request_timeout_s=60)).volume("v")
         wire.at, wire.fault = len(wire.sent) + requests, Fault.CRASH_AFTER
         assert await outlived(wire, volume.put(path, b"never seen")) is None
 
