@@ -89,12 +89,7 @@ class Applier:
         left = (found for found in todo if _subject(found) not in journal.ended)
         async with aclosing(concurrently(each(left), act, limit=ACTIONS_AT_A_TIME)) as acts:
             async for applied in acts:
-                kept = (
-                    {"begun": True}
-                    if applied.phase == "changed" and _subject(applied.difference) in journal.begun
-                    else {}
-                )
-                journal.add(_entry(applied.difference, applied.phase, applied.why, kept))
+                journal.add(_entry(applied.difference, applied.phase, applied.why))
                 phases[applied.phase] += 1
                 if applied.phase == "done":
                     done[applied.difference.action] += 1

@@ -30,7 +30,7 @@ class Entry:
     its writer may be alive · `failed`: see `why`."""
     why: str = ""
     undo: Mapping[str, Any] = field(default_factory=dict)
-    """With `begun`: what is about to be changed, as it was. With `changed`: that an earlier run has begun it."""
+    """With `begun`: what is about to be changed, as it was."""
 
     @property
     def subject(self) -> tuple[str, str, str]:

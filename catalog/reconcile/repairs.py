@@ -104,8 +104,8 @@ class Repairs:
             case "rewrite-headers":
                 return Prepared({"blob": await self._described(found.key), "headers": await self._meant(found)})
             case "heal":
-                blob, meant = await self._described(found.key), await self._meant(found)
-                return Prepared({"blob": blob, "healed": meant, "aside": self.aside(found) if blob else ""})
+                blob = await self._described(found.key)
+                return Prepared({"blob": blob, "aside": self.aside(found) if blob else ""})
             case "quarantine" | "put-again":
                 return Prepared({"blob": await self._described(found.key), "aside": self.aside(found)})
         return Prepared({})

@@ -58,7 +58,7 @@ class Scope:
     def id(self) -> str:
         """A name for what such a scan reads: parts of another one are of no use."""
         volume = self.volume
-        text = repr((volume.epoch, volume.root, volume.shards, adopted(volume), self.others, self.prefix, self.depth))
+        text = repr((volume.epoch, volume.root, volume.shards, volume.adopted, self.others, self.prefix, self.depth))
         return blake2b(text.encode(), digest_size=12).hexdigest()
 
     @property
@@ -68,7 +68,7 @@ class Scope:
         if self.prefix:
             wanted = [f"{root}{RESERVED}/{self.prefix}", f"{root}{self.prefix}", *_within(self.volume, self.prefix)]
         else:
-            wanted = [root, *adopted(self.volume)]
+            wanted = [root, *self.volume.adopted]
         return [each for each in sorted(set(wanted)) if not any(each != one and each.startswith(one) for one in wanted)]
 
     @property
@@ -78,14 +78,9 @@ class Scope:
         return [*blobs, *(f"shard-{shard:02x}" for shard in range(self.volume.shards))]
 
 
-def adopted(volume: VolumeInfo) -> tuple[str, ...]:
-    """The prefixes of blobs outside its root that a volume has adopted."""
-    return volume.adopted
-
-
 def _within(volume: VolumeInfo, prefix: str) -> list[str]:
     """Adopted prefixes, as far as blobs of that name can be files of that prefix. Others are looked at one by one."""
-    return [max(one, prefix, key=len) for one in adopted(volume) if one.startswith(prefix) or prefix.startswith(one)]
+    return [max(one, prefix, key=len) for one in volume.adopted if one.startswith(prefix) or prefix.startswith(one)]
 
 
 def _is_fresh(path: Path) -> bool:

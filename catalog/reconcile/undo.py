@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from storage import Blob, Headers, IfAbsent, IfMatch
+from storage import Blob, Headers, IfAbsent
 
 from ..commit import Unit
 from ..copying import Copier
@@ -18,6 +18,7 @@ from ..exchange import partition_of
 from ..keys import head_row
 from ..table import Delete, Insert, Operation, RefusedError, Replace
 from .journal import Entry
+from .names import is_aside
 from .repairs import Changed, Repairs, shows
 
 NOT_UNDONE = {
@@ -135,23 +136,20 @@ class Undo:
             raise Changed(f"{path!r} has a newer version by now, which follows this one")
         return Replace(head_row(path), head.values, head.etag)
 
-    async def _drop(self, aside: Blob | None) -> None:
-        """What was put aside, and is not needed there."""
-        if aside is not None:
-            await self.repairs.delete(aside.name, aside.etag)
-
-    async def _back(self, aside: str, was: Mapping[str, Any], over: Blob | None = None) -> None:
+    async def _back(self, aside: str, was: Mapping[str, Any]) -> None:
         """A blob out of the quarantine, under its own name."""
-        repairs, kept = self.repairs, await self.repairs.looker.stat(aside)
-        name = was["name"]
+        repairs, name = self.repairs, was["name"]
+        if not is_aside(repairs.volume, aside) or not name.startswith(repairs.volume.root):
+            raise Changed(f"{name!r} lies outside the volume")
+        kept = await repairs.looker.stat(aside)
         if kept is None:
             if await repairs.looker.stat(name) is not None:
                 return  # it never went, or is back
             raise Changed(f"{aside!r} is not in the quarantine")
         copier = Copier(repairs.writer.uploads)
-        when = IfMatch(over.etag) if over else IfAbsent()
+        headers, deadline = _headers(was), repairs.deadline()
         try:
-            await copier.copy(kept, name, when=when, headers=_headers(was), digest="", deadline=repairs.deadline())
+            await copier.copy(kept, name, when=IfAbsent(), headers=headers, digest="", deadline=deadline)
         except ConflictError as exc:
             there = await repairs.looker.stat(name)
             if there is None or await repairs.looker.digests(there) != await repairs.looker.digests(kept):

@@ -1,0 +1,169 @@
+"""What a plan, a journal and a folder of parts must not be able to do; and what is ours to touch."""
+
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from catalog import Brake, InvalidError, Plan
+from catalog.exchange import partition_of
+from catalog.keys import head_row, version_row
+from catalog.reconcile.journal import Journal
+from catalog.table import Delete
+from storage import Always, Headers, IfAbsent
+from tests.reconcile import injuries as injury
+from tests.reconcile.scene import Scene
+
+ANY = Brake(fraction=1.0)
+
+
+async def states(scene: Scene, **options: object) -> list[tuple[str, str]]:
+    plan = await scene.cat.reconcile("raw", depth="content", **options)  # type: ignore[arg-type]
+    return [(each.state, each.action) for each in plan.differences()]
+
+
+async def orphaned(scene: Scene, path: str) -> str:
+    """A file of which only the blob is left."""
+    blob = (await scene.volume.put(path, b"lost")).blob
+    rows = [Delete(head_row(path)), Delete(version_row(path, 1))]
+    await scene.cat._table.submit(partition_of(scene.volume.info, path), rows)
+    return blob
+
+
+def edited(plan: Plan, path: Path, old: str, new: str) -> Path:
+    file = plan.save(path)
+    file.write_text(file.read_text("utf-8").replace(old, new), "utf-8")
+    return file
+
+
+def test_one_run_writes_a_journal(tmp_path: Path) -> None:
+    first = Journal.open(tmp_path / "journal", plan="p", volume="v", epoch="e")
+    with pytest.raises(InvalidError, match="another apply writes") as caught:
+        Journal.open(tmp_path / "journal", plan="p", volume="v", epoch="e")
+    assert caught.value.kind == "invalid.journal"
+    first.close()
+    Journal.open(tmp_path / "journal", plan="p", volume="v", epoch="e").close()
+
+
+def test_a_journal_that_was_cut_in_its_first_line_begins_anew(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    path.write_text('{"blobcat": "jour')
+    Journal.open(path, plan="p", volume="v", epoch="e").close()
+    assert json.loads(path.read_text("utf-8"))["plan"] == "p"
+
+
+async def test_a_plan_acts_in_its_volume_only(small: Scene, tmp_path: Path) -> None:
+    """An edited line that names the content of another volume deletes nothing."""
+    blob = await orphaned(small, "a")
+    other = await small.cat.create_volume("other", shards=1)
+    live = (await other.put("a", b"live")).blob
+    plan = await small.cat.reconcile("raw", orphans="quarantine")
+    file = edited(plan, tmp_path / "plan", blob, live)
+    loaded = small.cat.plan(file)
+    report = await loaded.apply(brake=ANY, force=loaded.sha256, journal=tmp_path / "journal")
+    assert (dict(report.done), report.changed) == ({}, 1)
+    assert await other.read("a") == b"live"
+
+
+async def test_an_action_that_does_not_fit_its_state_is_refused(small: Scene, tmp_path: Path) -> None:
+    await injury.foreign(small, "a")
+    plan = await small.cat.reconcile("raw", foreign="adopt")
+    file = edited(plan, tmp_path / "plan", '"adopt"', '"quarantine"')
+    with pytest.raises(InvalidError):
+        small.cat.plan(file)
+
+
+async def test_content_put_again_counts_as_deleted(small: Scene, tmp_path: Path) -> None:
+    await orphaned(small, "a")
+    for number in range(9):
+        await small.volume.put(f"{number}", b"x")
+    plan = await small.cat.reconcile("raw", orphans="adopt")
+    assert plan.header.deletions == 1
+    with pytest.raises(InvalidError) as caught:
+        await plan.apply(journal=tmp_path / "journal")
+    assert caught.value.kind == "invalid.brake"
+
+
+@pytest.mark.parametrize("told", [{"epoch": "another"}, {"op": "01ARZ3NDEKTSV4RRFFQ69G5FAV"}])
+async def test_what_another_volume_wrote_or_somebody_copied_is_not_ours(small: Scene, told: dict[str, str]) -> None:
+    blob = await small.cat._content.stat(await orphaned(small, "a"))
+    await small.cat._content.put(
+        blob.name, b"lost", when=Always(), headers=Headers(metadata={**blob.headers.metadata, **told})
+    )
+    assert await states(small, orphans="quarantine") == [("foreign-new", "none")]
+
+
+async def test_a_history_of_many_versions_of_one_content_is_refreshed(small: Scene, tmp_path: Path) -> None:
+    await small.volume.put("a", b"content")
+    for number in range(120):
+        await small.volume.set_metadata("a", {"n": number})
+    await injury.touched(small, "other")
+    blob = await small.cat._content.stat((await small.volume.stat("a")).blob)
+    await small.cat._content.put(blob.name, b"content", when=Always(), headers=blob.headers)
+    plan = await small.cat.reconcile("raw")
+    report = await plan.apply(journal=tmp_path / "journal")
+    assert (report.ok, report.changed) == (True, 0)
+    assert await states(small) == []
+    assert await small.volume.read("a", version=1) == b"content"
+
+
+async def test_a_twin_that_is_damaged_itself_is_passed_over(small: Scene, tmp_path: Path) -> None:
+    blobs = [(await small.volume.put(name, b"same")).blob for name in "abc"]
+    await small.cat._content.delete(blobs[2], when=Always())
+    first = min(blobs[:2])
+    whole = await small.cat._content.stat(first)
+    await small.cat._content.put(first, b"SAME", when=Always(), headers=whole.headers)
+    plan = await small.cat.reconcile("raw", depth="content")
+    report = await plan.apply(journal=tmp_path / "journal")
+    assert (dict(report.done), await states(small)) == ({"heal": 2}, [])
+
+
+async def test_no_head_is_written_beside_content_of_a_later_version(small: Scene) -> None:
+    """Head and newest version were lost: an older one must not come back as if nothing had been."""
+    await small.volume.put("a", b"1")
+    await small.volume.put("a", b"2")
+    rows = [Delete(head_row("a")), Delete(version_row("a", 2))]
+    await small.cat._table.submit(partition_of(small.volume.info, "a"), rows)
+    assert await states(small) == [("history-broken", "none"), ("orphan-ours", "none")]
+
+
+async def test_parts_that_are_old_are_read_anew(small: Scene, tmp_path: Path) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from catalog.reconcile.scan import Scanner, Scope
+
+    await small.volume.put("a", b"1")
+    tools, scope = small.cat._tools, Scope(small.volume.info)
+    with ThreadPoolExecutor(1) as threads:
+        scanner = Scanner(scope, tools.lister, small.cat._content, threads, tmp_path)
+        before = await scanner.read("blobs-00")
+        await small.volume.put("b", b"2")
+        assert await scanner.read("blobs-00") == before
+        long_ago = time.time() - 2 * 3_600
+        os.utime(scanner.part("blobs-00"), (long_ago, long_ago))
+        assert (await scanner.read("blobs-00"))["blobs"] == 2
+
+
+async def test_a_reconcile_that_fails_beside_others_waits_for_their_threads(small: Scene) -> None:
+    """The database of a part was closed under the thread that filled it: that ended the interpreter."""
+    for number in range(40):
+        await small.volume.put(f"{number}", b"x")
+    await injury.newer_schema(small, "0")
+    for _ in range(20):
+        with pytest.raises(InvalidError, match="newer blobcat"):
+            await small.cat.reconcile("raw")
+
+
+async def test_undo_takes_nothing_from_elsewhere(small: Scene, tmp_path: Path) -> None:
+    await small.cat._content.put("elsewhere", b"x", when=IfAbsent(), headers=Headers())
+    info = small.volume.info
+    header = {"blobcat": "journal", "format": 1, "plan": "p", "volume": "raw", "epoch": info.epoch}
+    was = {"name": "raw/x", "etag": "e", "size": 1, "content_type": "a/b", "md5": "", "metadata": {}}
+    undo = {"blob": was, "aside": "elsewhere"}
+    entry = {"key": "raw/x", "state": "orphan-ours", "action": "quarantine", "phase": "begun", "undo": undo}
+    (tmp_path / "journal").write_text("".join(json.dumps(line) + "\n" for line in (header, entry)))
+    report = await small.cat.undo(tmp_path / "journal")
+    assert [item.undone for item in report.items] == [False]
+    assert (await small.cat._content.stat("elsewhere")).size == 1
