@@ -27,6 +27,7 @@ ACCOUNT_KEY = (
 _SCRIPT = Path(__file__).parent / "node_modules" / "azurite" / "dist" / "src" / "azurite.js"
 _LISTENING = re.compile(r"Azurite (\w+) service is successfully listening at https?://127\.0\.0\.1:(\d+)")
 _SERVICES = {"Blob", "Queue", "Table"}
+_KEEP_ALIVE_S = 300  # as patient with an idle connection as Azure is; 5 s, Node's own, race with whoever waits as long
 _STOP_WHEN_PARENT_IS_GONE = """data:text/javascript,
 process.stdin.once("end", () => {
     process.kill(process.pid, "SIGTERM");
@@ -168,6 +169,7 @@ class Azurite:
         ports = ["--blobPort", f"{self.blob_port}", "--queuePort", "0", "--tablePort", f"{self.table_port}"]
         data = ["--location", f"{self._location}"] if self._location else ["--inMemoryPersistence"]
         flags = ["--silent", "--skipApiVersionCheck", "--disableTelemetry"]
+        flags += [f"--{service}KeepAliveTimeout={_KEEP_ALIVE_S}" for service in ("blob", "table")]
         if self._https:
             flags += ["--cert", f"{self._https[0]}", "--key", f"{self._https[1]}", "--oauth", "basic"]
         return [f"{node}", "--import", _STOP_WHEN_PARENT_IS_GONE, f"{_SCRIPT}", *flags, *ports, *data]

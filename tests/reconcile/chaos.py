@@ -178,12 +178,11 @@ async def left_behind(scene: Watched, path: str, verb: str, at: int) -> set[Find
     partitions = {partition_of(scene.volume.info, each) for each in (path, f"{path}.new", f"{path}.copied")}
     partitions |= {partition_of(scene.volume.info, each) for each in (f"{path}.moved", injury.apart(scene, path))}
     for key in partitions:
-        async for page in scene.table.query(key, INTENTS):
-            for intent in (entity.values for entity in page):
-                if intent["state"] == "open" and str(intent["path"]).startswith(path):
-                    at_path, op = str(intent["path"]), str(intent["op"])
-                    await scene.merge(at_path, intent_row(op), {"patience_s": 0})
-                    found.add(("in-flight", op, "settle"))
+        for intent in [entity.values async for entity in scene.cat._tools.lister.rows(key, INTENTS)]:
+            if intent["state"] == "open" and str(intent["path"]).startswith(path):
+                at_path, op = str(intent["path"]), str(intent["op"])
+                await scene.merge(at_path, intent_row(op), {"patience_s": 0})
+                found.add(("in-flight", op, "settle"))
     return found
 
 
