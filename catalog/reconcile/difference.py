@@ -43,7 +43,7 @@ MEANING: Final[dict[State, str]] = {
 }
 """In order of precedence, with what people are told."""
 
-QUIET: Final[frozenset[State]] = frozenset({"in-flight", "purging", "consistent"})
+QUIET: Final[frozenset[State]] = frozenset({"in-flight", "aborted", "purging", "consistent"})
 """What there is in the best of catalogs, while others work or a version needs what a purge has chosen."""
 
 Action = Literal[

@@ -146,6 +146,8 @@ class Reconciler:
 
     async def _judged(self, workspace: Workspace, seen: SeenBlob) -> Difference | None:
         found = judge_blob(self._scope.volume, seen)
+        if found is not None and found.state == "aborted" and seen.intent and not self._is_old(seen.intent):
+            return replace(found, action="none", why=f"{found.why}; who gave it up may be about to delete it")
         if found is None or found.action != "heal":
             return found
         digest = seen.needed_by[0].digest

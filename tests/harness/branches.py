@@ -150,7 +150,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Only a run of everything can be expected to have run every branch."""
     config = session.config
     chosen = config.args != config.getini("testpaths") or config.option.keyword or config.option.markexpr
-    if hasattr(config, "workerinput") or chosen or session.exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+    if (
+        hasattr(config, "workerinput")
+        or chosen
+        or session.exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
+    ):
         return
     found, ran = all_branches(), set(Path(os.environ[LOG]).read_text().splitlines())
     config.stash[REPORT] = findings(found, ran)

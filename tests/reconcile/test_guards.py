@@ -9,7 +9,7 @@ import pytest
 
 from catalog import Brake, InvalidError, Plan
 from catalog.exchange import partition_of
-from catalog.keys import head_row, version_row
+from catalog.keys import head_row, intent_row, version_row
 from catalog.reconcile.journal import Journal
 from catalog.table import Delete
 from storage import Always, Headers, IfAbsent
@@ -36,6 +36,16 @@ def edited(plan: Plan, path: Path, old: str, new: str) -> Path:
     file = plan.save(path)
     file.write_text(file.read_text("utf-8").replace(old, new), "utf-8")
     return file
+
+
+async def test_what_was_given_up_just_now_is_left_to_who_gave_it_up(small: Scene) -> None:
+    """Every conflict between writers is so for a moment: it is no finding."""
+    await injury.aborted_and_late(small, "a")
+    await small.merge("a", intent_row(injury.op_of("a")), {"patience_s": 600})
+    plan = await small.cat.reconcile("raw")
+    assert [(each.state, each.action, each.quiet) for each in plan.differences()] == [("aborted", "none", True)]
+    assert plan.clean
+    assert ("aborted", "settle") in await states(small, patience_s=0)
 
 
 def test_one_run_writes_a_journal(tmp_path: Path) -> None:
