@@ -4,7 +4,7 @@ import getpass
 import os
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from functools import partial
 from os import PathLike
@@ -63,7 +63,7 @@ class Catalog:
     """A catalog that is open. Made by `connect`; constructed from its ports by tests and by those who bring their own.
 
     Belongs to one event loop. Closing it closes its ports, and a `credential` that was made for them, and ends its
-    threads and tasks; what was under way then is as if it was cancelled.
+    threads and tasks; what was under way then is as if it was cancelled. `threads` that are given stay the caller's.
     """
 
     def __init__(
@@ -78,6 +78,7 @@ class Catalog:
         credential: Any = None,
         on_event: OnEvent | None = None,
         origin: Origin | None = None,
+        threads: Executor | None = None,
     ) -> None:
         self._table = table
         self._content = content
@@ -87,7 +88,8 @@ class Catalog:
         self._clock = clock = ToldClock(clock, self._listener)
         if self._listener.requests:  # nobody else pays for what nobody hears
             table, content = ObservedTable(table, self._listener), ObservedContent(content, self._listener)
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="blobcat")
+        self._owns_threads = threads is None
+        self._threads = threads or ThreadPoolExecutor(THREADS, thread_name_prefix="blobcat")
         lister = Lister(table, settings, clock)
         self._volumes = Volumes(lister, self._deadline, new_id)
         self._writer = Writer(
@@ -408,7 +410,8 @@ class Catalog:
         the caller's holds for more than a second. Raises: whatever the last one that could not be closed raises.
         """
         async with AsyncExitStack() as closing:
-            closing.push_async_callback(end, self._threads)
+            if self._owns_threads:
+                closing.push_async_callback(end, self._threads)
             closing.push_async_callback(Backend(self._table, self._content, self._credential).close)
             closing.push_async_callback(self._writer.close)
             closing.push_async_callback(self._readers.close)

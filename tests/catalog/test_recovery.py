@@ -7,7 +7,7 @@ import pytest
 
 from catalog.recovery import KEPT_US, Recovered
 from catalog.sqlite_table import SqliteTable
-from tests.faults.world import Inline, World
+from tests.faults.world import INLINE, World
 
 SECOND_NS = 1_000_000_000
 TWO_WEEKS_S = 14 * 86_400
@@ -26,7 +26,7 @@ class Time:
     def world(self) -> World:
         """A world whose table has this clock."""
         table = SqliteTable(":memory:", page_rows=3, clock=lambda: self.now_ns)
-        table._writer = table._readers = Inline(1)
+        table._writer = table._readers = INLINE
         return World(table=table)
 
 

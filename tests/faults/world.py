@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from itertools import count
 from types import TracebackType
-from typing import ParamSpec, Protocol, Self, TypeVar
+from typing import ParamSpec, Protocol, Self, TypeVar, cast
 
 from catalog import Catalog, Settings
 from catalog.retry import Clock
@@ -35,16 +35,22 @@ class Mortal(Protocol):
 
 
 class Inline(ThreadPoolExecutor):
-    """Does at once what a thread would do: quicker for little work, and always in the same order."""
+    """Does at once what a thread would do: quicker for little work, and always in the same order.
+
+    What it returns is the event loop's own kind of future, so that nobody has to be woken for what is done.
+    """
 
     def submit(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> "Future[T]":
         """See Executor."""
-        done: Future[T] = Future()
+        done = cast("Future[T]", asyncio.get_running_loop().create_future())
         try:
             done.set_result(work(*args, **kwargs))
         except BaseException as error:  # noqa: BLE001 — whatever it is, it is for the caller
             done.set_exception(error)
         return done
+
+
+INLINE = Inline(1)
 
 
 class World:
@@ -100,8 +106,8 @@ class World:
             writer="test",
             clock=clock or VirtualClock(),
             new_id=lambda: f"{name}{next(ids):0{26 - len(name)}d}",
+            threads=INLINE,
         )
-        catalog._reconciling = replace(catalog._reconciling, threads=Inline(1))
         self._clients.append((catalog, wire))
         return catalog
 
@@ -127,7 +133,7 @@ class World:
 def in_memory() -> SqliteTable:
     """A table without threads, of small pages."""
     table = SqliteTable(":memory:", page_rows=PAGE_ROWS)
-    table._writer = table._readers = Inline(1)
+    table._writer = table._readers = INLINE
     return table
 
 
