@@ -115,7 +115,9 @@ class Wire:
         """Carry out one request, or what the plan makes of it."""
         self._under_way += 1
         try:
-            return await self._send(name, request, write=touch.write)
+            answer = await self._send(name, request, write=touch.write)
+            await asyncio.sleep(0)  # nothing answers so fast that nobody else has a turn
+            return answer
         finally:
             self._under_way -= 1
 
