@@ -1,9 +1,11 @@
 """A service in this process, and the clients that use it, each behind a wire of its own."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+import sqlite3
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from itertools import count
 from types import TracebackType
 from typing import ParamSpec, Protocol, Self, TypeVar, cast
@@ -12,8 +14,8 @@ from catalog import Catalog, Settings
 from catalog.retry import Clock
 from catalog.sqlite_table import SqliteTable
 from catalog.table import Table
-from storage import ContentStore
-from storage.memory import MemoryContent
+from storage import Blob, ContentStore
+from storage.memory import Container, MemoryContent
 from tests.faults.observer import State, look
 from tests.faults.ports import Fault, FaultContent, FaultTable, VirtualClock, Wire
 from tests.faults.scenarios import Scenario, prepare
@@ -53,6 +55,20 @@ class Inline(ThreadPoolExecutor):
 INLINE = Inline(1)
 
 
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """All that there is in a world, and the next id: other worlds may go on from there, which costs them nothing."""
+
+    rows: bytes
+    blobs: Mapping[str, tuple[Blob, bytes]]
+    staged: Mapping[str, Mapping[str, bytes]]
+    next_id: int
+
+
+LAST: list[tuple[object, Beginning]] = []
+"""What the last world began with, and how that was."""
+
+
 class World:
     """A table and a container, in memory unless given, and whoever is connected. Ids are numbers, time is virtual.
 
@@ -60,10 +76,16 @@ class World:
     """
 
     def __init__(
-        self, settings: Settings = SETTINGS, *, table: Table | None = None, content: ContentStore | None = None
+        self,
+        settings: Settings = SETTINGS,
+        *,
+        table: Table | None = None,
+        content: ContentStore | None = None,
     ) -> None:
+        self._alone = not table and not content
+        self._container = Container()
         self.table = table or in_memory()
-        self.content = content or MemoryContent()
+        self.content = content or MemoryContent(self._container)
         self._settings = settings
         self._clients: list[tuple[Catalog, Wire]] = []
         self._ids = count(1)
@@ -73,6 +95,23 @@ class World:
         await self.table.create()
         await self.content.create()
         return self
+
+    async def begin_as(self, of: object, make: Callable[["World"], Awaitable[None]]) -> None:
+        """Bring the service to where something begins: by making it so, or as it was made for the last world."""
+        if LAST and LAST[0][0] is of and self._alone:
+            self._go_on(LAST[0][1])
+            return
+        await make(self)
+        if self._alone:
+            rows, blobs = database_of(self.table).serialize(), dict(self._container.blobs)
+            LAST[:] = [(of, Beginning(rows, blobs, deepcopy(self._container.staged), next(self._ids)))]
+            self._go_on(LAST[0][1])
+
+    def _go_on(self, beginning: Beginning) -> None:
+        database_of(self.table).deserialize(beginning.rows)
+        self._container.blobs.update(beginning.blobs)
+        self._container.staged.update({name: dict(blocks) for name, blocks in beginning.staged.items()})
+        self._ids = count(beginning.next_id)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
@@ -113,9 +152,13 @@ class World:
 
     async def prepare(self, scenario: Scenario) -> State:
         """Bring the service to where a scenario begins, and look at it."""
-        await prepare(self.client(), scenario)
-        for path, requests in scenario.half_done.items():
-            await self.leave_half_done(path, requests)
+
+        async def make(world: World) -> None:
+            await prepare(world.client(), scenario)
+            for path, requests in scenario.half_done.items():
+                await world.leave_half_done(path, requests)
+
+        await self.begin_as(scenario, make)
         return await look(self.table, self.content)
 
     async def leave_half_done(self, path: str, requests: int) -> None:
@@ -135,6 +178,12 @@ def in_memory() -> SqliteTable:
     table = SqliteTable(":memory:", page_rows=PAGE_ROWS)
     table._writer = table._readers = INLINE
     return table
+
+
+def database_of(table: Table) -> sqlite3.Connection:
+    """The one connection of a table in memory."""
+    assert isinstance(table, SqliteTable)
+    return table._connection()
 
 
 async def outlived(wire: Mortal, call: Awaitable[object]) -> object:

@@ -22,16 +22,19 @@ TableType = type[FaultTable]
 
 @asynccontextmanager
 async def begun(pair: Pair) -> AsyncIterator[tuple[World, Catalog, dict[str, int]]]:
-    """A world as the pair finds it, who made it so, and how many versions of each path there are."""
-    async with World(PATIENT) as world:
-        steady = world.client()
-        volume = await steady.create_volume("v", shards=pair.shards)
+    """A world as the pair finds it, a client that has no part in it, and how many versions of each path there are."""
+
+    async def make(world: World) -> None:
+        volume = await world.client().create_volume("v", shards=pair.shards)
         for path, contents in pair.given.items():
             for content in contents:
                 await (volume.delete(path) if content is None else volume.put(path, content))
         if pair.half_done:
             await world.leave_half_done("a", requests=3)
-        yield world, steady, {path: len(contents) for path, contents in pair.given.items()}
+
+    async with World(PATIENT) as world:
+        await world.begin_as(pair, make)
+        yield world, world.client(), {path: len(contents) for path, contents in pair.given.items()}
 
 
 def actor(world: World, name: str, call: Call, recorder: Recorder, *, table: TableType = FaultTable) -> Actor:
