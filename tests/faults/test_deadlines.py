@@ -7,6 +7,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from itertools import cycle
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,9 +30,10 @@ BUSY_S = 5.0
 ENDS_S = 20.0
 """On a machine that has much else to do; without a limit of its own a call would take the settings' hour."""
 HOUR = replace(SETTINGS, timeout_s=3600, request_timeout_s=LIMIT_S, silence_timeout_s=3600)
-FROM_MAX = 5
-"""From so many of its requests on a call meets a fault, or from each where BLOBCAT_NIGHTLY is set."""
+FROM_MAX = 4
+"""From so many of its requests on a call meets two faults, or from each all where BLOBCAT_NIGHTLY is set."""
 FAULTS = (Fault.HANG, Fault.RETRY_AFTER, Fault.REFUSED)
+IN_TURN = ((Fault.HANG, Fault.RETRY_AFTER), (Fault.HANG, Fault.REFUSED))
 NO_REQUEST = {"Catalog.close", "Catalog.plan", "Catalog.unwrap"}
 NOT_NEEDED = {"Volume.move": 2}
 """The last requests that a call may do without: a move that is decided is one, whoever puts the tombstone."""
@@ -257,8 +259,9 @@ async def test_a_call_ends_in_time(site: Site, name: str, tmp_path: Path) -> Non
 
     trial = await site.trial(scenario(name, act), site.behind_transports)
     step = 1 if EVERY else 1 + len(trial.requests) // FROM_MAX
-    numbers = {*range(1, len(trial.requests), step), len(trial.requests)}
-    plans = [Plan(at, fault, on=True) for at in numbers for fault in FAULTS]
+    numbers = sorted({*range(1, len(trial.requests), step), len(trial.requests)})
+    faults = [FAULTS] if EVERY else IN_TURN
+    plans = [Plan(at, fault, on=True) for at, those in zip(numbers, cycle(faults), strict=False) for fault in those]
     clocks = {Fault.HANG: SystemClock}
 
     def opened(catalog: str, plan: Plan[Fault], settings: Any) -> Any:

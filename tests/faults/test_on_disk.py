@@ -13,7 +13,7 @@ from tests.faults.test_every_fault import a_kill, an_outage, for_every_request, 
 from tests.faults.world import World
 from tests.harness.nightly import NIGHTLY
 
-NAMES = ("create", "staged", "move-apart", "recover", "delete_volume")
+NAMES = ("staged", "move-apart", "delete_volume")
 TRIED = [each for each in SCENARIOS if NIGHTLY or each.name in NAMES]
 Run = Callable[[World, Scenario, Wire], Awaitable[None]]
 RUNS: list[tuple[Run, Fault]] = [

@@ -1,8 +1,8 @@
 """On a real Azurite, through the real SDKs: each request of each scenario goes wrong in each way that there is.
 
-Every request of every scenario that writes meets one of the four classes, and one of the other kinds, in turn; all of
-them where BLOBCAT_NIGHTLY is set. (The whole matrix is run in memory: `test_every_fault`.) A persistent fault and the
-client's death meet a selection.
+Every request of every scenario that writes meets one of the four classes, in turn, and every third request of all one
+of the other kinds; all of them where BLOBCAT_NIGHTLY is set. (The whole matrix is run in memory: `test_every_fault`.) A
+persistent fault and the client's death meet a selection.
 """
 
 from collections.abc import Sequence
@@ -53,10 +53,13 @@ async def test_a_client_that_dies_leaves_nothing_half_done(site: Site, scenario:
 
 
 def in_turn(lines: Sequence[str], offset: int) -> list[Plan[Fault]]:
-    """For each request one kind that it can have, the next request has the next; or all of them."""
+    """For each third request one kind that it can have, the next such request has the next; or all of all."""
     turn = count(offset * 5)
     plans: list[Plan[Fault]] = []
     for at, line in enumerate(lines, 1):
         kinds = [fault for fault in OTHERS if possible(fault, line)]
-        plans += [Plan(at, fault) for fault in kinds] if EVERY else [Plan(at, kinds[next(turn) % len(kinds)])]
+        if EVERY:
+            plans += [Plan(at, fault) for fault in kinds]
+        elif (at + offset) % 3 == 0 or len(lines) < 3:
+            plans.append(Plan(at, kinds[next(turn) % len(kinds)]))
     return plans

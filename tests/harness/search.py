@@ -20,14 +20,12 @@ def explore(
     while queue:
         state = queue.popleft()
         for label, after in successors(state):
-            wrong = violation(state, after)
-            if wrong is None and after in came_from:
-                continue
-            came_from.setdefault(after, (state, label))
-            if wrong is not None:
+            if (wrong := violation(state, after)) is not None:
                 return len(came_from), [*_way(state, came_from), label, wrong]
-            assert len(came_from) < STATES_MAX
-            queue.append(after)
+            step = (state, label)
+            if came_from.setdefault(after, step) is step:  # one look at a state that takes long to hash
+                assert len(came_from) < STATES_MAX
+                queue.append(after)
     return len(came_from), None
 
 

@@ -22,7 +22,7 @@ from tests.reconcile.writers import at_work, check_told
 from tests.volumes.conftest import URLS
 
 SIZES: Mapping[str, tuple[int, int]] = (
-    {"local": (20_000, 1_000), "azurite": (5_000, 250)} if NIGHTLY else {"local": (2_000, 200), "azurite": (150, 52)}
+    {"local": (20_000, 1_000), "azurite": (5_000, 250)} if NIGHTLY else {"local": (600, 110), "azurite": (100, 52)}
 )
 """Files, and how many of them are hurt."""
 SEED = 20261121
