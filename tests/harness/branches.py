@@ -137,13 +137,20 @@ def install(log: str) -> None:
     sys.meta_path.insert(0, Finder())
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """The first process of a run makes the file; its workers inherit it."""
+def take_part() -> None:
+    """Of a run, where this is a process of one: also one that a test starts and that asks for it."""
+    if log := os.environ.get(LOG):
+        install(log)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Before any `conftest.py` imports what is to take part. The first process makes the file; workers inherit it."""
     if LOG not in os.environ:
         descriptor, os.environ[LOG] = mkstemp(prefix="blobcat-branches-")
         os.close(descriptor)
-        config.add_cleanup(lambda: Path(os.environ.pop(LOG)).unlink())
-    install(os.environ[LOG])
+        early_config.add_cleanup(lambda: Path(os.environ.pop(LOG)).unlink())
+    take_part()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
