@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from catalog import ApplyReport, Brake, Plan, UndoReport
+from catalog import ApplyReport, Brake, Catalog, Plan, Settings, UnavailableError, UndoReport
 from catalog.reconcile.difference import Difference
 from storage import Always, Headers, IfAbsent, IfMatch, Touches
 from tests.faults.meddler import Before, Meddler
-from tests.faults.ports import Fault, Wire
+from tests.faults.ports import Fault, FaultContent, FaultTable, VirtualClock, Wire
 from tests.faults.world import outlived
 from tests.reconcile import injuries as injury
 from tests.reconcile.scene import Scene
@@ -92,6 +92,41 @@ async def test_content_that_changes_while_it_is_read_is_found_as_it_is_then(
     assert (found.key, found.state) == (blob, state)
     there = (await small.look()).blobs
     assert found.blob_etag == (there[blob].etag if blob in there else "")
+
+
+async def test_content_is_read_again_where_its_reading_broke_off(small: Scene) -> None:
+    """What was read of it counts for nothing; nor is it said to be damaged."""
+    await small.volume.put("a", b"content")
+    assert await found_by(small, Meddler(Before("content.chunk", Fault.LOST_AFTER)), depth="content") == []
+
+
+async def test_content_that_cannot_be_read_at_all_is_not_judged(small: Scene) -> None:
+    await small.volume.put("a", b"content")
+    wire = Meddler(Before("content.chunk", Fault.LOST_BEFORE))
+    wire.on = True
+    table, content = FaultTable(small.table, wire), FaultContent(small.content, wire)
+    client = Catalog(table, content, settings=Settings(timeout_s=1), clock=VirtualClock())
+    with pytest.raises(UnavailableError, match="gave up"):
+        await client.reconcile("raw", depth="content")
+    await client.close()
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        pytest.param({"op": "a/b"}, id="no row has it"),
+        pytest.param({"op": "a" * 2_000}, id="too long for a row"),
+        pytest.param({"op": "a/b", "path": "d/a"}, id="of a file"),
+        pytest.param({"op": "' or 1 eq 1", "path": "../.."}, id="of no file"),
+        pytest.param({"op": "x", "path": "a" * 2_000}, id="of a path that is too long"),
+        pytest.param({"op": "x" * 2_000, "path": "a" * 2_000}, id="all too long"),
+    ],
+)
+async def test_a_foreign_blob_may_say_anything(scene: Scene, told: dict[str, str]) -> None:
+    """What it says can be no row's: so there is none, and that is no reason to give up."""
+    await scene.content.put("raw/strange", b"x", when=IfAbsent(), headers=Headers(metadata=told))
+    plan = await scene.cat.reconcile("raw", depth="content")
+    assert [(found.key, found.state) for found in plan.differences()] == [("raw/strange", "foreign-new")]
 
 
 # --- An apply --------------------------------------------------------------------------------------------------------

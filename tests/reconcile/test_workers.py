@@ -4,7 +4,9 @@ import asyncio
 import io
 import json
 import sys
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ import pytest
 from catalog import CatalogError, Rate, connect
 from catalog.keys import shard_of
 from catalog.reconcile.scan import Scope
-from catalog.reconcile.workers import Workers
+from catalog.reconcile.workers import Workers, _asked
 from catalog.worker import serve
 from tests.reconcile import injuries as injury
 from tests.reconcile.cases import Injury
@@ -49,6 +51,20 @@ def test_a_worker_says_what_it_cannot_read_and_reads_on(
     assert (said["error"], said["kind"]) == ("InvalidError", "invalid.newer-schema")
     assert read["read"]["part"] == good
     assert [part.name.removesuffix(".part").partition("-")[2] for part in (tmp_path / "work").glob("*.part")] == [good]
+
+
+async def test_a_process_that_has_ended_has_read_nothing() -> None:
+    """Whether it ended before it was asked, or while it was."""
+    before = await asyncio.create_subprocess_exec("true", stdin=PIPE, stdout=PIPE)
+    assert before.stdin
+    with suppress(ConnectionError):
+        while True:  # until its end has come to be known here
+            before.stdin.write(b"\n")
+            await before.stdin.drain()
+    assert await _asked(before, "shard-00") is None
+    meanwhile = await asyncio.create_subprocess_exec("sh", "-c", "read line; printf half", stdin=PIPE, stdout=PIPE)
+    assert await _asked(meanwhile, "shard-00") is None
+    assert (before.returncode, meanwhile.returncode) == (0, 0)
 
 
 async def _hurt(folder: Path) -> tuple[str, str]:
