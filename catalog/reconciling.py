@@ -225,7 +225,7 @@ class Reconciling:
     async def undo(self, journal: PathLike[str] | str) -> UndoReport:
         """See `Catalog.undo`."""
         header, entries = read_journal(check_file("undo", "journal", journal))
-        volume = await self._volume_of(str(header.get("volume")), str(header.get("epoch")), "undo")
+        volume = await self._volume_of(header["volume"], header["epoch"], "undo")
         return await Undo(self._repairs(volume)[1]).run(entries)
 
     def _repairs(self, volume: VolumeInfo) -> tuple[Looker, Repairs]:

@@ -6,7 +6,7 @@ from typing import Any, Final
 from storage import Blob
 
 from ..entities import SCHEMA, FileVersion, chain, parse_file
-from ..errors import CatalogError, IntegrityError, InvalidError
+from ..errors import IntegrityError, InvalidError
 from ..rows import Entity, Values
 
 Facts = tuple[Any, ...]
@@ -111,49 +111,39 @@ class Chains:
         return f"<Chains of {self._volume!r}>"
 
     def record(self, row: Entity) -> str:
-        """A digest of all that a row says of a version; empty where it cannot be read as one."""
-        file = self._file(row)
-        return chain("", file) if file else ""
+        """A digest of all that a row says of a version. Raises: IntegrityError, where it cannot be read as one."""
+        return chain("", parse_file(self._volume, row))
 
     def passes(self, row: Entity) -> tuple[str, str]:
-        """Told the next version row: its record, where it is the newest of its path, and the path that `broken` is."""
-        path, newer = str(row.values.get("path", "")), self._newer
-        older = row if newer and newer.path == path else None
-        broken = _broken(newer, older)
-        file = self._file(row)
-        record = chain("", file) if file and not older else ""
-        self._newer = _Version(path, file, record)
-        return record, broken
+        """Told the next version row: its record, where it is the newest of its path, and the path that `broken` is.
+
+        Raises: IntegrityError, where it cannot be read as one.
+        """
+        file, newer = parse_file(self._volume, row), self._newer
+        older = file if newer and newer.file.path == file.path else None
+        record = "" if older else chain("", file)
+        self._newer = _Version(file, record)
+        return record, _broken(newer, older)
 
     def broken(self) -> str:
         """After the last row: the path whose last link is broken; else nothing."""
         newer, self._newer = self._newer, None
         return _broken(newer, None)
 
-    def _file(self, row: Entity) -> FileVersion | None:
-        try:
-            return parse_file(self._volume, row)
-        except CatalogError:
-            return None
-
 
 @dataclass(frozen=True, slots=True)
 class _Version:
     """A version whose link to the one before is to be checked: that one comes next, if there is one."""
 
-    path: str
-    file: FileVersion | None
-    """None for a row that cannot be read as one."""
+    file: FileVersion
     record: str
     """Of a newest version: its link, if it is the first one, too."""
 
 
-def _broken(newer: _Version | None, older: Entity | None) -> str:
+def _broken(newer: _Version | None, older: FileVersion | None) -> str:
     """The path of a version whose link to the one before is not what it must be; else nothing."""
     if newer is None:
         return ""
-    if newer.file is None or (older is not None and "chain" not in older.values):
-        return newer.path
-    before = str(older.values["chain"]) if older is not None else ""
+    before = older.chain if older else ""
     link = newer.record if newer.record and not before else chain(before, newer.file)
-    return "" if newer.file.chain == link else newer.path
+    return "" if newer.file.chain == link else newer.file.path

@@ -133,9 +133,25 @@ def read(path: Path) -> tuple[dict[str, Any], list[Entry]]:
         message = f"{str(path)!r} is a journal of format {header.get('format')}; this blobcat knows {FORMAT}"
         raise InvalidError(message, op="undo", kind="invalid.journal")
     try:
-        return header, [Entry(**entry) for entry in entries]
-    except (TypeError, ValueError) as exc:
+        _check(header, "plan", "volume", "epoch")
+        return header, [_entry(record) for record in entries]
+    except TypeError as exc:
         raise InvalidError(f"{str(path)!r} is damaged: {exc}", op="undo", kind="invalid.journal") from exc
+
+
+def _check(record: Mapping[str, Any], *names: str) -> None:
+    """Raises: TypeError where one of these is no text, or is not there."""
+    for name in names:
+        if not isinstance(record.get(name), str):
+            raise TypeError(f"a line does not say its {name}")
+
+
+def _entry(record: Mapping[str, Any]) -> Entry:
+    """A line as it was added. Raises: TypeError."""
+    _check(record, "key", "state", "action", "phase")
+    if not isinstance(record.get("undo", {}), dict):
+        raise TypeError("a line does not say what it changed")
+    return Entry(**record)
 
 
 def _records(path: Path) -> Iterator[dict[str, Any]]:

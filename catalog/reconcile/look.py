@@ -14,14 +14,14 @@ from typing import Final, TypeVar
 from storage import Blob, ContentStore, Digester, Digests, IfMatch
 
 from ..entities import Claim, Head, IntentRow, VersionRow, VolumeInfo, parse_head, parse_intent, parse_version
-from ..errors import CatalogError, ConflictError, IntegrityError, NotFoundError, UnavailableError
+from ..errors import ConflictError, IntegrityError, NotFoundError, UnavailableError
 from ..exchange import OP, partition_of
 from ..filters import Comparison
 from ..keys import INTENTS, head_row, intent_row, partition, version_row, versions, versions_under
 from ..listing import Lister
 from ..rows import Entity
 from .judge import UNREADABLE, SeenBlob, SeenOp, SeenPath
-from .names import name_of
+from .names import may_be_of, name_of
 
 READINGS_MAX: Final = 20
 NO_BLOB: Final = "not-found.blob"
@@ -147,9 +147,10 @@ class Looker:
         if blob is not None:
             op = blob.headers.metadata.get(OP, op)
             path = blob.headers.metadata.get("path", path) if blob.headers.metadata.get(OP) else path
-        intent = await self._intent(path, op) if op and path else None
+        asked = may_be_of(path, op)
+        intent = await self._intent(path, op) if asked else None
         rows = {(row.file.path, row.file.version): row for row in [await self._version(*user) for user in users] if row}
-        if op and path and not any(row.file.etag == op for row in rows.values()):
+        if asked and not any(row.file.etag == op for row in rows.values()):
             rows |= {(row.file.path, row.file.version): row for row in await self._made(path, op)}
         heads = [await self._head(at) for at in sorted({path for path, _ in users} | {path for path, _ in rows})]
         return SeenBlob(
@@ -184,12 +185,7 @@ class Looker:
         return None if entity is None else parse_head(self.volume.name, entity)
 
     async def _intent(self, path: str, op: str) -> IntentRow | None:
-        try:
-            entity = await self._get(path, intent_row(op))
-        except CatalogError as exc:
-            if exc.kind.startswith("invalid"):  # a foreign blob may say anything
-                return None
-            raise
+        entity = await self._get(path, intent_row(op))
         return None if entity is None else parse_intent(entity)
 
     async def _get(self, path: str, row: str) -> Entity | None:

@@ -11,6 +11,7 @@ from ..paths import RESERVED, check_path
 QUARANTINE: Final = ".quarantine"
 """Below a volume's root: where what is deleted on somebody's word is kept."""
 
+_OP: Final = re.compile("[0-9A-Za-z]{1,64}")
 _OURS: Final = re.compile(r"(?P<path>.+)~(?P<op>[0-9A-Za-z]+)(?:\.[A-Za-z0-9]{1,16})?", re.DOTALL)
 
 
@@ -37,6 +38,11 @@ def name_of(volume: VolumeInfo, blob: str) -> Name:
 def is_aside(volume: VolumeInfo, blob: str) -> bool:
     """Whether a blob lies in the quarantine."""
     return blob.startswith(f"{volume.root}{QUARANTINE}/")
+
+
+def may_be_of(path: str, op: str) -> bool:
+    """Whether there can be rows of a write of this path: what is no blob of ours may say anything."""
+    return _OP.fullmatch(op) is not None and _is_path(path)
 
 
 def _is_path(text: str) -> bool:

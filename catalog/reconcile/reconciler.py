@@ -13,7 +13,7 @@ from storage import ContentStore, Digests
 from storage.names import check_name
 
 from ..entities import IntentRow
-from ..errors import CatalogError, ConflictError, InvalidError, NotFoundError, UnavailableError
+from ..errors import ConflictError, InvalidError, NotFoundError
 from ..flow import concurrently, each
 from ..listing import Lister
 from ..threads import to_the_end
@@ -172,9 +172,7 @@ class Reconciler:
         if blob is not None:
             try:
                 content = await self._looker.digests(blob)
-            except CatalogError as exc:
-                if isinstance(exc, UnavailableError):
-                    raise
+            except (ConflictError, NotFoundError):
                 content = ""  # it has changed: as with any suspicion, look again
             self._progress("bytes", blob.size)
             if not isinstance(content, str) and workspace.agrees(name, content.digest, content.md5.hex(), content.size):

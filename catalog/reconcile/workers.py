@@ -10,13 +10,14 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from .. import errors
 from ..errors import CatalogError, UnavailableError
+from ..flow import concurrently, each
 from ..origin import Origin
 from ..pace import Rate
 from ..settings import Settings
@@ -53,7 +54,7 @@ class Workers:
         trouble, deaths = list[str](), Counter[str]()
         first = self._first(scope, folder)
 
-        async def work() -> None:
+        async def work(_: int) -> None:
             while waiting:
                 async with _started(first) as process:
                     await read_by(process)
@@ -77,10 +78,11 @@ class Workers:
                 else:
                     raise _error(said)
 
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(self.count, len(waiting))):
-                group.create_task(work())
-        return sorted(complete, key=lambda each: str(each["part"])), sorted(trouble)
+        count = min(self.count, len(waiting))
+        async with aclosing(concurrently(each(range(count)), work, limit=count)) as ended:
+            async for _ in ended:
+                pass
+        return sorted(complete, key=lambda one: str(one["part"])), sorted(trouble)
 
     def _first(self, scope: Scope, folder: Path) -> dict[str, Any]:
         share = Rate(self.rate.account / self.count, self.rate.partition)

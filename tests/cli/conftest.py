@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 
 from tests.cli.driver import Blobcat
+from tests.harness.branches import LOG
 
 
 @pytest.fixture
 def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Blobcat:
     """In an empty folder, with a url at which there is nothing yet."""
-    for name in [name for name in os.environ if name.startswith("BLOBCAT_")]:
+    for name in [name for name in os.environ if name.startswith("BLOBCAT_") and name != LOG]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("BLOBCAT_URL", f"local:{tmp_path / 'cat'}")
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from catalog.cli.main import run
 from tests.cli.driver import PROGRAM, Blobcat
 
 BASH = """
@@ -88,3 +89,19 @@ def test_without_a_shell_it_asks_and_says_how_to_install(
         "blobcat: completion of which shell: bash, zsh or fish?",
         f"  → to install it: {line}",
     ]
+
+
+@pytest.mark.parametrize("url", ["local:nowhere", "local:afile", "memory:", "what is this?"])
+def test_where_nothing_can_be_asked_nothing_is_offered(
+    empty: Blobcat, url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nor is any error shown to who presses Tab; and nothing is made."""
+    (empty.folder / "afile").touch()
+    asked = {"_BLOBCAT_COMPLETE": "complete_bash", "COMP_WORDS": "blobcat cat x", "COMP_CWORD": "2", "BLOBCAT_URL": url}
+    for name, value in asked.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as ended:
+        run([])
+    shown = capsys.readouterr()
+    assert (ended.value.code, shown.out.strip(), shown.err) == (0, "", "")
+    assert [each.name for each in empty.folder.iterdir()] == ["afile"]

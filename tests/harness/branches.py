@@ -3,7 +3,8 @@
 A plugin of pytest. As the two packages are imported, each `except` branch gets a first statement that notes that it
 ran, at the cost of a call, and nothing is paid for where no error is handled. (A tracer such as coverage.py
 sees the same and doubles the time of the suite; tests of time limits then fail.) At the end of a run of the whole
-suite, each branch that nothing ran is named. What runs in a child process only counts as not run.
+suite, each branch that nothing ran is named, and where all tests have passed, the run fails for it. A program that a
+test starts takes part if it asks to, by `take_part`, before it imports anything of ours.
 """
 
 import ast
@@ -137,28 +138,42 @@ def install(log: str) -> None:
     sys.meta_path.insert(0, Finder())
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """The first process of a run makes the file; its workers inherit it."""
+def take_part() -> None:
+    """Of a run, where this is a process of one: also one that a test starts and that asks for it."""
+    if log := os.environ.get(LOG):
+        install(log)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Before any `conftest.py` imports what is to take part. The first process makes the file; workers inherit it."""
     if LOG not in os.environ:
         descriptor, os.environ[LOG] = mkstemp(prefix="blobcat-branches-")
         os.close(descriptor)
-        config.add_cleanup(lambda: Path(os.environ.pop(LOG)).unlink())
-    install(os.environ[LOG])
+        early_config.add_cleanup(lambda: Path(os.environ.pop(LOG)).unlink())
+    take_part()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Only a run of everything can be expected to have run every branch."""
-    config = session.config
-    chosen = config.args != config.getini("testpaths") or config.option.keyword or config.option.markexpr
-    if (
-        hasattr(config, "workerinput")
-        or chosen
-        or session.exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
-    ):
+    """Only a run of everything can be expected to have run every branch: then one that nothing ran is a failure."""
+    config, passed = session.config, session.exitstatus == pytest.ExitCode.OK
+    if not _is_whole(config) or not (passed or session.exitstatus == pytest.ExitCode.TESTS_FAILED):
         return
     found, ran = all_branches(), set(Path(os.environ[LOG]).read_text().splitlines())
     config.stash[REPORT] = findings(found, ran)
     config.stash[TOTAL] = f"{len(found)} `except` branches, {len(EXCUSED)} excused"
+    if config.stash[REPORT] and passed:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _is_whole(config: pytest.Config) -> bool:
+    """Whether this is the process that began a run, and it is one of all tests."""
+    chosen = ("keyword", "markexpr", "deselect", "ignore", "ignore_glob", "lf", "stepwise", "maxfail", "collectonly")
+    return (
+        not hasattr(config, "workerinput")
+        and config.args == config.getini("testpaths")
+        and not any(config.getoption(name, None) for name in chosen)
+    )
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -1,8 +1,10 @@
 """The plugin that notes which `except` branches run."""
 
 import ast
+import os
 import subprocess
 import sys
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 import pytest
@@ -53,6 +55,53 @@ def test_a_branch_that_runs_is_noted_and_no_other(text: str, ran: bool, tmp_path
 
 
 def test_this_very_run_is_noted() -> None:
-    import os
-
     assert Path(os.environ[LOG]).exists()
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Path:
+    """Another suite, whose one test passes and runs nothing of ours."""
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "test_one.py").write_text("def test_one(): pass\n")
+    (tmp_path / "pytest.ini").write_text("[pytest]\ntestpaths = tests\naddopts = -p tests.harness.branches\n")
+    return tmp_path
+
+
+def run(folder: Path, *arguments: str, ran: AbstractSet[str] = frozenset()) -> tuple[int, list[str]]:
+    """Its exit code, and what it said of branches."""
+    (folder / "log").write_text("".join(f"{key}\n" for key in ran))
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments],
+        cwd=folder,
+        env=os.environ | {LOG: f"{folder / 'log'}", "PYTHONPATH": f"{ROOT}", "PYTEST_ADDOPTS": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    return done.returncode, done.stdout.partition("blobcat: except branches")[2].splitlines()[1:]
+
+
+def test_a_run_of_everything_that_passed_fails_for_a_branch_that_nothing_ran(other: Path) -> None:
+    found = all_branches()
+    first, *rest = [branch for branch in found if branch.name not in EXCUSED]
+    code, said = run(other, ran={branch.key for branch in rest})
+    assert (code, said[:1]) == (1, [f"never ran: {first.key}"])
+    code, said = run(other, ran={branch.key for branch in [first, *rest]})
+    assert (code, said[0]) == (0, f"{len(found)} `except` branches, {len(EXCUSED)} excused, 0 findings")
+
+
+def test_where_a_test_has_failed_branches_are_named_all_the_same(other: Path) -> None:
+    (other / "tests" / "test_two.py").write_text("def test_two(): assert False\n")
+    code, said = run(other)
+    assert code == 1
+    assert [line for line in said if line.startswith("never ran: ")]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["tests/test_one.py"], ["-k", "one"], ["--deselect", "x"], ["--collect-only"]],
+    ids=str,
+)
+def test_a_run_of_some_tests_is_not_asked(other: Path, arguments: list[str]) -> None:
+    assert run(other, *arguments) == (0, [])

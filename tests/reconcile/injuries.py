@@ -373,6 +373,14 @@ async def row_without_columns(scene: Scene, path: str) -> None:
     await insert(scene, path, "v-strange", {"schema": 1})
 
 
+async def column_lost(scene: Scene, path: str, column: str, *, head: bool) -> None:
+    """A version, or a head, that does not say one thing that each of them says."""
+    await scene.subject(path)
+    row = head_row(path) if head else version_row(path, 1)
+    values = {name: value for name, value in (await scene.row(path, row)).values.items() if name != column}
+    await scene.table.submit(partition_of(scene.volume.info, path), [Replace(row, values)])
+
+
 async def insert(scene: Scene, path: str, row: str, values: Values) -> None:
     """Put a row there."""
     await scene.table.submit(partition_of(scene.volume.info, path), [Insert(row, values)])

@@ -10,7 +10,6 @@ import pytest
 from catalog import Brake, InvalidError, Plan
 from catalog.exchange import partition_of
 from catalog.keys import head_row, intent_row, version_row
-from catalog.reconcile.journal import Journal
 from catalog.table import Delete
 from storage import Always, Headers, IfAbsent
 from tests.reconcile import injuries as injury
@@ -46,22 +45,6 @@ async def test_what_was_given_up_just_now_is_left_to_who_gave_it_up(small: Scene
     assert [(each.state, each.action, each.quiet) for each in plan.differences()] == [("aborted", "none", True)]
     assert plan.clean
     assert ("aborted", "settle") in await states(small, patience_s=0)
-
-
-def test_one_run_writes_a_journal(tmp_path: Path) -> None:
-    first = Journal.open(tmp_path / "journal", plan="p", volume="v", epoch="e")
-    with pytest.raises(InvalidError, match="another apply writes") as caught:
-        Journal.open(tmp_path / "journal", plan="p", volume="v", epoch="e")
-    assert caught.value.kind == "invalid.journal"
-    first.close()
-    Journal.open(tmp_path / "journal", plan="p", volume="v", epoch="e").close()
-
-
-def test_a_journal_that_was_cut_in_its_first_line_begins_anew(tmp_path: Path) -> None:
-    path = tmp_path / "journal"
-    path.write_text('{"blobcat": "jour')
-    Journal.open(path, plan="p", volume="v", epoch="e").close()
-    assert json.loads(path.read_text("utf-8"))["plan"] == "p"
 
 
 async def test_a_plan_acts_in_its_volume_only(small: Scene, tmp_path: Path) -> None:
@@ -103,6 +86,15 @@ async def test_what_another_volume_wrote_or_somebody_copied_is_not_ours(small: S
         blob.name, b"lost", when=Always(), headers=Headers(metadata={**blob.headers.metadata, **told})
     )
     assert await states(small, orphans="quarantine") == [("foreign-new", "none")]
+
+
+@pytest.mark.parametrize("op", ["7ZZZZZZZZZZZZZZZZZZZZZZZZZ", "backup"])
+async def test_an_orphan_whose_op_tells_no_time_is_reported_without_one(small: Scene, op: str) -> None:
+    """A clock that was wrong by ages, or an id that somebody made up."""
+    name, headers = f"{small.volume.info.root}.versions/a~{op}", Headers(metadata={"op": op})
+    await small.cat._content.put(name, b"x", when=IfAbsent(), headers=headers)
+    (found,) = (await small.cat.reconcile("raw")).differences()
+    assert (found.state, found.op, found.at, "at" in found.as_record()) == ("orphan-ours", op, "", False)
 
 
 async def test_a_history_of_many_versions_of_one_content_is_refreshed(small: Scene, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from catalog import Brake, Catalog, CatalogError, InvalidError, Plan, Settings, connect
+from catalog import Brake, Catalog, CatalogError, IntegrityError, InvalidError, Plan, Settings, connect
 from catalog.errors import UnavailableError
 from catalog.filters import Condition
 from catalog.keys import RowRange
@@ -194,6 +194,16 @@ async def test_r3_rows_that_are_not_understood_stop_it(small: Scene, make: Any, 
         await small.cat.reconcile("raw", prefix=prefix)
     assert caught.value.kind == kind
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("head", [False, True], ids=["version", "head"])
+@pytest.mark.parametrize("column", ["chain", "content_type", "created", "writer"])
+async def test_r3_a_row_that_lost_a_column_stops_it(small: Scene, column: str, head: bool) -> None:
+    """At the depths at which all of a row is read: what it says is part of the chain."""
+    await injury.column_lost(small, "a", column, head=head)
+    for depth in ("headers", "content"):
+        with pytest.raises(IntegrityError, match=f"row {'h' if head else 'v'}a"):
+            await small.cat.reconcile("raw", depth=depth)
 
 
 # --- R4, R5: writes under way ----------------------------------------------------------------------------------------

@@ -6,9 +6,13 @@ import resource
 import sys
 from pathlib import Path
 
-from storage.content import Always, Blocks, Headers
-from storage.errors import CatalogError
-from storage.local import LocalContent
+from tests.harness.branches import take_part
+
+take_part()
+
+from storage.content import Always, Blocks, Headers  # noqa: E402 — what is imported from now on takes part
+from storage.errors import CatalogError  # noqa: E402
+from storage.local import LocalContent  # noqa: E402
 
 
 def limit(size: int) -> None:

@@ -27,6 +27,8 @@ from catalog.keys import REGISTRY, head_row, version_row, volume_row
 from catalog.sqlite_table import SqliteTable
 from storage import Always, Blob, Headers, IfMatch, Touches
 from storage.memory import MemoryContent
+from tests.faults.meddler import Before, Meddler
+from tests.faults.ports import Fault, FaultContent, FaultTable
 
 
 def hex_md5(content: bytes) -> str:
@@ -257,6 +259,32 @@ async def test_the_digest_is_learned_when_content_is_read(cat: Catalog, adopted:
     assert chain("", after) == after.chain == before.chain
     for row in await rows_of(cat, adopted, "a"):
         assert (row["digest"], row["learned_digest"]) == ("", digest_of(b"content of a"))
+
+
+@pytest.mark.parametrize("fault", [Fault.LOST_BEFORE, Fault.LOST_AFTER, Fault.REFUSED], ids=str)
+async def test_what_cannot_be_noted_fails_no_read(cat: Catalog, adopted: Volume, fault: Fault) -> None:
+    """It is learned by who reads it next."""
+    wire = Meddler(Before("table.mark", fault))
+    client = Catalog(FaultTable(cat._table, wire), FaultContent(cat._content, wire))
+    assert await (await client.volume(adopted.info.name)).read("a") == b"content of a"
+    await client.close()
+    assert wire.over
+    assert (await adopted.stat("a")).learned == (fault is Fault.LOST_AFTER)
+    assert await adopted.read("a") == b"content of a"
+    assert (await adopted.stat("a")).learned
+
+
+async def test_a_new_version_is_not_told_what_was_learned_of_the_one_before(cat: Catalog, adopted: Volume) -> None:
+    """It is written while the older one is being noted: the head is its own by then."""
+    wire = Meddler(Before("table.mark", lambda _: adopted.put("a", b"newer")))
+    client = Catalog(FaultTable(cat._table, wire), FaultContent(cat._content, wire))
+    assert await (await client.volume(adopted.info.name)).read("a") == b"content of a"
+    await client.close()
+    assert wire.over
+    head, _ = await rows_of(cat, adopted, "a", 2)
+    assert (head["version"], head["digest"], head.get("learned_digest")) == (2, digest_of(b"newer"), None)
+    assert await adopted.read("a", version=1) == b"content of a"
+    assert (await adopted.stat("a", version=1)).learned
 
 
 async def test_a_download_learns_too(cat: Catalog, adopted: Volume, tmp_path: Path) -> None:

@@ -11,6 +11,9 @@ from catalog.entities import VolumeState
 from catalog.retry import Deadline
 from catalog.table import Delete
 from catalog.token import Token
+from tests.faults.meddler import Before, Meddler
+from tests.faults.ports import Fault, FaultContent, FaultTable
+from tests.faults.world import outlived
 
 
 async def names(cat: Catalog) -> list[str]:
@@ -129,13 +132,32 @@ async def test_nothing_there_is_not_said_of_another_volume(
 
 
 async def test_recovery_goes_on_where_a_volume_is_deleted_under_it(cat: Catalog) -> None:
-    """Whatever it has in hand: the volume is gone, and the others are recovered."""
-    for name in ("alpha", "beta"):
-        await cat.create_volume(name, shards=1)
-    info = await cat._volumes.get("alpha")
-    await cat.delete_volume("alpha")
-    assert await cat._removal._recovered(info, 0) == []
-    assert (await cat.recover(patience_s=0)).quiet
+    """Just before the first write of what it found there is settled: it is gone, and the others are recovered."""
+    alpha, beta = [await cat.create_volume(name, shards=1) for name in ("alpha", "beta")]
+    for volume in (alpha, beta):
+        await left_behind(cat, volume.name)
+    deletion = Before("table.mark", lambda _: cat.delete_volume("alpha"), f"{alpha.info.epoch}~00")
+    meddler = Meddler(deletion)
+    client = Catalog(FaultTable(cat._table, meddler), FaultContent(cat._content, meddler))
+    report = await client.recover(patience_s=0)
+    await client.close()
+    assert meddler.over
+    assert [(item.volume, item.action, item.error) for item in report.items] == [
+        ("beta", "aborted", None),
+        ("alpha", "swept", None),
+    ]
+    assert report.volumes == ()
+    assert await names(cat) == ["beta"]
+    assert (await beta.put("a", b"1")).version == 1
+
+
+async def left_behind(cat: Catalog, name: str) -> None:
+    """A put whose client is killed once its intent is there."""
+    wire = Meddler(Before("table.submit", Fault.CRASH_AFTER))
+    client = Catalog(FaultTable(cat._table, wire), FaultContent(cat._content, wire))
+    volume = await client.volume(name)
+    assert await outlived(wire, volume.put("a", b"never seen")) is None
+    await client.close()
 
 
 @pytest.mark.parametrize("state", ["closing", "opening"])

@@ -1,0 +1,90 @@
+"""The file of what was done: who writes it, and what becomes of one that is damaged."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from catalog import InvalidError
+from catalog.reconcile.journal import Journal
+from tests.reconcile import injuries as injury
+from tests.reconcile.scene import Scene
+
+
+def test_one_run_writes_a_journal(tmp_path: Path) -> None:
+    first = Journal.open(tmp_path / "journal", plan="p", volume="v", epoch="e")
+    with pytest.raises(InvalidError, match="another apply writes") as caught:
+        Journal.open(tmp_path / "journal", plan="p", volume="v", epoch="e")
+    assert caught.value.kind == "invalid.journal"
+    first.close()
+    Journal.open(tmp_path / "journal", plan="p", volume="v", epoch="e").close()
+
+
+def test_a_journal_that_was_cut_in_its_first_line_begins_anew(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    path.write_text('{"blobcat": "jour')
+    Journal.open(path, plan="p", volume="v", epoch="e").close()
+    assert json.loads(path.read_text("utf-8"))["plan"] == "p"
+
+
+async def test_where_files_cannot_be_locked_a_plan_is_applied_and_undone(
+    small: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows has no `flock`."""
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    await injury.touched(small, "a")
+    injured = await small.look()
+    plan = await small.cat.reconcile("raw")
+    assert (await plan.apply(journal=tmp_path / "journal")).done == {"refresh": 1}
+    assert (await small.cat.reconcile("raw")).clean
+    assert (await small.cat.undo(tmp_path / "journal")).ok
+    assert (await small.look()).lasting == injured.lasting
+
+
+ENTRY = {"key": "raw/x", "state": "touched", "action": "refresh", "phase": "done"}
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {},
+        {"key": "raw/x"},
+        {**ENTRY, "colour": "green"},
+        {**ENTRY, "key": ["raw/x"]},
+        {**ENTRY, "phase": 1},
+        {**ENTRY, "undo": ["rows"]},
+    ],
+)
+async def test_a_journal_with_a_line_that_is_none_is_refused(
+    small: Scene, tmp_path: Path, entry: dict[str, Any]
+) -> None:
+    """Neither gone on with nor undone, not even in part; and it stays as it is."""
+    await injury.touched(small, "a")
+    plan, journal = await small.cat.reconcile("raw"), tmp_path / "journal"
+    before = await small.look()
+    Journal.open(journal, plan=plan.sha256, volume="raw", epoch=small.volume.info.epoch).close()
+    journal.write_text(f"{journal.read_text('utf-8')}{json.dumps(entry)}\n", "utf-8")
+    written = journal.read_bytes()
+    with pytest.raises(InvalidError, match="is damaged") as applying:
+        await plan.apply(journal=journal)
+    with pytest.raises(InvalidError, match="is damaged") as undoing:
+        await small.cat.undo(journal)
+    assert {applying.value.kind, undoing.value.kind} == {"invalid.journal"}
+    assert journal.read_bytes() == written
+    assert (await small.look()).exact == before.exact
+
+
+@pytest.mark.parametrize("lacking", ["plan", "volume", "epoch"])
+async def test_a_journal_that_does_not_say_what_it_is_of_is_refused(small: Scene, tmp_path: Path, lacking: str) -> None:
+    plan, journal = await small.cat.reconcile("raw"), tmp_path / "journal"
+    Journal.open(journal, plan=plan.sha256, volume="raw", epoch=small.volume.info.epoch).close()
+    header = json.loads(journal.read_text("utf-8"))
+    del header[lacking]
+    journal.write_text(f"{json.dumps(header)}\n", "utf-8")
+    with pytest.raises(InvalidError, match="is damaged") as caught:
+        await small.cat.undo(journal)
+    assert caught.value.kind == "invalid.journal"
+    with pytest.raises(InvalidError, match="is damaged"):
+        await plan.apply(journal=journal)
