@@ -14,7 +14,7 @@ from storage import Blob, check_name, check_prefix
 
 from .changes import Adopted, Facts
 from .entities import Head, VolumeInfo
-from .errors import CatalogError, ConflictError, InvalidError
+from .errors import CatalogError, ConflictError, InvalidError, NotFoundError
 from .glob import Glob, parse_glob
 from .keys import check_key_length
 from .media import check_content_type, content_type_of
@@ -98,6 +98,12 @@ def check_where(prefix: str, into: str | None, match: str | None) -> Where:
         message = f"with into, a prefix is a folder of the container and ends in a slash: {prefix + '/'!r}"
         raise InvalidError(message, op="adopt", key=prefix, kind="invalid.prefix")
     return Where(prefix, check_folder(into), glob)
+
+
+def nothing_there(prefix: str, volume: str) -> NotFoundError:
+    """What is said where somebody wants to adopt blobs that are not there."""
+    message = f"there is no blob whose name begins with {prefix!r}: nothing to adopt into volume {volume!r}"
+    return NotFoundError(message, op="adopt", key=prefix, kind="not-found.prefix")
 
 
 def is_ours(blob: Blob, roots: Sequence[str]) -> bool:

@@ -324,6 +324,8 @@ class Volumes:
     async def enrol(self, info: VolumeInfo, prefix: str, deadline: Deadline, record: bool) -> Enrolled:  # noqa: FBT001 — `adoption.Enrol`
         """Note that a volume adopts the blobs with a prefix; without `record`, only look whether it may.
 
+        The note rewrites the catalog's own row, also where the prefix was noted before: whoever makes a volume looks
+        after it for blobs that are adopted. The roots are those as of the note.
         Raises: ConflictError (another volume adopts some of them), InvalidError (they lie in a root, or the volume has
         too many prefixes), NotFoundError, UnavailableError, OutcomeUnknownError.
         """
@@ -336,13 +338,15 @@ class Volumes:
                 message = f"volume {info.name!r} was deleted: where one has its name again, open it anew"
                 raise NotFoundError(message, op="adopt", key=info.name, kind="not-found.volume")
             adopted = enrolled(row.info, prefix, there)
-            if adopted == row.info.adopted or not record:
-                roots = tuple(sorted({each.root for each in there}))
+            roots = tuple(sorted({each.root for each in there}))
+            if not record:
                 return Enrolled(replace(row.info, default=info.default), roots)
-            values = volume_values(replace(row.info, adopted=adopted))
-            change = Replace(volume_row(info.name), values, row.etag)
-            await deadline.write(lambda: self._table.submit(REGISTRY, [change, registry_row(registry, registry)]))
-            return None
+            changes = [registry_row(registry, registry)]
+            if adopted != row.info.adopted:
+                values = volume_values(replace(row.info, adopted=adopted))
+                changes.append(Replace(volume_row(info.name), values, row.etag))
+            await deadline.write(lambda: self._table.submit(REGISTRY, changes))
+            return Enrolled(replace(row.info, adopted=adopted, default=info.default), roots)
 
         return await self.settled(attempt, "adopt", info.name, deadline)
 

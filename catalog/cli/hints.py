@@ -149,6 +149,7 @@ _HINTS: Final[dict[str, str | Callable[["CatalogError"], str]]] = {
     "not-found": _folder,
     "not-found.container": _NO_CATALOG,
     "not-found.deleted": lambda error: f"blobcat history {_about(error)}, then blobcat get --version N {_about(error)}",
+    "not-found.prefix": "a prefix is how blobs' names begin in the container, from its top; nothing was changed",
     "not-found.purged": lambda error: f"blobcat history {_about(error)} shows its other versions",
     "not-found.source": "",
     "not-found.target": "make it first: mkdir -p",

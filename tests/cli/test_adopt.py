@@ -84,3 +84,18 @@ def test_adopt_of_what_is_a_volumes_own(theirs: Blobcat) -> None:
     refused = theirs("adopt", volume["root"])
     assert refused.code == 2
     assert "lies in the root of volume" in refused.err
+
+
+def test_adopt_where_nothing_is(theirs: Blobcat) -> None:
+    missed = theirs("adopt", "inn/")
+    assert missed.code == 3
+    assert missed.out == ""
+    assert missed.err.startswith("blobcat: there is no blob whose name begins with 'inn/': nothing")
+    assert theirs("adopt", "inn/", "--json").code == 3
+    (volume,) = theirs("volumes", "--json").records
+    assert volume["adopted"] == []
+
+
+def test_adopt_in_an_empty_container(blobcat: Blobcat) -> None:
+    empty = blobcat("adopt")
+    assert (empty.code, empty.out) == (0, "nothing to adopt  the container has no blob\n")

@@ -23,7 +23,7 @@ from catalog import (
 from catalog.adopt import WINDOW
 from catalog.entities import chain
 from catalog.exchange import partition_of
-from catalog.keys import REGISTRY, head_row, version_row, volume_row
+from catalog.keys import CATALOG, REGISTRY, head_row, version_row, volume_row
 from catalog.sqlite_table import SqliteTable
 from storage import Always, Blob, Headers, IfMatch, Touches
 from storage.memory import MemoryContent
@@ -408,14 +408,19 @@ async def test_an_ingest_of_the_same_files_writes_nothing(cat: Catalog, volume: 
 # The prefixes of a volume.
 
 
+async def uploaded_and_adopted(cat: Catalog, volume: Volume, prefix: str) -> None:
+    await upload(cat, f"{prefix}x")
+    assert (await volume.adopt(prefix)).adopted == 1
+
+
 async def test_prefixes_are_noted_the_outermost_alone(cat: Catalog, volume: Volume) -> None:
     for prefix in ("x/b/", "x/a/", "y", "x/a/deeper/"):
-        await volume.adopt(prefix)
+        await uploaded_and_adopted(cat, volume, prefix)
     assert list(volume.info.adopted) == ["x/a/", "x/b/", "y"]
     assert (await cat.volume("raw")).info == volume.info
-    await volume.adopt("x/")
+    await uploaded_and_adopted(cat, volume, "x/")
     assert list(volume.info.adopted) == ["x/", "y"]
-    await volume.adopt()
+    await uploaded_and_adopted(cat, volume, "")
     assert list((await cat.volume("raw")).info.adopted) == [""]
     row = await cat._table.get(REGISTRY, volume_row("raw"))
     assert row
@@ -424,23 +429,44 @@ async def test_prefixes_are_noted_the_outermost_alone(cat: Catalog, volume: Volu
 
 async def test_no_two_volumes_adopt_the_same(cat: Catalog, volume: Volume) -> None:
     other = await cat.create_volume("other", shards=1)
-    await volume.adopt("x/")
+    await uploaded_and_adopted(cat, volume, "x/")
     for prefix in ("", "x", "x/", "x/y/"):
         for dry_run in (False, True):
             with pytest.raises(ConflictError) as refused:
                 await other.adopt(prefix, dry_run=dry_run)
             assert (refused.value.kind, refused.value.found) == ("conflict.adopted", "x/")
-    await other.adopt("y/")
+    await uploaded_and_adopted(cat, other, "y/")
     assert other.info.adopted == ("y/",)
+
+
+@pytest.mark.parametrize("match", [None, "**/*.csv"])
+async def test_where_nothing_is_to_be_adopted_nothing_is_noted(cat: Catalog, volume: Volume, match: str | None) -> None:
+    """A prefix that was mistyped stays free."""
+    if match:
+        await upload(cat, "typo/a.txt")
+    other = await cat.create_volume("other", shards=1)
+    before = [await cat._table.get(REGISTRY, row) for row in (CATALOG, volume_row("raw"))]
+    assert (await volume.adopt("typo/", match=match)).adopted == 0
+    assert [await cat._table.get(REGISTRY, row) for row in (CATALOG, volume_row("raw"))] == before
+    assert volume.info.adopted == ()
+    await upload(cat, "typo/b.txt")
+    assert (await other.adopt("typo/")).adopted == (2 if match else 1)
+
+
+async def test_a_second_run_writes_nothing(cat: Catalog, volume: Volume) -> None:
+    await uploaded_and_adopted(cat, volume, "x/")
+    before = await cat._table.get(REGISTRY, CATALOG)
+    assert (await volume.adopt("x/")).unchanged == 1
+    assert await cat._table.get(REGISTRY, CATALOG) == before
 
 
 async def test_there_is_an_end_to_prefixes(cat: Catalog, volume: Volume) -> None:
     for number in range(30):
-        await volume.adopt(f"p{number:02}/")
+        await uploaded_and_adopted(cat, volume, f"p{number:02}/")
     with pytest.raises(InvalidError) as refused:
         await volume.adopt("q/")
     assert refused.value.kind == "invalid.prefixes"
-    await volume.adopt("p")
+    await uploaded_and_adopted(cat, volume, "p")
     assert volume.info.adopted == ("p",)
 
 
