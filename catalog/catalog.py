@@ -17,6 +17,7 @@ from storage.observed import ObservedContent
 
 from .arguments import check_callback, check_flags
 from .backends import Backend, backend
+from .blob_listing import first_foreign
 from .diagnosis import DoctorReport
 from .doctor import Doctor
 from .dump import dump
@@ -89,7 +90,7 @@ class Catalog:
             table, content = ObservedTable(table, self._listener), ObservedContent(content, self._listener)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="blobcat")
         lister = Lister(table, settings, clock)
-        self._volumes = Volumes(lister, self._deadline, new_id)
+        self._volumes = Volumes(lister, self._deadline, new_id, first_foreign=partial(first_foreign, content))
         self._writer = Writer(
             table=table,
             content=content,
@@ -137,8 +138,9 @@ class Catalog:
         """Make a volume, and the table and container where they are not there yet. The first one becomes the default.
 
         `shards` (a power of two up to 256, fixed for ever) spread it over partitions, each good for 2,000 entities/s.
-        `root` is the prefix of its blobs, by default `<name>/`; roots may not overlap. With `exist_ok`, a volume that
-        is there with the same settings is returned.
+        `root` is the prefix of its blobs, by default `<name>/`; roots may not overlap, nor may there be blobs of others
+        below one where a volume adopts them. With `exist_ok`, a volume that is there with the same settings is
+        returned.
 
         Raises: InvalidError, ConflictError, AccessDeniedError, UnavailableError. OutcomeUnknownError: the services were
         lost while it was made; `volumes()` tells, or the same call again.

@@ -10,13 +10,14 @@ generation 1 takes its place, by its etag. So a late copy of either transaction 
 """
 
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Container, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Container, Iterable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
-from .adoption import Enrolled, enrolled
+from .adoption import Enrolled, enrolled, overlaps
+from .blob_listing import FirstForeign
 from .entities import (
     SCHEMA,
     Registry,
@@ -132,9 +133,12 @@ class Volumes:
         deadline: Callable[[float | None], Deadline],
         new_id: Callable[[], str],
         timeout_s: float | None = None,
+        *,
+        first_foreign: FirstForeign,
     ) -> None:
         self.table = self._table = lister.table
         self._lister = lister
+        self._first_foreign = first_foreign
         self._deadline_of = deadline
         self._deadline: Callable[[], Deadline] = partial(deadline, timeout_s)
         self._new_id = new_id
@@ -145,7 +149,8 @@ class Volumes:
     def within(self, timeout_s: float | None) -> "Volumes":
         """It, for a call with a time limit of its own. Raises: InvalidError."""
         check_timeout(timeout_s)
-        return Volumes(self._lister.within(timeout_s), self._deadline_of, self._new_id, timeout_s)
+        lister = self._lister.within(timeout_s)
+        return Volumes(lister, self._deadline_of, self._new_id, timeout_s, first_foreign=self._first_foreign)
 
     async def get(self, name: str | None, deadline: Deadline | None = None, *, op: str = "volume") -> VolumeInfo:
         """A volume by its name, or the default one. Raises: NotFoundError, UnavailableError."""
@@ -229,16 +234,18 @@ class Volumes:
     async def create(self, wanted: Wanted, *, exist_ok: bool, finish: Finish) -> VolumeInfo:
         """Make a volume. The first one becomes the default.
 
-        Raises: InvalidError, ConflictError (it is there already, or its root overlaps another's), UnavailableError,
-        OutcomeUnknownError.
+        Raises: InvalidError, ConflictError (it is there already, its root overlaps another's, or `check_root_is_free`),
+        UnavailableError, OutcomeUnknownError.
         """
         tried: set[str] = set()
 
         async def attempt(deadline: Deadline) -> VolumeInfo | None:
             while True:
                 registry = await self.catalog_row(deadline)
-                met = existing(wanted, await self.there(registry, deadline), exist_ok=exist_ok, ours=tried)
+                there = await self.there(registry, deadline)
+                met = existing(wanted, there, exist_ok=exist_ok, ours=tried)
                 if met is None:
+                    await self.check_root_is_free(wanted, there, deadline, op="create_volume")
                     break
                 if met.state == "open" or met.epoch in tried:
                     return met
@@ -260,6 +267,27 @@ class Volumes:
             while (page := await deadline.read(lambda: anext(pages, None))) is not None:
                 there += [parse_volume(row, registry.default) for row in page]
         return there
+
+    async def check_root_is_free(
+        self, wanted: Wanted, there: Sequence[VolumeInfo], deadline: Deadline, *, op: str
+    ) -> None:
+        """Look for blobs of others under a root that reaches into what a volume adopts: they would be two volumes'.
+
+        The volume is then to be made under the catalog's row as it was read before: who adopts more rewrites it.
+        Raises: ConflictError, UnavailableError.
+        """
+        if not (shared := overlaps(wanted.root, there)):
+            return
+        roots = [each.root for each in await self._gone(deadline)]
+        for prefix, other in shared:
+            if prefix.startswith(tuple(roots)):  # what lies there is adopted by nobody
+                continue
+            if blob := await self._first_foreign(prefix, roots, deadline):
+                message = (
+                    f"root {wanted.root!r} would hold {blob.name!r}, a blob of others that volume {other.name!r} adopts"
+                    " or may adopt: choose a root without blobs of others"
+                )
+                raise ConflictError(message, found=blob.name, op=op, key=wanted.name, kind="conflict.adopted-root")
 
     async def prepare(self, wanted: Wanted, *, op: str) -> VolumeInfo:
         """A volume of a fresh epoch, with gates, that nobody can see yet: its rows come first, then `register`.
@@ -332,13 +360,13 @@ class Volumes:
 
         async def attempt(deadline: Deadline) -> Enrolled | None:
             registry = await self.catalog_row(deadline)
-            there = [*await self.there(registry, deadline), *await self._gone(deadline)]
+            there, gone = await self.there(registry, deadline), await self._gone(deadline)
             row = await self.row(info, deadline)
             if row is None:
                 message = f"volume {info.name!r} was deleted: where one has its name again, open it anew"
                 raise NotFoundError(message, op="adopt", key=info.name, kind="not-found.volume")
-            adopted = enrolled(row.info, prefix, there)
-            roots = tuple(sorted({each.root for each in there}))
+            adopted = enrolled(row.info, prefix, there, gone)
+            roots = tuple(sorted({each.root for each in (*there, *gone)}))
             if not record:
                 return Enrolled(replace(row.info, default=info.default), roots)
             changes = [registry_row(registry, registry)]

@@ -121,6 +121,7 @@ _HINTS: Final[dict[str, str | Callable[["CatalogError"], str]]] = {
     "access-denied.read-only": "choose a folder on a disk that can be written",
     "conflict": "someone else was faster: look again, then decide again",
     "conflict.adopted": "adopt into that volume, or another prefix; blobcat volumes --json shows who adopted what",
+    "conflict.adopted-root": _root,
     "conflict.etag": _conflict,
     "conflict.exists": _conflict,
     "conflict.target": "--overwrite replaces it; or name another file",

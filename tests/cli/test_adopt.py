@@ -96,6 +96,15 @@ def test_adopt_where_nothing_is(theirs: Blobcat) -> None:
     assert volume["adopted"] == []
 
 
+def test_no_volume_is_made_among_what_is_adopted(theirs: Blobcat) -> None:
+    theirs("adopt")
+    refused = theirs("init", "--volume", "inner", "--root", "in/")
+    assert refused.code == 4
+    message, hint = refused.err.splitlines()
+    assert message.startswith("blobcat: root 'in/' would hold 'in/a', a blob of others that volume ")
+    assert hint == "  → choose another --root"
+
+
 def test_adopt_in_an_empty_container(blobcat: Blobcat) -> None:
     empty = blobcat("adopt")
     assert (empty.code, empty.out) == (0, "nothing to adopt  the container has no blob\n")

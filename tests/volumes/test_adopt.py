@@ -113,16 +113,18 @@ async def test_what_volumes_wrote_is_left_out(cat: Catalog, volume: Volume) -> N
     await cat.delete_volume("gone")
     await volume.put("p", b"p")
     await upload(cat, "raw/beside")
+    await upload(cat, "gone/beside")
     await upload(cat, "a")
     copied = (await volume.stat("p")).blob
     blob = (await blobs_of(cat))[copied]
     other = copied.replace("raw/", "another-catalogs/")
     await cat._content.put(other, b"p", when=Always(), headers=blob.headers)
-    assert counts(await volume.adopt()) == (1, 0, 4, {})
+    assert counts(await volume.adopt()) == (1, 0, 5, {})
     assert await paths_of(volume) == ["a", "p"]
-    with pytest.raises(InvalidError) as refused:
-        await volume.adopt("raw/")
-    assert refused.value.kind == "invalid.root"
+    for root in ("raw/", "gone/"):
+        with pytest.raises(InvalidError) as refused:
+            await volume.adopt(root)
+        assert refused.value.kind == "invalid.root"
 
 
 async def test_names_that_can_be_no_path_are_reported_with_the_rule(cat: Catalog, volume: Volume) -> None:
@@ -473,15 +475,60 @@ async def test_there_is_an_end_to_prefixes(cat: Catalog, volume: Volume) -> None
 async def test_a_volume_whose_root_lies_in_an_adopted_prefix_is_left_out_from_then_on(
     cat: Catalog, volume: Volume
 ) -> None:
-    await upload(cat, "in/old")
-    await volume.adopt()
+    await uploaded_and_adopted(cat, volume, "")
     inner = await cat.create_volume("inner", shards=1, root="in/")
     await inner.put("x", b"x")
     await upload(cat, "in/new")
-    assert counts(await volume.adopt()) == (0, 0, 3, {})
-    assert await volume.read("in/old") == b"content"
+    assert counts(await volume.adopt()) == (0, 1, 2, {})
     with pytest.raises(InvalidError):
         await inner.adopt("in/")
+    assert await paths_of(volume) == ["x"]
+
+
+@pytest.mark.parametrize(("prefix", "root"), [("", "in/"), ("in/", "in/deep/"), ("in/", "in/"), ("in/deep/", "in/")])
+async def test_no_volume_is_made_where_others_blobs_are_that_may_be_adopted(
+    cat: Catalog, volume: Volume, prefix: str, root: str
+) -> None:
+    await upload(cat, "in/deep/x")
+    assert (await volume.adopt(prefix)).adopted == 1
+    with pytest.raises(ConflictError, match="choose a root without blobs of others") as refused:
+        await cat.create_volume("inner", shards=1, root=root)
+    assert (refused.value.kind, refused.value.found) == ("conflict.adopted-root", "in/deep/x")
+    assert [info.name async for info in cat.volumes()] == ["raw"]
+    await cat._content.delete("in/deep/x", when=Always())
+    await cat.create_volume("inner", shards=1, root=root)
+
+
+async def test_a_volume_is_made_where_others_blobs_are_that_nobody_adopts(cat: Catalog, volume: Volume) -> None:
+    await uploaded_and_adopted(cat, volume, "there/")
+    await upload(cat, "in/x")
+    await cat.create_volume("inner", shards=1, root="in/")
+
+
+async def test_what_a_deleted_volume_left_is_in_nobodys_way(cat: Catalog, volume: Volume) -> None:
+    """Its name and its root can be used again, though all around it is adopted; what it had adopted is free."""
+    gone = await cat.create_volume("gone", shards=1)
+    await gone.put("x", b"x")
+    await gone.delete("x")
+    await upload(cat, "gone/beside")
+    await uploaded_and_adopted(cat, gone, "there/")
+    await gone.delete("there/x")
+    await cat.delete_volume("gone")
+    assert counts(await volume.adopt()) == (1, 0, 2, {})
+    again = await cat.create_volume("gone", shards=1)
+    assert await paths_of(again) == []
+
+
+async def test_a_volume_that_is_made_while_blobs_are_listed_keeps_what_is_its_own() -> None:
+    content = Hooked()
+    cat = Catalog(SqliteTable(":memory:"), content)
+    volume = await cat.create_volume("raw", shards=1)
+    await upload(cat, "in/a")
+    await upload(cat, "b")
+    content.meanwhile = lambda: cat.create_volume("inner", shards=1, root="in/")
+    assert counts(await volume.adopt()) == (1, 0, 1, {})
+    assert await paths_of(volume) == ["b"]
+    await cat.close()
 
 
 async def test_of_a_volume_that_is_gone_nothing_is_adopted(cat: Catalog, volume: Volume) -> None:
