@@ -351,8 +351,9 @@ class Catalog:
         Nobody sees a volume before all of it is there. Stopped anywhere, the same load goes on where it was.
         `timeout_s` is how long nothing may arrive. Table and container are made where there are none.
         Raises: IntegrityError (damaged, cut or changed), InvalidError (no dump, a newer one's, or of no such volume),
-        ConflictError (a volume or its root is there already), NotFoundError (no such file), AccessDeniedError,
-        UnavailableError, OutcomeUnknownError (whether it was made `volumes()` tells, or the same load again).
+        ConflictError (a volume or its root is there already, or content lies in another's root, or in what another
+        adopts), NotFoundError (no such file), AccessDeniedError, UnavailableError, OutcomeUnknownError (whether it was
+        made `volumes()` tells, or the same load again).
         """
         place, secret = sealed(content_from), sealed(content_credential)
         del content_from, content_credential  # no frame of ours holds them open, whatever is raised

@@ -75,6 +75,12 @@ def _root(error: "CatalogError") -> str:
     return _conflict(error) if error.op == "rebuild" else "choose another --root"
 
 
+def _adopted(error: "CatalogError") -> str:
+    if error.op == "load":
+        return _ELSEWHERE
+    return "adopt into that volume, or another prefix; blobcat volumes --json shows who adopted what"
+
+
 def _conflict(error: "CatalogError") -> str:
     if error.op == "load":
         return _ELSEWHERE
@@ -120,7 +126,7 @@ _HINTS: Final[dict[str, str | Callable[["CatalogError"], str]]] = {
     "access-denied.credential": "put the right account key or SAS into BLOBCAT_CREDENTIAL, or sign in: az login",
     "access-denied.read-only": "choose a folder on a disk that can be written",
     "conflict": "someone else was faster: look again, then decide again",
-    "conflict.adopted": "adopt into that volume, or another prefix; blobcat volumes --json shows who adopted what",
+    "conflict.adopted": _adopted,
     "conflict.adopted-root": _root,
     "conflict.etag": _conflict,
     "conflict.exists": _conflict,
