@@ -40,7 +40,7 @@ from .reconcile.plan import Depth, Foreign, Orphans, Policy
 from .reconcile.undo import UndoReport
 from .reconciling import Plan, Reconciling
 from .recovery import Recovery, RecoveryReport, check_patience
-from .registry import Volumes, check_new, check_volume_name
+from .registry import Volumes
 from .removal import Removal
 from .retry import Clock, Deadline, SystemClock, ToldClock
 from .settings import Settings, check_timeout
@@ -51,6 +51,7 @@ from .tracing import traced
 from .unwrap import LocalPaths, unwrapped
 from .uploads import Uploads
 from .volume import Volume
+from .wanted import check_new, check_volume_name
 from .writer import Writer
 
 if TYPE_CHECKING:

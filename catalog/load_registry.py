@@ -17,10 +17,11 @@ from .entities import SCHEMA, Registry, VolumeInfo, volume_values
 from .errors import ConflictError, OutcomeUnknownError, UnavailableError
 from .flow import concurrently, each
 from .keys import GATES, REGISTRY, gate_row, load_row, partition, volume_row
-from .registry import GATES_AT_A_TIME, Finish, Volumes, Wanted, existing, registry_row
+from .registry import GATES_AT_A_TIME, Finish, Volumes, registry_row
 from .retry import Deadline
 from .rows import Entity
 from .table import OPERATIONS_MAX, Delete, Insert, Operation, RefusedError, Replace, Table
+from .wanted import Wanted, existing
 
 VOLUMES_MAX: Final = OPERATIONS_MAX - 2
 """Of one load: one transaction makes all of them."""

@@ -9,10 +9,9 @@ a few rows that nothing will ever read. The first gate that is inserted, of gene
 generation 1 takes its place, by its etag. So a late copy of either transaction brings no gate back that counts.
 """
 
-import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Container, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
@@ -32,9 +31,8 @@ from .entities import (
 from .errors import ConflictError, InvalidError, NotFoundError, OutcomeUnknownError, UnavailableError
 from .filters import Comparison
 from .flow import concurrently, each
-from .keys import CATALOG, DELETED, REGISTRY, VOLUMES, check_shards, deleted_row, gate_row, partition, volume_row
+from .keys import CATALOG, DELETED, REGISTRY, VOLUMES, deleted_row, gate_row, partition, volume_row
 from .listing import Lister
-from .paths import check_path
 from .retry import Deadline
 from .settings import check_timeout
 from .table import (
@@ -46,82 +44,15 @@ from .table import (
     Replace,
 )
 from .times import EPOCH
+from .wanted import Wanted, check_volume_name, existing, is_there
 
-ROOT_CHARACTERS_MAX = 200
 GATES_AT_A_TIME = 16
 _UNSWEPT = Comparison("swept", "==", literal=False)
-_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 
 Finish = Callable[[VolumeInfo, Deadline], Awaitable[object]]
 """Brings the deletion of a volume to its end that somebody began."""
 
 T = TypeVar("T")
-
-
-def check_volume_name(name: str) -> str:
-    """Raises: InvalidError."""
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        rule = "a lower-case letter, then up to 30 lower-case letters, digits and hyphens"
-        raise InvalidError(f"a volume's name is {rule}, not {name!r}", op="volume")
-    return name
-
-
-def check_root(root: str) -> str:
-    """Raises: InvalidError for what is no prefix of blobs."""
-    if not isinstance(root, str) or not root.endswith("/") or len(root) > ROOT_CHARACTERS_MAX:
-        rule = f"ends in / and has at most {ROOT_CHARACTERS_MAX} characters"
-        raise InvalidError(f"a volume's root {rule}; {root!r} does not", op="create_volume")
-    check_path(root[:-1])
-    return root
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A volume that is to be made."""
-
-    name: str
-    layout: str
-    shards: int
-    root: str
-
-
-def check_new(name: str, layout: str, shards: int, root: str | None) -> Wanted:
-    """Raises: InvalidError."""
-    check_volume_name(name)
-    check_shards(shards)
-    if layout != "immutable":
-        raise InvalidError(f"layout is 'immutable', not {layout!r}", op="create_volume", key=name)
-    return Wanted(name, layout, shards, check_root(f"{name}/" if root is None else root))
-
-
-def existing(wanted: Wanted, there: Iterable[VolumeInfo], *, exist_ok: bool, ours: Container[str]) -> VolumeInfo | None:
-    """The volume of that name: as wanted, or made by this very call, or one whose deletion has to be ended first. Pure.
-
-    Raises: ConflictError.
-    """
-    for other in there:
-        if other.epoch in ours:
-            return other
-        if other.name == wanted.name:
-            if other.state != "open":
-                return other
-            if exist_ok and wanted == Wanted(other.name, other.layout, other.shards, other.root):
-                return other
-            raise _is_there(wanted, other, exist_ok=exist_ok)
-        if other.root.startswith(wanted.root) or wanted.root.startswith(other.root):
-            message = f"root {wanted.root!r} overlaps with root {other.root!r} of volume {other.name!r}"
-            raise ConflictError(message, found=other.root, op="create_volume", key=wanted.name, kind="conflict.root")
-    return None
-
-
-def _is_there(wanted: Wanted, other: VolumeInfo, *, exist_ok: bool) -> ConflictError:
-    expected, found = ((each.layout, each.shards, each.root) for each in (wanted, other))
-    message = f"volume {wanted.name!r} is there already"
-    if exist_ok:
-        message += f", with other settings: wanted {expected}, found {found}"
-    return ConflictError(
-        message, expected=expected, found=found, op="create_volume", key=wanted.name, kind="conflict.exists"
-    )
 
 
 class Volumes:
@@ -298,7 +229,7 @@ class Volumes:
         async def attempt(deadline: Deadline) -> VolumeInfo | None:
             registry = await self.catalog_row(deadline)
             if met := existing(wanted, await self.there(registry, deadline), exist_ok=False, ours=()):
-                raise _is_there(wanted, met, exist_ok=False)
+                raise is_there(wanted, met, exist_ok=False)
             shape = (wanted.layout, wanted.shards, wanted.root)
             info = VolumeInfo(wanted.name, self._new_id(), *shape, 1, created=EPOCH, default=False)
             await self._make_gates(info, deadline)
@@ -316,7 +247,7 @@ class Volumes:
             registry = await self.catalog_row(deadline)
             met = existing(wanted, await self.there(registry, deadline), exist_ok=False, ours=(info.epoch,))
             if met and met.epoch != info.epoch:
-                raise _is_there(wanted, met, exist_ok=False)
+                raise is_there(wanted, met, exist_ok=False)
             if met is None:
                 await self._add(info, registry, deadline)
             return met
