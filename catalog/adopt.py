@@ -11,17 +11,20 @@ of the service that a reader of changes could rely on, and nobody could settle i
 - It makes the first version of a path, or none: what is there, be it a tombstone, is left as it is, and reported.
 - Its intent carries the blob's name, so no purge takes the blob for unused meanwhile. Aborted, it leaves the blob
   alone: only the content of a put is ever removed, and only where it carries the put's op id.
-- Nothing is remembered between runs but the prefix. A run that was killed and is started again meets in the heads what
-  was adopted, and goes on; each blob is counted once in each run.
+- Nothing is remembered between runs but the prefix, and that only once there is something to adopt. A run that was
+  killed and is started again meets in the heads what was adopted, and goes on; each blob is counted once in each run.
+- Each window is noted in the registry before any of it is written. Whoever makes a volume there afterwards has to look
+  after that note, so he meets the window's blobs and is refused; a volume that was made before is known from the note
+  on, and what lies in its root is left out. So no blob is two volumes'.
 
 A window in order of blobs' names may lie apart in order of paths (`a-b` before `a/b` in the one, after it in the
 other), and then rows between are read as well: each at most once per level of its folder, over all windows.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final
 
 from storage import Blob, ContentStore
 
@@ -35,11 +38,12 @@ from .adoption import (
     content_type,
     is_ours,
 )
+from .blob_listing import listed
 from .changes import Change
 from .cohorts import Packer
 from .commit import Seat
 from .entities import parse_head
-from .errors import CatalogError, ConflictError, NotFoundError, UnavailableError
+from .errors import CatalogError, ConflictError, NotFoundError
 from .exchange import partition_of
 from .keys import RowRange, head_row
 from .listing import Lister
@@ -67,6 +71,7 @@ class Adopt:
         enrolled: Enrolled,
         where: Where,
         *,
+        note: Callable[[], Awaitable[Enrolled]],
         writer: Writer,
         lister: Lister,
         store: ContentStore,
@@ -75,19 +80,27 @@ class Adopt:
         self._volume = enrolled.info
         self._roots = enrolled.roots
         self._where = where
+        self._note = note
         self._writer = writer
         self._lister = lister
         self._store = store
         self._tally = AdoptTally(listener)
 
     async def run(self, *, dry_run: bool) -> AdoptReport:
-        """Adopt what is new. Raises: UnavailableError, AccessDeniedError, NotFoundError (no container, or volume)."""
+        """Adopt what is new.
+
+        Raises: UnavailableError, AccessDeniedError, NotFoundError (no container, or volume); and as `note`.
+        """
         packer = Packer(self._volume, self._writer.committer, self._write)
         async with packer.packing(), aclosing(self._windows()) as windows:
             async for window in windows:
                 await self._meet(window)
+                if window and not dry_run:
+                    self._roots = (await self._note()).roots
                 for path, blob in window.items():
-                    if dry_run:
+                    if is_ours(blob, self._roots):  # a volume was made there meanwhile
+                        self._tally.left_out += 1
+                    elif dry_run:
                         self._tally.adopt(blob)
                     else:
                         await packer.add(self._adopting(path, blob))
@@ -98,7 +111,7 @@ class Adopt:
     async def _windows(self) -> AsyncGenerator[dict[str, Blob], None]:
         """The blobs that are wanted and can be files, by path, a window at a time."""
         window: dict[str, Blob] = {}
-        async with aclosing(self._listed()) as blobs:
+        async with aclosing(listed(self._store, self._where.prefix, self._lister.deadline)) as blobs:
             async for blob in blobs:
                 self._tally.listed += 1
                 path = self._path(blob)
@@ -114,25 +127,6 @@ class Adopt:
                     self._tally.tell()
         if window:
             yield window
-
-    async def _listed(self) -> AsyncGenerator[Blob, None]:
-        """The listing; where it breaks, it begins again, and goes on behind the last name. The time limit, too."""
-        last: str | None = None
-        deadline = self._lister.deadline()
-        while True:
-            listing = cast("AsyncGenerator[Blob, None]", self._store.list(self._where.prefix))  # it is one
-            try:
-                async with aclosing(listing) as blobs:
-                    while (blob := await deadline.read(lambda blobs=blobs: anext(blobs, None))) is not None:  # type: ignore[misc]
-                        deadline = self._lister.deadline()
-                        if last is None or blob.name > last:
-                            last = blob.name
-                            yield blob
-                return
-            except UnavailableError as exc:
-                await deadline.pause(exc)
-                if deadline.passed:
-                    raise deadline.expired(exc) from exc
 
     def _path(self, blob: Blob) -> str | None:
         """Where a blob goes; None where it is left out, or can be no file."""

@@ -14,7 +14,7 @@ from storage import Blob, check_name, check_prefix
 
 from .changes import Adopted, Facts
 from .entities import Head, VolumeInfo
-from .errors import CatalogError, ConflictError, InvalidError
+from .errors import CatalogError, ConflictError, InvalidError, NotFoundError
 from .glob import Glob, parse_glob
 from .keys import check_key_length
 from .media import check_content_type, content_type_of
@@ -41,16 +41,20 @@ Enrol = Callable[[VolumeInfo, str, Deadline, bool], Awaitable[Enrolled]]
 """Notes in the registry that a volume adopts a prefix; with False, it only looks whether that may be."""
 
 
-def enrolled(info: VolumeInfo, prefix: str, volumes: Iterable[VolumeInfo]) -> tuple[str, ...]:
+def enrolled(
+    info: VolumeInfo, prefix: str, volumes: Sequence[VolumeInfo], gone: Sequence[VolumeInfo]
+) -> tuple[str, ...]:
     """The prefixes that a volume adopts with one more: the outermost alone, in order.
 
+    A volume that is gone keeps what is in its root, and nothing that it had adopted.
     Raises: ConflictError (another volume adopts some of these blobs), InvalidError (all of them lie in the root of a
     volume; or there are too many prefixes).
     """
-    for other in volumes:
+    for other in (*volumes, *gone):
         if prefix.startswith(other.root):
             message = f"what begins with {prefix!r} lies in the root of volume {other.name!r}: it is in the catalog"
             raise InvalidError(message, op="adopt", key=prefix, kind="invalid.root")
+    for other in volumes:
         for theirs in other.adopted if other.epoch != info.epoch else ():
             if theirs.startswith(prefix) or prefix.startswith(theirs):
                 message = f"prefix {prefix!r} overlaps with {theirs!r}, which volume {other.name!r} has adopted"
@@ -62,6 +66,16 @@ def enrolled(info: VolumeInfo, prefix: str, volumes: Iterable[VolumeInfo]) -> tu
         message = f"a volume adopts at most {PREFIXES_MAX} prefixes: adopt one that they share"
         raise InvalidError(message, op="adopt", key=prefix, kind="invalid.prefixes")
     return kept
+
+
+def overlaps(root: str, volumes: Iterable[VolumeInfo]) -> list[tuple[str, VolumeInfo]]:
+    """What lies both under a root and under a prefix that a volume adopts: the longer of the two, and that volume."""
+    return [
+        (max(root, prefix, key=len), volume)
+        for volume in volumes
+        for prefix in volume.adopted
+        if root.startswith(prefix) or prefix.startswith(root)
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +112,12 @@ def check_where(prefix: str, into: str | None, match: str | None) -> Where:
         message = f"with into, a prefix is a folder of the container and ends in a slash: {prefix + '/'!r}"
         raise InvalidError(message, op="adopt", key=prefix, kind="invalid.prefix")
     return Where(prefix, check_folder(into), glob)
+
+
+def nothing_there(prefix: str, volume: str) -> NotFoundError:
+    """What is said where somebody wants to adopt blobs that are not there."""
+    message = f"there is no blob whose name begins with {prefix!r}: nothing to adopt into volume {volume!r}"
+    return NotFoundError(message, op="adopt", key=prefix, kind="not-found.prefix")
 
 
 def is_ours(blob: Blob, roots: Sequence[str]) -> bool:

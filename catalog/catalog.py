@@ -17,6 +17,7 @@ from storage.observed import ObservedContent
 
 from .arguments import check_callback, check_flags
 from .backends import Backend, backend
+from .blob_listing import first_foreign
 from .diagnosis import DoctorReport
 from .doctor import Doctor
 from .dump import dump
@@ -39,7 +40,7 @@ from .reconcile.plan import Depth, Foreign, Orphans, Policy
 from .reconcile.undo import UndoReport
 from .reconciling import Plan, Reconciling
 from .recovery import Recovery, RecoveryReport, check_patience
-from .registry import Volumes, check_new, check_volume_name
+from .registry import Volumes
 from .removal import Removal
 from .retry import Clock, Deadline, SystemClock, ToldClock
 from .settings import Settings, check_timeout
@@ -50,6 +51,7 @@ from .tracing import traced
 from .unwrap import LocalPaths, unwrapped
 from .uploads import Uploads
 from .volume import Volume
+from .wanted import check_new, check_volume_name
 from .writer import Writer
 
 if TYPE_CHECKING:
@@ -91,7 +93,7 @@ class Catalog:
         self._owns_threads = threads is None
         self._threads = threads or ThreadPoolExecutor(THREADS, thread_name_prefix="blobcat")
         lister = Lister(table, settings, clock)
-        self._volumes = Volumes(lister, self._deadline, new_id)
+        self._volumes = Volumes(lister, self._deadline, new_id, first_foreign=partial(first_foreign, content))
         self._writer = Writer(
             table=table,
             content=content,
@@ -139,8 +141,9 @@ class Catalog:
         """Make a volume, and the table and container where they are not there yet. The first one becomes the default.
 
         `shards` (a power of two up to 256, fixed for ever) spread it over partitions, each good for 2,000 entities/s.
-        `root` is the prefix of its blobs, by default `<name>/`; roots may not overlap. With `exist_ok`, a volume that
-        is there with the same settings is returned.
+        `root` is the prefix of its blobs, by default `<name>/`; roots may not overlap, nor may there be blobs of others
+        below one where a volume adopts them. With `exist_ok`, a volume that is there with the same settings is
+        returned.
 
         Raises: InvalidError, ConflictError, AccessDeniedError, UnavailableError. OutcomeUnknownError: the services were
         lost while it was made; `volumes()` tells, or the same call again.
@@ -351,8 +354,9 @@ class Catalog:
         Nobody sees a volume before all of it is there. Stopped anywhere, the same load goes on where it was.
         `timeout_s` is how long nothing may arrive. Table and container are made where there are none.
         Raises: IntegrityError (damaged, cut or changed), InvalidError (no dump, a newer one's, or of no such volume),
-        ConflictError (a volume or its root is there already), NotFoundError (no such file), AccessDeniedError,
-        UnavailableError, OutcomeUnknownError (whether it was made `volumes()` tells, or the same load again).
+        ConflictError (a volume or its root is there already, or content lies in another's root, or in what another
+        adopts), NotFoundError (no such file), AccessDeniedError, UnavailableError, OutcomeUnknownError (whether it was
+        made `volumes()` tells, or the same load again).
         """
         place, secret = sealed(content_from), sealed(content_credential)
         del content_from, content_credential  # no frame of ours holds them open, whatever is raised

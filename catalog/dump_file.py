@@ -1,7 +1,8 @@
 """A dump that is to be loaded, as a local file: read twice, once to check all of it, and once to load it.
 
 So whatever is wrong with a dump is found before the first request, and what is loaded is known by the sha256 of all of
-it. A stream is written to a temporary file first, which nobody else can see and which is gone with the load.
+it. Where it refers to content that was adopted, it is read in between as well: others may have that by now. A stream
+is written to a temporary file first, which nobody else can see and which is gone with the load.
 
 No more of a line is read than it may be long, so memory stays bounded whatever the file holds. Files are read and
 parsed in threads, some hundred lines at a time.
@@ -10,7 +11,16 @@ parsed in threads, some hundred lines at a time.
 import gzip
 import os
 import zlib
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from concurrent.futures import Executor
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
@@ -20,7 +30,8 @@ from tempfile import TemporaryFile
 from typing import IO, Final
 
 from .dumped import DUMP_FORMAT, LINE_BYTES_MAX, DumpedVersion, DumpEnd, DumpHeader, DumpRecord, parse_dump_line
-from .errors import CatalogError, IntegrityError, InvalidError
+from .entities import FileVersion, VolumeInfo
+from .errors import CatalogError, ConflictError, IntegrityError, InvalidError
 from .ledger import Ledger
 from .sources import unreadable
 from .threads import in_thread, to_the_end
@@ -40,6 +51,8 @@ class Counts:
 
     paths: int = 0
     versions: int = 0
+    outside: int = 0
+    """Versions whose content lies outside the volume's root: it was adopted."""
 
 
 class DumpFile:
@@ -58,14 +71,17 @@ class DumpFile:
 
     async def check(self) -> None:
         """Read all of it. Raises: IntegrityError, which names the line; InvalidError for what is no dump."""
+        roots: Mapping[str, str] = {}
         async for record in self._records():
             match record:
                 case DumpHeader():
                     self.header = record
+                    roots = {each.name: each.root for each in record.volumes}
                     self.counts = {each.name: Counts() for each in record.volumes}
                 case DumpedVersion(file):
                     self.counts[file.volume].versions += 1
                     self.counts[file.volume].paths += file.version == 1
+                    self.counts[file.volume].outside += bool(file.blob) and not file.blob.startswith(roots[file.volume])
                 case DumpEnd():
                     self.end = record
 
@@ -77,6 +93,20 @@ class DumpFile:
                     yield record
                 elif isinstance(record, DumpEnd) and record != self.end:
                     raise _damaged(f"{self._name} changed while it was loaded")
+
+    async def check_outside(self, volumes: Collection[str], there: Sequence[VolumeInfo]) -> None:
+        """Look whether content of some of its volumes, adopted once, is that of volumes that are there already.
+
+        Raises: ConflictError; and as `check`.
+        """
+        if not there or not any(self.counts[name].outside for name in volumes):
+            return
+        roots = {each.name: each.root for each in self.header.volumes}
+        async with aclosing(self.versions()) as versions:
+            async for version in versions:
+                file = version.file
+                if file.blob and file.volume in volumes and not file.blob.startswith(roots[file.volume]):
+                    _check_free(file, there)
 
     async def _records(self) -> AsyncGenerator[DumpRecord, None]:
         records = _parsed(self._file, self._name)
@@ -112,6 +142,21 @@ def check_dump_source(source: object) -> None:
             raise InvalidError(f"a dump's path is text without NUL, not {source!r}", op="load")
     elif not isinstance(source, AsyncIterable | Iterable):
         raise InvalidError(f"a dump is a path or lines, not {type(source).__name__}", op="load")
+
+
+def _check_free(file: FileVersion, there: Sequence[VolumeInfo]) -> None:
+    for other in there:
+        if file.blob.startswith(other.root):
+            raise _taken(file, f"lies in the root {other.root!r} of volume {other.name!r}", other.root, "conflict.root")
+        for prefix in other.adopted:
+            if file.blob.startswith(prefix):
+                why = f"begins with {prefix!r}, which volume {other.name!r} has adopted"
+                raise _taken(file, why, prefix, "conflict.adopted")
+
+
+def _taken(file: FileVersion, why: str, found: str, kind: str) -> ConflictError:
+    message = f"version {file.version} of {file.path!r} cannot be loaded here: blob {file.blob!r} {why}"
+    return ConflictError(message, found=found, op="load", key=file.path, kind=kind)
 
 
 def _opened(path: Path) -> IO[bytes]:

@@ -58,6 +58,8 @@ class FileVersion:
     """Of a copy, restore or move: the version that it was made of, as `path@version`."""
     learned: bool = False
     """Whether `digest` was not known when the version was made, and was learned by reading all of its content."""
+    purged: bool = False
+    """Whether its content was purged since, and can be read no more: said by `history`, and by `stat` of a version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +232,11 @@ def parse_file(volume: str, entity: Entity) -> FileVersion:
         )
     except (KeyError, TypeError) as exc:
         raise _damaged(entity) from exc
+
+
+def parse_told(volume: str, entity: Entity) -> FileVersion:
+    """As `parse_file`, and whether its content was purged: as callers are told of a version."""
+    return replace(parse_file(volume, entity), purged=bool(entity.values.get("purged", False)))
 
 
 def parse_version(volume: str, entity: Entity) -> VersionRow:

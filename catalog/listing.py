@@ -9,6 +9,7 @@ import heapq
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from typing import Final
 
 from .entities import VolumeInfo
 from .errors import UnavailableError
@@ -21,6 +22,9 @@ from .table import PAGE_ROWS, Table
 
 Hop = Callable[[Entity], str | None]
 """Told the last row of a full page: the row key to go on from, where what lies between need not be read."""
+
+
+_BARREN: Final = UnavailableError("the service answers, but with pages without rows", kind="unavailable.empty-pages")
 
 
 class Lister:
@@ -53,22 +57,28 @@ class Lister:
         select: Sequence[str] | None = None,
         hop: Hop | None = None,
     ) -> AsyncGenerator[Sequence[Entity], None]:
-        """The pages of one partition. The time limit begins anew with each page.
+        """The pages of one partition that have rows. The time limit begins anew with each: it is for the next row.
 
+        A page without any begins nothing anew. Azure may answer so, and go on, as often as it likes.
         Raises: UnavailableError, NotFoundError (no table), AccessDeniedError.
         """
-        first = rows.first
+        first, barren = rows.first, False
         deadline = self.deadline()
         while True:
             query = self.table.query(partition_key, RowRange(first, rows.stop), where=where, select=select)
             try:
                 async with aclosing(query):
                     while (page := await deadline.read(lambda query=query: anext(query, None))) is not None:  # type: ignore[misc]
-                        if page:
-                            first = page[-1].row + " "  # U+0020 sorts below all that keys are made of
-                            yield page
+                        if not page:
+                            barren = True
+                            if deadline.passed:
+                                raise UnavailableError("no row came in time", kind="unavailable.timeout")
+                            continue
+                        barren = False
+                        first = page[-1].row + " "  # U+0020 sorts below all that keys are made of
+                        yield page
                         deadline = self.deadline()  # not before: whoever reads may take his time
-                        if page and hop and len(page) >= PAGE_ROWS and (further := hop(page[-1])):
+                        if hop and len(page) >= PAGE_ROWS and (further := hop(page[-1])):
                             first = further
                             break
                     else:
@@ -76,7 +86,8 @@ class Lister:
             except UnavailableError as exc:
                 await deadline.pause(exc)
                 if deadline.passed:
-                    raise deadline.expired(exc) from exc
+                    silent = barren and exc.kind == "unavailable.timeout"
+                    raise deadline.expired(_BARREN if silent else exc) from exc
 
     async def rows(
         self,

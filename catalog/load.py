@@ -16,6 +16,7 @@ from concurrent.futures import Executor
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from copy import copy
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final, Self, cast
 
 from storage import ContentStore, Secret
@@ -154,7 +155,8 @@ class Loading:
         """Load all volumes of a dump, or one. Raises: see `Catalog.load`."""
         wanted, finish = _wanted(dump, name), self._removal.help_along
         table, deadline = self._volumes.table, self._writer.deadline
-        registry = LoadRegistry(self._volumes, table, deadline, self._new_id)
+        check_outside = partial(dump.check_outside, [each.name for each in wanted])
+        registry = LoadRegistry(self._volumes, table, deadline, self._new_id, check_outside=check_outside)
         load = await registry.begin(_identity(dump, name), wanted, finish)
         run = _Run(dump, load, wishes)
         if not load.done:

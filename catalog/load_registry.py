@@ -7,7 +7,7 @@ their rows, the load's row (If-Match, and now done), and the catalog's own, so n
 is really there. A load that is done is found done, for as long as its volumes are there.
 """
 
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Awaitable, Callable, Container, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
@@ -17,10 +17,11 @@ from .entities import SCHEMA, Registry, VolumeInfo, volume_values
 from .errors import ConflictError, OutcomeUnknownError, UnavailableError
 from .flow import concurrently, each
 from .keys import GATES, REGISTRY, gate_row, load_row, partition, volume_row
-from .registry import GATES_AT_A_TIME, Finish, Volumes, Wanted, existing, registry_row
+from .registry import GATES_AT_A_TIME, Finish, Volumes, registry_row
 from .retry import Deadline
 from .rows import Entity
 from .table import OPERATIONS_MAX, Delete, Insert, Operation, RefusedError, Replace, Table
+from .wanted import Wanted, existing
 
 VOLUMES_MAX: Final = OPERATIONS_MAX - 2
 """Of one load: one transaction makes all of them."""
@@ -36,12 +37,23 @@ class LoadUnderWay:
     etag: str
 
 
+CheckOutside = Callable[[Sequence[VolumeInfo]], Awaitable[None]]
+"""Told the volumes that are there. Raises: ConflictError where one has content that the load's volumes refer to."""
+
+
 class LoadRegistry:
     """The registry, for one load."""
 
     def __init__(
-        self, volumes: Volumes, table: Table, deadline: Callable[[], Deadline], new_id: Callable[[], str]
+        self,
+        volumes: Volumes,
+        table: Table,
+        deadline: Callable[[], Deadline],
+        new_id: Callable[[], str],
+        *,
+        check_outside: CheckOutside,
     ) -> None:
+        self._check_outside = check_outside
         self._volumes = volumes
         self._table = table
         self._deadline = deadline
@@ -53,7 +65,8 @@ class LoadRegistry:
     async def begin(self, dump: str, wanted: Sequence[DumpedVolume], finish: Finish) -> LoadUnderWay:
         """Begin a load, or go on with the one that was begun: by its dump's sha256.
 
-        Raises: ConflictError (a volume or its root is there already), UnavailableError, OutcomeUnknownError.
+        Raises: ConflictError (a volume or its root is there already, or another volume has its content),
+        UnavailableError, OutcomeUnknownError.
         """
 
         async def attempt(deadline: Deadline) -> LoadUnderWay | None:
@@ -135,6 +148,11 @@ class LoadRegistry:
             met = [_met(want, there, own) for want, own in zip(wants, ours, strict=True)]
             ending = [each for each, own in zip(met, ours, strict=True) if each and each.epoch not in own]
             if not ending:
+                if not all(met):
+                    with deadline.stopped():  # it reads the dump
+                        await self._check_outside(there)
+                    for want in wants:
+                        await self._volumes.check_root_is_free(want, there, deadline, op="load")
                 return all(met)
             await finish(ending[0], deadline)
 

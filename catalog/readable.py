@@ -21,6 +21,7 @@ from .entities import (
     VolumeInfo,
     parse_file,
     parse_head,
+    parse_told,
     parse_version,
 )
 from .errors import InvalidError, NotFoundError
@@ -30,7 +31,7 @@ from .keys import check_key_length, check_version, head_row, heads, version_row,
 from .learning import LEARNING_S, learn
 from .listing import Lister
 from .paths import check_folder, check_path, check_prefix
-from .reader import Reader, Readers, check_span
+from .reader import Reader, Readers, check_span, was_purged
 from .retry import Deadline
 from .rows import Entity
 from .seek import READ_AHEAD_BYTES, SeekableReader, check_read_ahead, seekable
@@ -93,6 +94,9 @@ class ReadableVolume:
         return await self._described("stat", path, version, self._tools.writer.deadline(timeout_s))
 
     async def _described(self, op: str, path: str, version: int | None, deadline: Deadline) -> FileVersion:
+        return parse_told(self.name, await self._row(op, path, version, deadline))
+
+    async def _row(self, op: str, path: str, version: int | None, deadline: Deadline) -> Entity:
         path = self._path(path)
         row = head_row(path) if version is None else version_row(path, check_version(version))
         entity = await self._settled(lambda: deadline, await self._get(path, row, deadline))
@@ -104,7 +108,7 @@ class ReadableVolume:
         if version is None and file.kind == "delete":
             message = f"file {path!r} was deleted (version {file.version}); its older versions can still be read"
             raise NotFoundError(message, op=op, key=path, kind="not-found.deleted")
-        return file
+        return entity
 
     async def read(self, path: str, *, version: int | None = None, timeout_s: float | None = None) -> bytes:
         """The whole content of a file, verified against its digest.
@@ -285,7 +289,7 @@ class ReadableVolume:
         async with aclosing(lister.rows(partition_of(self.info, path), versions(path))) as rows:
             async for row in rows:
                 found = True
-                yield parse_file(self.name, row)
+                yield parse_told(self.name, row)
         if not found:
             raise NotFoundError(f"there never was a file {path!r} in volume {self.name!r}", op="history", key=path)
 
@@ -299,12 +303,14 @@ class ReadableVolume:
         identity needs the role Storage Blob Delegator as well; else by the account's key. Who has the url has the
         content: hand it over as you would a password. Ask `Catalog.capabilities.signed_urls` first.
         Raises: InvalidError (a time that cannot be, or a catalog that signs none: of kind "invalid.unsupported"),
-        NotFoundError, AccessDeniedError, UnavailableError.
+        NotFoundError (also where it was purged), AccessDeniedError, UnavailableError.
         """
         expires = expiry(expires_in)
         deadline = self._tools.writer.deadline(timeout_s)
-        file = await self._described("sign", path, version, deadline)
-        return await deadline.retried(lambda: signed_url(self._tools.store, file, expires))
+        row = parse_version(self.name, await self._row("sign", path, version, deadline))
+        if row.purged or (row.purging and not await self._is_there(row.file.blob, deadline)):
+            raise was_purged(row.file, "sign")
+        return await deadline.retried(lambda: signed_url(self._tools.store, row.file, expires))
 
     async def verify(
         self, prefix: str = "", *, progress: Callable[[int, int], None] | None = None, timeout_s: float | None = None
@@ -336,6 +342,15 @@ class ReadableVolume:
         writer, table = self._tools.writer, self._tools.lister.table
         deadline = writer.deadline(LEARNING_S)
         await learn(self.info, file, digest, table=table, committer=writer.committer, deadline=deadline)
+
+    async def _is_there(self, blob: str, deadline: Deadline) -> bool:
+        try:
+            await deadline.retried(lambda: self._tools.content.stat(blob))
+        except NotFoundError as exc:
+            if exc.kind != "not-found.blob":
+                raise
+            return False
+        return True
 
     async def _is_purged(self, file: FileVersion) -> bool:
         row = version_row(file.path, file.version)

@@ -230,14 +230,19 @@ class Readers:
 
     async def _missing(self, file: FileVersion) -> CatalogError:
         if self._is_purged and await self._is_purged(file):
-            message = f"the content of version {file.version} of {file.path!r} was purged"
-            return NotFoundError(message, op="read", key=file.path, kind="not-found.purged")
+            return was_purged(file, "read")
         if is_adopted(file):
             return damaged(file, f"others removed blob {file.blob!r} since it was adopted", "integrity.missing")
         return damaged(file, "it is missing", "integrity.missing")
 
     def _deadline(self) -> Deadline:
         return Deadline(self._clock, self._settings)
+
+
+def was_purged(file: FileVersion, op: str) -> NotFoundError:
+    """What is said to whoever wants the content of such a version."""
+    message = f"the content of version {file.version} of {file.path!r} was purged"
+    return NotFoundError(message, op=op, key=file.path, kind="not-found.purged")
 
 
 def check_span(start: int, length: int | None) -> Span:

@@ -33,9 +33,10 @@ from .flow import concurrently
 from .keys import check_key_length, head_row, partition, shard_of, version_row
 from .listing import Lister
 from .paths import RESERVED, check_path
-from .registry import Volumes, Wanted
+from .registry import Volumes
 from .table import OPERATIONS_MAX, Insert, RefusedError
 from .times import from_microseconds
+from .wanted import Wanted
 
 FINDINGS_MAX: Final = 1_000
 """Blobs that a report names; it counts all."""

@@ -9,14 +9,14 @@ a few rows that nothing will ever read. The first gate that is inserted, of gene
 generation 1 takes its place, by its etag. So a late copy of either transaction brings no gate back that counts.
 """
 
-import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Container, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
-from .adoption import Enrolled, enrolled
+from .adoption import Enrolled, enrolled, overlaps
+from .blob_listing import FirstForeign
 from .entities import (
     SCHEMA,
     Registry,
@@ -31,9 +31,8 @@ from .entities import (
 from .errors import ConflictError, InvalidError, NotFoundError, OutcomeUnknownError, UnavailableError
 from .filters import Comparison
 from .flow import concurrently, each
-from .keys import CATALOG, DELETED, REGISTRY, VOLUMES, check_shards, deleted_row, gate_row, partition, volume_row
+from .keys import CATALOG, DELETED, REGISTRY, VOLUMES, deleted_row, gate_row, partition, volume_row
 from .listing import Lister
-from .paths import check_path
 from .retry import Deadline
 from .settings import check_timeout
 from .table import (
@@ -45,82 +44,15 @@ from .table import (
     Replace,
 )
 from .times import EPOCH
+from .wanted import Wanted, check_volume_name, existing, is_there
 
-ROOT_CHARACTERS_MAX = 200
 GATES_AT_A_TIME = 16
 _UNSWEPT = Comparison("swept", "==", literal=False)
-_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 
 Finish = Callable[[VolumeInfo, Deadline], Awaitable[object]]
 """Brings the deletion of a volume to its end that somebody began."""
 
 T = TypeVar("T")
-
-
-def check_volume_name(name: str) -> str:
-    """Raises: InvalidError."""
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        rule = "a lower-case letter, then up to 30 lower-case letters, digits and hyphens"
-        raise InvalidError(f"a volume's name is {rule}, not {name!r}", op="volume")
-    return name
-
-
-def check_root(root: str) -> str:
-    """Raises: InvalidError for what is no prefix of blobs."""
-    if not isinstance(root, str) or not root.endswith("/") or len(root) > ROOT_CHARACTERS_MAX:
-        rule = f"ends in / and has at most {ROOT_CHARACTERS_MAX} characters"
-        raise InvalidError(f"a volume's root {rule}; {root!r} does not", op="create_volume")
-    check_path(root[:-1])
-    return root
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A volume that is to be made."""
-
-    name: str
-    layout: str
-    shards: int
-    root: str
-
-
-def check_new(name: str, layout: str, shards: int, root: str | None) -> Wanted:
-    """Raises: InvalidError."""
-    check_volume_name(name)
-    check_shards(shards)
-    if layout != "immutable":
-        raise InvalidError(f"layout is 'immutable', not {layout!r}", op="create_volume", key=name)
-    return Wanted(name, layout, shards, check_root(f"{name}/" if root is None else root))
-
-
-def existing(wanted: Wanted, there: Iterable[VolumeInfo], *, exist_ok: bool, ours: Container[str]) -> VolumeInfo | None:
-    """The volume of that name: as wanted, or made by this very call, or one whose deletion has to be ended first. Pure.
-
-    Raises: ConflictError.
-    """
-    for other in there:
-        if other.epoch in ours:
-            return other
-        if other.name == wanted.name:
-            if other.state != "open":
-                return other
-            if exist_ok and wanted == Wanted(other.name, other.layout, other.shards, other.root):
-                return other
-            raise _is_there(wanted, other, exist_ok=exist_ok)
-        if other.root.startswith(wanted.root) or wanted.root.startswith(other.root):
-            message = f"root {wanted.root!r} overlaps with root {other.root!r} of volume {other.name!r}"
-            raise ConflictError(message, found=other.root, op="create_volume", key=wanted.name, kind="conflict.root")
-    return None
-
-
-def _is_there(wanted: Wanted, other: VolumeInfo, *, exist_ok: bool) -> ConflictError:
-    expected, found = ((each.layout, each.shards, each.root) for each in (wanted, other))
-    message = f"volume {wanted.name!r} is there already"
-    if exist_ok:
-        message += f", with other settings: wanted {expected}, found {found}"
-    return ConflictError(
-        message, expected=expected, found=found, op="create_volume", key=wanted.name, kind="conflict.exists"
-    )
 
 
 class Volumes:
@@ -132,9 +64,12 @@ class Volumes:
         deadline: Callable[[float | None], Deadline],
         new_id: Callable[[], str],
         timeout_s: float | None = None,
+        *,
+        first_foreign: FirstForeign,
     ) -> None:
         self.table = self._table = lister.table
         self._lister = lister
+        self._first_foreign = first_foreign
         self._deadline_of = deadline
         self._deadline: Callable[[], Deadline] = partial(deadline, timeout_s)
         self._new_id = new_id
@@ -145,7 +80,8 @@ class Volumes:
     def within(self, timeout_s: float | None) -> "Volumes":
         """It, for a call with a time limit of its own. Raises: InvalidError."""
         check_timeout(timeout_s)
-        return Volumes(self._lister.within(timeout_s), self._deadline_of, self._new_id, timeout_s)
+        lister = self._lister.within(timeout_s)
+        return Volumes(lister, self._deadline_of, self._new_id, timeout_s, first_foreign=self._first_foreign)
 
     async def get(self, name: str | None, deadline: Deadline | None = None, *, op: str = "volume") -> VolumeInfo:
         """A volume by its name, or the default one. Raises: NotFoundError, UnavailableError."""
@@ -229,16 +165,18 @@ class Volumes:
     async def create(self, wanted: Wanted, *, exist_ok: bool, finish: Finish) -> VolumeInfo:
         """Make a volume. The first one becomes the default.
 
-        Raises: InvalidError, ConflictError (it is there already, or its root overlaps another's), UnavailableError,
-        OutcomeUnknownError.
+        Raises: InvalidError, ConflictError (it is there already, its root overlaps another's, or `check_root_is_free`),
+        UnavailableError, OutcomeUnknownError.
         """
         tried: set[str] = set()
 
         async def attempt(deadline: Deadline) -> VolumeInfo | None:
             while True:
                 registry = await self.catalog_row(deadline)
-                met = existing(wanted, await self.there(registry, deadline), exist_ok=exist_ok, ours=tried)
+                there = await self.there(registry, deadline)
+                met = existing(wanted, there, exist_ok=exist_ok, ours=tried)
                 if met is None:
+                    await self.check_root_is_free(wanted, there, deadline, op="create_volume")
                     break
                 if met.state == "open" or met.epoch in tried:
                     return met
@@ -261,6 +199,27 @@ class Volumes:
                 there += [parse_volume(row, registry.default) for row in page]
         return there
 
+    async def check_root_is_free(
+        self, wanted: Wanted, there: Sequence[VolumeInfo], deadline: Deadline, *, op: str
+    ) -> None:
+        """Look for blobs of others under a root that reaches into what a volume adopts: they would be two volumes'.
+
+        The volume is then to be made under the catalog's row as it was read before: who adopts more rewrites it.
+        Raises: ConflictError, UnavailableError.
+        """
+        if not (shared := overlaps(wanted.root, there)):
+            return
+        roots = [each.root for each in await self._gone(deadline)]
+        for prefix, other in shared:
+            if prefix.startswith(tuple(roots)):  # what lies there is adopted by nobody
+                continue
+            if blob := await self._first_foreign(prefix, roots, deadline):
+                message = (
+                    f"root {wanted.root!r} would hold {blob.name!r}, a blob of others that volume {other.name!r} adopts"
+                    " or may adopt: choose a root without blobs of others"
+                )
+                raise ConflictError(message, found=blob.name, op=op, key=wanted.name, kind="conflict.adopted-root")
+
     async def prepare(self, wanted: Wanted, *, op: str) -> VolumeInfo:
         """A volume of a fresh epoch, with gates, that nobody can see yet: its rows come first, then `register`.
 
@@ -270,7 +229,7 @@ class Volumes:
         async def attempt(deadline: Deadline) -> VolumeInfo | None:
             registry = await self.catalog_row(deadline)
             if met := existing(wanted, await self.there(registry, deadline), exist_ok=False, ours=()):
-                raise _is_there(wanted, met, exist_ok=False)
+                raise is_there(wanted, met, exist_ok=False)
             shape = (wanted.layout, wanted.shards, wanted.root)
             info = VolumeInfo(wanted.name, self._new_id(), *shape, 1, created=EPOCH, default=False)
             await self._make_gates(info, deadline)
@@ -288,7 +247,7 @@ class Volumes:
             registry = await self.catalog_row(deadline)
             met = existing(wanted, await self.there(registry, deadline), exist_ok=False, ours=(info.epoch,))
             if met and met.epoch != info.epoch:
-                raise _is_there(wanted, met, exist_ok=False)
+                raise is_there(wanted, met, exist_ok=False)
             if met is None:
                 await self._add(info, registry, deadline)
             return met
@@ -324,25 +283,29 @@ class Volumes:
     async def enrol(self, info: VolumeInfo, prefix: str, deadline: Deadline, record: bool) -> Enrolled:  # noqa: FBT001 — `adoption.Enrol`
         """Note that a volume adopts the blobs with a prefix; without `record`, only look whether it may.
 
+        The note rewrites the catalog's own row, also where the prefix was noted before: whoever makes a volume looks
+        after it for blobs that are adopted. The roots are those as of the note.
         Raises: ConflictError (another volume adopts some of them), InvalidError (they lie in a root, or the volume has
         too many prefixes), NotFoundError, UnavailableError, OutcomeUnknownError.
         """
 
         async def attempt(deadline: Deadline) -> Enrolled | None:
             registry = await self.catalog_row(deadline)
-            there = [*await self.there(registry, deadline), *await self._gone(deadline)]
+            there, gone = await self.there(registry, deadline), await self._gone(deadline)
             row = await self.row(info, deadline)
             if row is None:
                 message = f"volume {info.name!r} was deleted: where one has its name again, open it anew"
                 raise NotFoundError(message, op="adopt", key=info.name, kind="not-found.volume")
-            adopted = enrolled(row.info, prefix, there)
-            if adopted == row.info.adopted or not record:
-                roots = tuple(sorted({each.root for each in there}))
+            adopted = enrolled(row.info, prefix, there, gone)
+            roots = tuple(sorted({each.root for each in (*there, *gone)}))
+            if not record:
                 return Enrolled(replace(row.info, default=info.default), roots)
-            values = volume_values(replace(row.info, adopted=adopted))
-            change = Replace(volume_row(info.name), values, row.etag)
-            await deadline.write(lambda: self._table.submit(REGISTRY, [change, registry_row(registry, registry)]))
-            return None
+            changes = [registry_row(registry, registry)]
+            if adopted != row.info.adopted:
+                values = volume_values(replace(row.info, adopted=adopted))
+                changes.append(Replace(volume_row(info.name), values, row.etag))
+            await deadline.write(lambda: self._table.submit(REGISTRY, changes))
+            return Enrolled(replace(row.info, adopted=adopted, default=info.default), roots)
 
         return await self.settled(attempt, "adopt", info.name, deadline)
 

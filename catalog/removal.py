@@ -42,10 +42,11 @@ from .keys import GATES, gate_generation, gate_row, heads, partition, shut_gate_
 from .listing import Lister
 from .messages import Absent, Answer, Done, Failed, Found, Refused
 from .recovery import Recovered, RecoveredVolume, Recovery, RecoveryReport
-from .registry import Volumes, check_volume_name
+from .registry import Volumes
 from .retry import Deadline
 from .rows import Entity
 from .table import Delete, Insert, Operation
+from .wanted import check_volume_name
 
 
 def _is_over(request: DeletionRequest | DeletionResult) -> TypeGuard[DeletionResult]:

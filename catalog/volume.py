@@ -4,10 +4,11 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from os import PathLike
 
 from .adopt import Adopt
-from .adoption import AdoptListener, AdoptReport, check_where
+from .adoption import AdoptListener, AdoptReport, Enrolled, check_where
 from .arguments import check_callback, check_flags
 from .changes import Change, taking
 from .entities import (
@@ -194,7 +195,8 @@ class Volume(ReadableVolume):
         Adopted blobs stay others': they are never written to and never removed, whatever becomes of their files. Who
         changes one makes it drift: reading it is an IntegrityError, and adopting again reports it. What is in the
         catalog is not touched: see the report. Blobs of volumes are left out. Started again after a crash, it carries
-        on. The prefix is noted in the volume first; no two volumes adopt the same blobs. `dry_run` changes nothing.
+        on. The prefix is noted in the volume once there is a blob to adopt; no two volumes adopt the same blobs.
+        `dry_run` changes nothing.
         What `progress` raises ends the run and is raised. `timeout_s` is for each file, and each piece of the listing.
 
         Raises: InvalidError (also for a prefix in a volume's root), ConflictError (another volume adopts some of
@@ -205,9 +207,21 @@ class Volume(ReadableVolume):
         check_flags("adopt", dry_run=dry_run)
         check_callback("adopt", "progress", progress)
         tools = self._tools.within(timeout_s)
-        enrolled = await tools.enrol(self.info, prefix, tools.writer.deadline(), not dry_run)
-        self.info = enrolled.info
-        run = Adopt(enrolled, where, writer=tools.writer, lister=tools.lister, store=tools.store, listener=progress)
+
+        async def enrolled(*, record: bool) -> Enrolled:
+            found = await tools.enrol(self.info, prefix, tools.writer.deadline(), record)
+            self.info = found.info
+            return found
+
+        run = Adopt(
+            await enrolled(record=False),
+            where,
+            note=partial(enrolled, record=True),
+            writer=tools.writer,
+            lister=tools.lister,
+            store=tools.store,
+            listener=progress,
+        )
         return await run.run(dry_run=dry_run)
 
     async def set_metadata(

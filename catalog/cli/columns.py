@@ -89,10 +89,11 @@ def folder_row(path: str, *, long: bool) -> Line:
 def history_row(file: "FileVersion") -> Line:
     """A version of a history."""
     gone = file.kind == "delete"
+    held = "-" if gone else "purged" if file.purged else size(file.size)
     return [
         (f"{file.version:>4}{GAP}", "bold"),
         (f"{file.kind:8}{GAP}", "red" if gone else ""),
-        (f"{'-' if gone else size(file.size):>{SIZE_WIDTH}}{GAP}", "green"),
+        (f"{held:>{SIZE_WIDTH}}{GAP}", "red" if file.purged else "green"),
         f"{time(file.created)}{GAP}",
         (f"{digest(file.digest):{DIGEST_WIDTH}}{GAP}{file.writer}", "dim"),
     ]

@@ -75,6 +75,12 @@ def _root(error: "CatalogError") -> str:
     return _conflict(error) if error.op == "rebuild" else "choose another --root"
 
 
+def _adopted(error: "CatalogError") -> str:
+    if error.op == "load":
+        return _ELSEWHERE
+    return "adopt into that volume, or another prefix; blobcat volumes --json shows who adopted what"
+
+
 def _conflict(error: "CatalogError") -> str:
     if error.op == "load":
         return _ELSEWHERE
@@ -120,7 +126,8 @@ _HINTS: Final[dict[str, str | Callable[["CatalogError"], str]]] = {
     "access-denied.credential": "put the right account key or SAS into BLOBCAT_CREDENTIAL, or sign in: az login",
     "access-denied.read-only": "choose a folder on a disk that can be written",
     "conflict": "someone else was faster: look again, then decide again",
-    "conflict.adopted": "adopt into that volume, or another prefix; blobcat volumes --json shows who adopted what",
+    "conflict.adopted": _adopted,
+    "conflict.adopted-root": _root,
     "conflict.etag": _conflict,
     "conflict.exists": _conflict,
     "conflict.target": "--overwrite replaces it; or name another file",
@@ -149,6 +156,7 @@ _HINTS: Final[dict[str, str | Callable[["CatalogError"], str]]] = {
     "not-found": _folder,
     "not-found.container": _NO_CATALOG,
     "not-found.deleted": lambda error: f"blobcat history {_about(error)}, then blobcat get --version N {_about(error)}",
+    "not-found.prefix": "a prefix is how blobs' names begin in the container, from its top; nothing was changed",
     "not-found.purged": lambda error: f"blobcat history {_about(error)} shows its other versions",
     "not-found.source": "",
     "not-found.target": "make it first: mkdir -p",
@@ -165,5 +173,6 @@ _HINTS: Final[dict[str, str | Callable[["CatalogError"], str]]] = {
     "unavailable.disk": "see what is wrong with the disk; then the same command again is safe",
     "unavailable.disk-full": "make room, then run the same command again: nothing half-done is visible",
     "unavailable.dns": _UNREACHABLE,
+    "unavailable.empty-pages": "much was looked through, and nothing found: give a longer prefix",
     "unavailable.too-many-files": "raise the limit with ulimit -n; the same command again is safe",
 }

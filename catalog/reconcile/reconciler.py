@@ -28,6 +28,8 @@ from .workspace import Workspace
 
 LOOKS_AT_A_TIME: Final = 32
 SAMPLES: Final = 1 << 32
+UNUSED: Final = ("orphan-ours", "foreign-new", "invalid-name")
+"""What a blob is that no version refers to: also of an adopted one, of which only the path can be a file's."""
 
 Read = Callable[[Scanner, Sequence[str]], Awaitable[tuple[list[Mapping[str, Any]], list[str]]]]
 """Reads all parts: in this process, or in others."""
@@ -117,10 +119,10 @@ class Reconciler:
                 findings.add(found)
 
     async def _spare_shared(self, findings: Findings) -> None:
-        """Content below a prefix may be that of versions elsewhere: then it is no orphan (R13)."""
-        orphans = frozenset(found.key for found in findings.all() if found.state == "orphan-ours")
-        if orphans:
-            for key in await self._looker.referred(orphans):
+        """Content below a prefix may be that of versions elsewhere: then it is no orphan, and not foreign (R13)."""
+        unused = frozenset(found.key for found in findings.all() if found.state in UNUSED)
+        if unused:
+            for key in await self._looker.referred(unused):
                 findings.remove(key)
 
     async def _all(

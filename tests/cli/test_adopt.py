@@ -84,3 +84,27 @@ def test_adopt_of_what_is_a_volumes_own(theirs: Blobcat) -> None:
     refused = theirs("adopt", volume["root"])
     assert refused.code == 2
     assert "lies in the root of volume" in refused.err
+
+
+def test_adopt_where_nothing_is(theirs: Blobcat) -> None:
+    missed = theirs("adopt", "inn/")
+    assert missed.code == 3
+    assert missed.out == ""
+    assert missed.err.startswith("blobcat: there is no blob whose name begins with 'inn/': nothing")
+    assert theirs("adopt", "inn/", "--json").code == 3
+    (volume,) = theirs("volumes", "--json").records
+    assert volume["adopted"] == []
+
+
+def test_no_volume_is_made_among_what_is_adopted(theirs: Blobcat) -> None:
+    theirs("adopt")
+    refused = theirs("init", "--volume", "inner", "--root", "in/")
+    assert refused.code == 4
+    message, hint = refused.err.splitlines()
+    assert message.startswith("blobcat: root 'in/' would hold 'in/a', a blob of others that volume ")
+    assert hint == "  → choose another --root"
+
+
+def test_adopt_in_an_empty_container(blobcat: Blobcat) -> None:
+    empty = blobcat("adopt")
+    assert (empty.code, empty.out) == (0, "nothing to adopt  the container has no blob\n")

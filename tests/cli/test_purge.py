@@ -34,7 +34,16 @@ def test_it_says_what_went_what_stays_and_why(aged: Blobcat) -> None:
     assert gone.code == 3
     assert "the content of version 1 of 'x/a.txt' was purged" in gone.err
     assert "blobcat history x/a.txt shows its other versions" in gone.err
-    assert len(aged("history", "x/a.txt").lines) == 4
+    history = aged("history", "x/a.txt")
+    assert [line.split()[:4] for line in history.lines] == [
+        ["4", "put", "4", "B"],
+        ["3", "put", "3", "B"],
+        ["2", "put", "purged", history.lines[2].split()[3]],
+        ["1", "put", "purged", history.lines[3].split()[3]],
+    ]
+    shown = aged("history", "x/a.txt", "--json").records
+    assert [(each["version"], each["purged"]) for each in shown] == [(4, False), (3, False), (2, True), (1, True)]
+    assert "1 bytes, purged" in aged("stat", "x/a.txt", "--version", "1").out
 
 
 def test_a_dry_run_leaves_all_and_needs_no_yes(aged: Blobcat) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from catalog import AdoptReport, Catalog, Volume
+from catalog import AdoptReport, Catalog, Volume, VolumeInfo
 from catalog.adopt import Adopt
 from catalog.adoption import Enrolled, Where
 from catalog.commit import Seat
@@ -121,9 +121,14 @@ async def test_what_was_deleted_meanwhile_is_not_adopted_after_all() -> None:
             client = world.client(wire)
             wire.fault, meant = None, wire.fault
             volume = await client.volume("v")
+
+            async def noted(info: VolumeInfo = volume.info) -> Enrolled:
+                return Enrolled(info, ())
+
             run = Adopt(
                 Enrolled(volume.info, ()),
                 Where(""),
+                note=noted,
                 writer=client._writer,
                 lister=client._tools.lister,
                 store=world.content,

@@ -70,7 +70,7 @@ async def cat(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[C
             yield opened
 
 
-NEWER = {"learned": False, "adopted": []}
+NEWER = {"learned": False, "purged": False, "adopted": []}
 """What records have had since the sample was made, as what was stored before has it."""
 
 

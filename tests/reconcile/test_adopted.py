@@ -46,6 +46,39 @@ async def test_what_was_adopted_agrees_and_what_others_do_to_it_is_drift(scene: 
     ]
 
 
+@pytest.mark.parametrize("how", ["into", "move", "both"])
+async def test_adopted_content_of_files_elsewhere_is_nobody_elses(small: Scene, how: str) -> None:
+    """Of a part of the volume only some rows are read; the files of blobs that are listed may be others."""
+    cat, volume = small.cat, small.volume
+    for name in ("in/a", "in/b"):
+        await upload(cat, name, b"content")
+    await volume.adopt("in/", into=None if how == "move" else "old")
+    if how in ("move", "both"):
+        await volume.move("in/a" if how == "move" else "old/a", "z")
+    await upload(cat, "in/new", b"new")
+    for prefix in ("", "in/", "in/n"):
+        assert await found(cat, prefix=prefix) == [("foreign-new", "in/new", "none")]
+    for prefix in ("in/a", "old/", "z"):
+        assert await found(cat, prefix=prefix) == []
+    report = await (await cat.reconcile("raw", prefix="in/", foreign="adopt")).apply()
+    assert dict(report.done) == {"adopt": 1}
+
+
+async def test_a_blob_whose_own_name_can_be_no_path_may_be_content_all_the_same(small: Scene) -> None:
+    await upload(small.cat, ".versions/x", b"content")
+    assert (await small.volume.adopt(".versions/", into="old")).adopted == 1
+    for prefix in ("", ".v", "old/"):
+        assert await found(small.cat, prefix=prefix) == []
+
+
+async def test_what_a_pattern_left_out_is_told_of(small: Scene) -> None:
+    """It is others', below a prefix that is adopted."""
+    for name in ("a.csv", "b.txt"):
+        await upload(small.cat, f"in/{name}", b"content")
+    await small.volume.adopt("in/", match="**/*.csv")
+    assert await found(small.cat) == [("foreign-new", "in/b.txt", "none")]
+
+
 async def test_where_nothing_tells_what_it_held_a_change_is_not_called_a_touch(small: Scene) -> None:
     await small.cat._content.put("in/a", b"hi", when=Always(), headers=Headers())
     await small.volume.adopt("in/")

@@ -23,7 +23,7 @@ from catalog import (
 from catalog.adopt import WINDOW
 from catalog.entities import chain
 from catalog.exchange import partition_of
-from catalog.keys import REGISTRY, head_row, version_row, volume_row
+from catalog.keys import CATALOG, REGISTRY, head_row, version_row, volume_row
 from catalog.sqlite_table import SqliteTable
 from storage import Always, Blob, Headers, IfMatch, Touches
 from storage.memory import MemoryContent
@@ -115,16 +115,18 @@ async def test_what_volumes_wrote_is_left_out(cat: Catalog, volume: Volume) -> N
     await cat.delete_volume("gone")
     await volume.put("p", b"p")
     await upload(cat, "raw/beside")
+    await upload(cat, "gone/beside")
     await upload(cat, "a")
     copied = (await volume.stat("p")).blob
     blob = (await blobs_of(cat))[copied]
     other = copied.replace("raw/", "another-catalogs/")
     await cat._content.put(other, b"p", when=Always(), headers=blob.headers)
-    assert counts(await volume.adopt()) == (1, 0, 4, {})
+    assert counts(await volume.adopt()) == (1, 0, 5, {})
     assert await paths_of(volume) == ["a", "p"]
-    with pytest.raises(InvalidError) as refused:
-        await volume.adopt("raw/")
-    assert refused.value.kind == "invalid.root"
+    for root in ("raw/", "gone/"):
+        with pytest.raises(InvalidError) as refused:
+            await volume.adopt(root)
+        assert refused.value.kind == "invalid.root"
 
 
 async def test_names_that_can_be_no_path_are_reported_with_the_rule(cat: Catalog, volume: Volume) -> None:
@@ -436,14 +438,19 @@ async def test_an_ingest_of_the_same_files_writes_nothing(cat: Catalog, volume: 
 # The prefixes of a volume.
 
 
+async def uploaded_and_adopted(cat: Catalog, volume: Volume, prefix: str) -> None:
+    await upload(cat, f"{prefix}x")
+    assert (await volume.adopt(prefix)).adopted == 1
+
+
 async def test_prefixes_are_noted_the_outermost_alone(cat: Catalog, volume: Volume) -> None:
     for prefix in ("x/b/", "x/a/", "y", "x/a/deeper/"):
-        await volume.adopt(prefix)
+        await uploaded_and_adopted(cat, volume, prefix)
     assert list(volume.info.adopted) == ["x/a/", "x/b/", "y"]
     assert (await cat.volume("raw")).info == volume.info
-    await volume.adopt("x/")
+    await uploaded_and_adopted(cat, volume, "x/")
     assert list(volume.info.adopted) == ["x/", "y"]
-    await volume.adopt()
+    await uploaded_and_adopted(cat, volume, "")
     assert list((await cat.volume("raw")).info.adopted) == [""]
     row = await cat._table.get(REGISTRY, volume_row("raw"))
     assert row
@@ -452,38 +459,104 @@ async def test_prefixes_are_noted_the_outermost_alone(cat: Catalog, volume: Volu
 
 async def test_no_two_volumes_adopt_the_same(cat: Catalog, volume: Volume) -> None:
     other = await cat.create_volume("other", shards=1)
-    await volume.adopt("x/")
+    await uploaded_and_adopted(cat, volume, "x/")
     for prefix in ("", "x", "x/", "x/y/"):
         for dry_run in (False, True):
             with pytest.raises(ConflictError) as refused:
                 await other.adopt(prefix, dry_run=dry_run)
             assert (refused.value.kind, refused.value.found) == ("conflict.adopted", "x/")
-    await other.adopt("y/")
+    await uploaded_and_adopted(cat, other, "y/")
     assert other.info.adopted == ("y/",)
+
+
+@pytest.mark.parametrize("match", [None, "**/*.csv"])
+async def test_where_nothing_is_to_be_adopted_nothing_is_noted(cat: Catalog, volume: Volume, match: str | None) -> None:
+    """A prefix that was mistyped stays free."""
+    if match:
+        await upload(cat, "typo/a.txt")
+    other = await cat.create_volume("other", shards=1)
+    before = [await cat._table.get(REGISTRY, row) for row in (CATALOG, volume_row("raw"))]
+    assert (await volume.adopt("typo/", match=match)).adopted == 0
+    assert [await cat._table.get(REGISTRY, row) for row in (CATALOG, volume_row("raw"))] == before
+    assert volume.info.adopted == ()
+    await upload(cat, "typo/b.txt")
+    assert (await other.adopt("typo/")).adopted == (2 if match else 1)
+
+
+async def test_a_second_run_writes_nothing(cat: Catalog, volume: Volume) -> None:
+    await uploaded_and_adopted(cat, volume, "x/")
+    before = await cat._table.get(REGISTRY, CATALOG)
+    assert (await volume.adopt("x/")).unchanged == 1
+    assert await cat._table.get(REGISTRY, CATALOG) == before
 
 
 async def test_there_is_an_end_to_prefixes(cat: Catalog, volume: Volume) -> None:
     for number in range(30):
-        await volume.adopt(f"p{number:02}/")
+        await uploaded_and_adopted(cat, volume, f"p{number:02}/")
     with pytest.raises(InvalidError) as refused:
         await volume.adopt("q/")
     assert refused.value.kind == "invalid.prefixes"
-    await volume.adopt("p")
+    await uploaded_and_adopted(cat, volume, "p")
     assert volume.info.adopted == ("p",)
 
 
 async def test_a_volume_whose_root_lies_in_an_adopted_prefix_is_left_out_from_then_on(
     cat: Catalog, volume: Volume
 ) -> None:
-    await upload(cat, "in/old")
-    await volume.adopt()
+    await uploaded_and_adopted(cat, volume, "")
     inner = await cat.create_volume("inner", shards=1, root="in/")
     await inner.put("x", b"x")
     await upload(cat, "in/new")
-    assert counts(await volume.adopt()) == (0, 0, 3, {})
-    assert await volume.read("in/old") == b"content"
+    assert counts(await volume.adopt()) == (0, 1, 2, {})
     with pytest.raises(InvalidError):
         await inner.adopt("in/")
+    assert await paths_of(volume) == ["x"]
+
+
+@pytest.mark.parametrize(("prefix", "root"), [("", "in/"), ("in/", "in/deep/"), ("in/", "in/"), ("in/deep/", "in/")])
+async def test_no_volume_is_made_where_others_blobs_are_that_may_be_adopted(
+    cat: Catalog, volume: Volume, prefix: str, root: str
+) -> None:
+    await upload(cat, "in/deep/x")
+    assert (await volume.adopt(prefix)).adopted == 1
+    with pytest.raises(ConflictError, match="choose a root without blobs of others") as refused:
+        await cat.create_volume("inner", shards=1, root=root)
+    assert (refused.value.kind, refused.value.found) == ("conflict.adopted-root", "in/deep/x")
+    assert [info.name async for info in cat.volumes()] == ["raw"]
+    await cat._content.delete("in/deep/x", when=Always())
+    await cat.create_volume("inner", shards=1, root=root)
+
+
+async def test_a_volume_is_made_where_others_blobs_are_that_nobody_adopts(cat: Catalog, volume: Volume) -> None:
+    await uploaded_and_adopted(cat, volume, "there/")
+    await upload(cat, "in/x")
+    await cat.create_volume("inner", shards=1, root="in/")
+
+
+async def test_what_a_deleted_volume_left_is_in_nobodys_way(cat: Catalog, volume: Volume) -> None:
+    """Its name and its root can be used again, though all around it is adopted; what it had adopted is free."""
+    gone = await cat.create_volume("gone", shards=1)
+    await gone.put("x", b"x")
+    await gone.delete("x")
+    await upload(cat, "gone/beside")
+    await uploaded_and_adopted(cat, gone, "there/")
+    await gone.delete("there/x")
+    await cat.delete_volume("gone")
+    assert counts(await volume.adopt()) == (1, 0, 2, {})
+    again = await cat.create_volume("gone", shards=1)
+    assert await paths_of(again) == []
+
+
+async def test_a_volume_that_is_made_while_blobs_are_listed_keeps_what_is_its_own() -> None:
+    content = Hooked()
+    cat = Catalog(SqliteTable(":memory:"), content)
+    volume = await cat.create_volume("raw", shards=1)
+    await upload(cat, "in/a")
+    await upload(cat, "b")
+    content.meanwhile = lambda: cat.create_volume("inner", shards=1, root="in/")
+    assert counts(await volume.adopt()) == (1, 0, 1, {})
+    assert await paths_of(volume) == ["b"]
+    await cat.close()
 
 
 async def test_of_a_volume_that_is_gone_nothing_is_adopted(cat: Catalog, volume: Volume) -> None:

@@ -35,7 +35,7 @@ from catalog import (
 )
 from catalog.dumped import LINE_BYTES_MAX
 from catalog.entities import VersionRow, chain, file_values, head_values, parse_version, purging_values
-from catalog.keys import RowRange, head_row, partition, shard_of, version_row
+from catalog.keys import REGISTRY, RowRange, head_row, partition, shard_of, version_row
 from catalog.ledger import Ledger
 from catalog.purger import Purger
 from catalog.retention import Sharing
@@ -382,6 +382,78 @@ async def test_a_volume_that_is_made_meanwhile_wins(at: Open, name: str) -> None
     assert table.first is None
     assert [entry async for entry in (await target.volume(name)).list(recursive=True)] == []
     assert [info.name async for info in target.volumes()] == [name]
+    await target.close()
+
+
+async def others(cat: Catalog, name: str) -> None:
+    await cat._content.put(name, b"others'", when=Always(), headers=Headers())
+
+
+@pytest.fixture
+async def adopted(at: Open) -> Catalog:
+    """A volume `raw` that has adopted `in/x`, and another without any such."""
+    cat = await at("memory")
+    raw = await cat.create_volume("raw", shards=1)
+    await others(cat, "in/x")
+    await raw.put("a", b"1")
+    await raw.adopt("in/", into="deep")
+    await (await cat.create_volume("plain", shards=1)).put("a", b"1")
+    return cat
+
+
+async def state(cat: Catalog) -> object:
+    rows = [page async for page in cat._table.query(REGISTRY, RowRange(" ", "~"))]
+    return rows, [blob async for blob in cat._content.list()]
+
+
+@pytest.mark.parametrize("root", ["in/", "in/x/"])
+async def test_content_in_the_root_of_another_volume_is_refused(at: Open, adopted: Catalog, root: str) -> None:
+    target = await at("memory")
+    await target.create_volume("inner", shards=1, root=root)
+    before = await state(target)
+    if root == "in/x/":  # the blob beside it is nobody's
+        assert (await target.load(adopted.dump(), content_from=content_of(adopted))).ok
+        return
+    with pytest.raises(ConflictError, match="blob 'in/x' lies in the root 'in/' of volume 'inner'") as caught:
+        await target.load(adopted.dump(), content_from=content_of(adopted))
+    assert (caught.value.kind, caught.value.op, caught.value.key) == ("conflict.root", "load", "deep/x")
+    assert await state(target) == before
+    assert (await target.load(adopted.dump(), volume="plain", content_from=content_of(adopted))).ok
+
+
+async def test_content_that_another_volume_adopts_is_refused(at: Open, adopted: Catalog) -> None:
+    target = await at("memory")
+    inner = await target.create_volume("inner", shards=1)
+    await others(target, "in/y")
+    await inner.adopt("in/")
+    before = await state(target)
+    with pytest.raises(
+        ConflictError, match="blob 'in/x' begins with 'in/', which volume 'inner' has adopted"
+    ) as caught:
+        await target.load(adopted.dump(), content_from=content_of(adopted))
+    assert (caught.value.kind, caught.value.found) == ("conflict.adopted", "in/")
+    assert await state(target) == before
+
+
+async def test_a_root_among_what_another_volume_adopts_is_refused(at: Open, adopted: Catalog) -> None:
+    target = await at("memory")
+    inner = await target.create_volume("inner", shards=1)
+    await others(target, "plain/theirs")
+    await inner.adopt()
+    before = await state(target)
+    with pytest.raises(ConflictError, match="would hold 'plain/theirs'") as caught:
+        await target.load(adopted.dump(), volume="plain", content_from=content_of(adopted))
+    assert (caught.value.kind, caught.value.op) == ("conflict.adopted-root", "load")
+    assert await state(target) == before
+
+
+async def test_a_volume_that_is_made_meanwhile_keeps_what_is_in_its_root(adopted: Catalog) -> None:
+    target = Catalog(table := Rival(":memory:"), MemoryContent())
+    table.first = lambda: target.create_volume("inner", shards=1, root="in/")
+    with pytest.raises(ConflictError, match="lies in the root 'in/'"):
+        await target.load(adopted.dump(), content_from=content_of(adopted))
+    assert table.first is None
+    assert [info.name async for info in target.volumes()] == ["inner"]
     await target.close()
 
 

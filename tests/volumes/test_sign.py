@@ -18,6 +18,11 @@ from azure.storage.blob.aio import ContainerClient
 
 from azurite.launch import ACCOUNT_KEY, ACCOUNT_NAME, Azurite
 from catalog import AzureClients, Catalog, InvalidError, LocalPaths, NotFoundError, Volume, connect
+from catalog.entities import purging_values
+from catalog.exchange import partition_of
+from catalog.keys import version_row
+from catalog.table import Merge
+from storage import Always
 
 LONG_AGO: Any = timedelta(days=-1)
 
@@ -72,6 +77,40 @@ async def test_what_is_not_there_is_not_signed(azure: Volume) -> None:
     for path, version in (("a", None), ("a", 2), ("a", 3), ("b", None)):
         with pytest.raises(NotFoundError):
             await azure.sign(path, expires_in=60, version=version)
+
+
+async def test_what_was_purged_is_not_signed(azure: Volume) -> None:
+    for content in (b"one", b"two"):
+        await azure.put("a", content)
+    await azure.purge(keep_versions=1)
+    await _refused_as_purged(azure)
+    assert await azure.sign("a", expires_in=60, version=2)
+
+
+@pytest.mark.parametrize("gone", [False, True])
+async def test_what_a_purge_was_about_to_delete_is_signed_while_it_is_there(azurite: Azurite, *, gone: bool) -> None:
+    """As it is read: a purge that was stopped may have come so far, or not."""
+    name = f"t{uuid4().hex}"
+    async with connect(f"{azurite.url}/{name}?table={name}") as cat:
+        volume = await cat.create_volume("raw", shards=1)
+        file = await volume.put("a", b"one")
+        await volume.put("a", b"two")
+        flag = Merge(version_row("a", 1), purging_values("run"))
+        await cat._table.submit(partition_of(volume.info, "a"), [flag])
+        if not gone:
+            assert await volume.sign("a", expires_in=60, version=1)
+            return
+        await cat._content.delete(file.blob, when=Always())
+        await _refused_as_purged(volume)
+
+
+async def _refused_as_purged(volume: Volume) -> None:
+    with pytest.raises(NotFoundError) as read:
+        await volume.read("a", version=1)
+    with pytest.raises(NotFoundError) as signed:
+        await volume.sign("a", expires_in=60, version=1)
+    assert (read.value.kind, read.value.message) == (signed.value.kind, signed.value.message)
+    assert (signed.value.kind, signed.value.op) == ("not-found.purged", "sign")
 
 
 async def test_a_sas_signs_nothing(azurite: Azurite, azure: Volume) -> None:

@@ -35,12 +35,14 @@ async def adopt(
 
     Adopted blobs are never written to and never removed, whatever becomes of their files; who changes one is found out.
     What is in the catalog is not touched. Blobs that are no files yet, and why, are named on stderr, and the exit code
-    is 1. Interrupted, the same command goes on where it was.
+    is 1; it is 3 where no blob has the prefix. Interrupted, the same command goes on where it was.
 
     --json: one AdoptReport (listed, adopted, unchanged, left_out, invalid, drifted, conflicts, deleted, failed,
     bytes_adopted, unverifiable, findings), where findings lists AdoptFinding (blob, why, reason, error). See
     docs/json.md.
     """
+    from ...adoption import nothing_there
+
     began = monotonic()
     async with session.volume() as volume:
         with progress(session.output, "adopt") as update:
@@ -48,6 +50,8 @@ async def adopt(
     if not session.output.json:
         for finding in report.findings:
             session.output.note((f"{finding.why:12}{GAP}", "red"), (finding.blob, "bold"), f"{GAP}{finding.reason}")
+    if not report.listed and prefix:
+        raise nothing_there(prefix, volume.name)
     session.output.show(report, lambda report: _line(report, monotonic() - began, dry_run=dry_run))
     return OK if report.ok else FINDINGS
 
@@ -61,6 +65,8 @@ def _line(report: "AdoptReport", seconds: float, *, dry_run: bool) -> Line:
         "failed": report.failed,
     }
     bad = f"{GAP}".join(f"{number:,} {what}" for what, number in named.items() if number)
+    if not report.listed:
+        return [("nothing to adopt", "dim"), f"{GAP}the container has no blob"]
     verb = "would be adopted" if dry_run else "adopted"
     return [
         (f"{report.adopted:,} {verb}", "bold green" if report.adopted else "dim"),

@@ -11,7 +11,7 @@ from ..session import Session
 async def history(session: Session, path: PathArgument) -> None:
     """Show all versions of a file, newest first; deletes too.
 
-    Every version can still be read: blobcat get --version N PATH.
+    Every version can still be read, but for those that were purged: blobcat get --version N PATH.
 
     --json: a FileVersion per line. See docs/json.md.
     """

@@ -42,8 +42,8 @@ async def put(
     the file had.
 
     --json: one FileVersion (volume, path, version, kind, etag, size, digest, md5, content_type, metadata, created,
-    modified, writer, request_id, chain, blob, blob_etag, blob_version, source, learned): the version that is current
-    now. See docs/json.md.
+    modified, writer, request_id, chain, blob, blob_etag, blob_version, source, learned, purged): the version that
+    is current now. See docs/json.md.
     """
     name = "NAME" if local == "-" else Path(local).name
     check_file(path, f"blobcat put {shlex.quote(local)} {shlex.quote(path + name)}")

@@ -33,7 +33,14 @@ def _details(file: "FileVersion") -> list[tuple[str, Line]]:
         ("path", [(file.path, "bold")]),
         ("volume", [file.volume]),
         ("version", [(str(file.version), "bold"), (f"  {file.kind}", "red" if file.kind == "delete" else "dim")]),
-        ("size", [(f"{file.size:,} bytes", "green"), (f"  {size(file.size)}" if file.size >= 1000 else "", "dim")]),  # noqa: PLR2004
+        (
+            "size",
+            [
+                (f"{file.size:,} bytes", "green"),
+                (f"  {size(file.size)}" if file.size >= 1000 else "", "dim"),  # noqa: PLR2004
+                (", purged" if file.purged else "", "red"),
+            ],
+        ),
         ("digest", [file.digest or "-"]),
         ("md5", [file.md5 or "-"]),
         ("type", [file.content_type or "-"]),
