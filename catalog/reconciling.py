@@ -21,7 +21,9 @@ from .listing import Lister
 from .origin import Origin
 from .pace import Pace, PacedContent, PacedTable, Rate
 from .paths import check_prefix
-from .reconcile.apply import Applied, Applier, ApplyReport
+from .reconcile.apply import Applier
+from .reconcile.apply_report import Applied, ApplyReport
+from .reconcile.blob_changes import BlobChanges
 from .reconcile.brake import Brake, halted
 from .reconcile.difference import QUIET, Difference
 from .reconcile.journal import Journal
@@ -30,6 +32,7 @@ from .reconcile.look import Looker
 from .reconcile.plan import Depth, Header, PlanFile, Policy
 from .reconcile.plan import read as read_plan
 from .reconcile.repairs import Repairs
+from .reconcile.row_changes import RowChanges
 from .reconcile.undo import Undo, UndoReport
 from .recovery import Recovery, check_patience
 from .registry import Volumes
@@ -127,7 +130,6 @@ class Reconciling:
     threads: Executor
     settings: Settings
     clock: Clock
-    new_id: Callable[[], str]
     origin: Origin | None = None
     """How the catalog was opened, for other processes; None where somebody else has opened its ports."""
     now: Callable[[], float] = time.time
@@ -230,7 +232,8 @@ class Reconciling:
 
     def _repairs(self, volume: VolumeInfo) -> tuple[Looker, Repairs]:
         looker = Looker(volume, *self._paced(Rate()))
-        return looker, Repairs(looker, self.content, self.writer, self.settings, self.new_id, self.writer.deadline)
+        rows, blobs = RowChanges(looker, self.writer), BlobChanges(looker, self.content, self.writer)
+        return looker, Repairs(looker, self.writer, rows, blobs, self.settings.transfers_max)
 
     def _paced(self, rate: Rate) -> tuple[Lister, ContentStore]:
         """What reads, at no more than a rate."""

@@ -20,10 +20,12 @@ from ..threads import to_the_end
 from .brake import collapsed
 from .difference import Difference
 from .findings import Findings
-from .judge import SeenBlob, judge_blob, judge_op, judge_path, must_read
+from .history import judge_path
+from .judge import judge_blob, judge_op, must_read
 from .look import Looker
 from .plan import Header, PlanFile, Policy, counted, write
 from .scan import Progress, Scanner, Scope
+from .seen import SeenBlob
 from .workspace import Workspace
 
 LOOKS_AT_A_TIME: Final = 32

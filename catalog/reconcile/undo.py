@@ -17,9 +17,11 @@ from ..errors import CatalogError, ConflictError, OutcomeUnknownError, Unavailab
 from ..exchange import partition_of
 from ..keys import head_row
 from ..table import Delete, Insert, Operation, RefusedError, Replace
+from .blob_changes import shows
 from .journal import Entry
 from .names import is_aside
-from .repairs import Changed, Repairs, shows
+from .repairs import Repairs
+from .row_changes import Changed
 
 NOT_UNDONE = {
     "settle": "a write that was settled stays so",
@@ -99,9 +101,9 @@ class Undo:
     async def _row(self, row: Mapping[str, Any]) -> None:
         """A row as it was. Raises: Changed."""
         repairs, path, name = self.repairs, row["path"], row["row"]
-        lane, deadline = repairs.writer.committer.lane(partition_of(repairs.volume, path)), repairs.deadline()
+        lane, deadline = repairs.writer.committer.lane(partition_of(repairs.volume, path)), repairs.writer.deadline()
         while True:
-            there = await repairs.row(path, name)
+            there = await repairs.rows.row(path, name)
             values = there.values if there else None
             if values == row["before"]:
                 return
@@ -127,11 +129,11 @@ class Undo:
             return
         if not _is(blob, meant):
             raise Changed(f"{blob.name!r} was changed since")
-        await self.repairs.touch(blob.name, blob.etag, _headers(was))
+        await self.repairs.blobs.touch(blob.name, blob.etag, _headers(was))
 
     async def _said_by_the_head(self, path: str, version: Mapping[str, Any]) -> Operation:
         """What keeps a version's row from being removed that nobody else speaks of (S11). Raises: Changed."""
-        head = await self.repairs.row(path, head_row(path))
+        head = await self.repairs.rows.row(path, head_row(path))
         if head is None or any(head.values.get(name) != version.get(name) for name in ("version", "op", "chain")):
             raise Changed(f"{path!r} has a newer version by now, which follows this one")
         return Replace(head_row(path), head.values, head.etag)
@@ -147,7 +149,7 @@ class Undo:
                 return  # it never went, or is back
             raise Changed(f"{aside!r} is not in the quarantine")
         copier = Copier(repairs.writer.uploads)
-        headers, deadline = _headers(was), repairs.deadline()
+        headers, deadline = _headers(was), repairs.writer.deadline()
         try:
             await copier.copy(kept, name, when=IfAbsent(), headers=headers, digest="", deadline=deadline)
         except ConflictError as exc:
@@ -158,9 +160,9 @@ class Undo:
         if there is None:
             raise Changed(f"{name!r} was put aside again meanwhile")
         if there.etag == was["etag"]:  # it never went; whoever is about to delete it must not be able to any more
-            await repairs.rotate(there)
+            await repairs.blobs.rotate(there)
         with suppress(Changed):  # others have taken it out, or over
-            await repairs.delete(aside, kept.etag)
+            await repairs.blobs.delete(aside, kept.etag)
 
 
 def _restored(row: str, before: Mapping[str, Any] | None, etag: str) -> Operation:

@@ -18,7 +18,7 @@ from catalog import (
     PurgeReport,
     UnavailableError,
 )
-from catalog.reconcile.apply import ApplyReport
+from catalog.reconcile.apply_report import ApplyReport
 from catalog.reconcile.plan import Orphans
 from storage import Digests, Headers, IfAbsent
 from tests.harness.recorder import Recorded

@@ -18,7 +18,7 @@ import pytest
 
 from catalog import Catalog, NotFoundError
 from catalog.keys import version_row
-from catalog.reconcile.apply import ApplyReport
+from catalog.reconcile.apply_report import ApplyReport
 from catalog.reconcile.names import QUARANTINE
 from catalog.reconcile.undo import UndoReport
 from catalog.table import Insert
