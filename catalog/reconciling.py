@@ -181,16 +181,16 @@ class Reconciling:
         scope = Scope(volume, await self._roots_of_others(volume), prefix, depth)
         wanted = Wanted(scope, policy, sample, patience_s)
         reconciler = Reconciler(wanted, lister, content, self.threads, now=self.now, progress=progress)
-        folder = folder or Path(tempfile.mkdtemp(prefix=UNSAVED))
-        folder.mkdir(parents=True, exist_ok=True)
         try:
+            folder = _made(folder)
             read = self._alone() if workers == 1 else self._workers(workers, rate, scope, folder)
             plan = Plan(await reconciler.run(folder, read), self)
         except BaseException as exc:
-            if work is None:
+            if work is None and folder is not None:
                 shutil.rmtree(folder, ignore_errors=True)
             if isinstance(exc, sqlite3.Error | OSError):
-                raise translated(exc, str(folder), "reconcile", volume.name) from exc
+                place = str(folder or tempfile.gettempdir())
+                raise translated(exc, place, "reconcile", volume.name) from exc
             raise
         if work is None:
             weakref.finalize(plan, shutil.rmtree, folder, ignore_errors=True)
@@ -287,6 +287,14 @@ class Reconciling:
         forced = isinstance(force, str) and len(force) >= HASH_CHARACTERS_MIN and plan.sha256.startswith(force)
         if not forced:
             raise InvalidError(halted(reasons, plan.sha256), op="apply", kind="invalid.brake")
+
+
+def _made(folder: Path | None) -> Path:
+    """A folder to work in: this one, or a temporary one. Raises: OSError."""
+    if folder is None:
+        return Path(tempfile.mkdtemp(prefix=UNSAVED))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def _journal_of(plan: PlanFile) -> Path:

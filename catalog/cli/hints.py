@@ -166,4 +166,5 @@ _HINTS: Final[dict[str, str | Callable[["CatalogError"], str]]] = {
     "unavailable.disk-full": "make room, then run the same command again: nothing half-done is visible",
     "unavailable.dns": _UNREACHABLE,
     "unavailable.too-many-files": "raise the limit with ulimit -n; the same command again is safe",
+    "unavailable.worker": "the same command with --workers 1 reads in one process, and may tell more",
 }
