@@ -13,7 +13,7 @@ from storage import Blob, Headers, IfAbsent
 
 from ..commit import Unit
 from ..copying import Copier
-from ..errors import CatalogError, ConflictError, OutcomeUnknownError, UnavailableError
+from ..errors import CatalogError, ConflictError, NotFoundError, OutcomeUnknownError, UnavailableError
 from ..exchange import partition_of
 from ..keys import head_row
 from ..table import Delete, Insert, Operation, RefusedError, Replace
@@ -148,14 +148,11 @@ class Undo:
             if await repairs.looker.stat(name) is not None:
                 return  # it never went, or is back
             raise Changed(f"{aside!r} is not in the quarantine")
-        copier = Copier(repairs.writer.uploads)
-        headers, deadline = _headers(was), repairs.writer.deadline()
         try:
-            await copier.copy(kept, name, when=IfAbsent(), headers=headers, digest="", deadline=deadline)
-        except ConflictError as exc:
-            there = await repairs.looker.stat(name)
-            if there is None or await repairs.looker.digests(there) != await repairs.looker.digests(kept):
-                raise Changed(f"there is another blob {name!r} by now") from exc
+            await self._copied(kept, was)
+        except NotFoundError:  # another undo has taken it out just now: see where it is
+            await self._back(aside, was)
+            return
         there = await repairs.looker.stat(name)
         if there is None:
             raise Changed(f"{name!r} was put aside again meanwhile")
@@ -163,6 +160,17 @@ class Undo:
             await repairs.blobs.rotate(there)
         with suppress(Changed):  # others have taken it out, or over
             await repairs.blobs.delete(aside, kept.etag)
+
+    async def _copied(self, kept: Blob, was: Mapping[str, Any]) -> None:
+        """A copy of what was kept, where it was. Raises: Changed; NotFoundError where it is not kept any more."""
+        repairs, name = self.repairs, was["name"]
+        copier, headers, deadline = Copier(repairs.writer.uploads), _headers(was), repairs.writer.deadline()
+        try:
+            await copier.copy(kept, name, when=IfAbsent(), headers=headers, digest="", deadline=deadline)
+        except ConflictError as exc:
+            there = await repairs.looker.stat(name)
+            if there is None or await repairs.looker.digests(there) != await repairs.looker.digests(kept):
+                raise Changed(f"there is another blob {name!r} by now") from exc
 
 
 def _restored(row: str, before: Mapping[str, Any] | None, etag: str) -> Operation:
