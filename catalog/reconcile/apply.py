@@ -190,8 +190,8 @@ def _todo(plan: PlanFile, journal: Journal) -> Iterator[Difference]:
 
 def _purged(found: Difference, result: PurgeResult) -> Applied:
     match result:
-        case Held(by):
-            return Applied(found, "changed", f"{by} refers to it")
+        case Held(by, why):
+            return Applied(found, "changed", why or f"{by} refers to it")
         case Unfinished(error):
             return Applied(found, "failed", str(error), error)
     return Applied(found, "done")

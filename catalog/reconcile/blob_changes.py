@@ -14,6 +14,7 @@ from ..copying import Copier
 from ..entities import FileVersion, VolumeInfo
 from ..errors import ConflictError, IntegrityError, NotFoundError, OutcomeUnknownError, UnavailableError
 from ..exchange import OP
+from ..purger import KEPT
 from ..writer import Writer
 from .difference import Difference
 from .look import Looker
@@ -141,7 +142,8 @@ class BlobChanges:
             except NotFoundError:
                 return
             except ConflictError as exc:
-                raise Changed(f"{name!r} was changed meanwhile") from exc
+                held = exc.kind in KEPT
+                raise Changed(str(exc) if held else f"{name!r} was changed meanwhile") from exc
             except (OutcomeUnknownError, UnavailableError) as exc:
                 await deadline.pause(exc)
                 if deadline.passed:

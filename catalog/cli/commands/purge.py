@@ -138,8 +138,7 @@ def _show_items(session: Session, report: "PurgeReport") -> None:
         else:
             held.append(item)
     for item in held[:HELD_SHOWN]:
-        session.output.note(
-            ("held    ", "yellow"), (f"{item.path}@{item.version}", "bold"), (f"{GAP}needed by {item.by}", "dim")
-        )
+        why = item.why or f"needed by {item.by}"
+        session.output.note(("held    ", "yellow"), (f"{item.path}@{item.version}", "bold"), (f"{GAP}{why}", "dim"))
     if report.held.versions > HELD_SHOWN:
         session.output.note((f"held    {report.held.versions - HELD_SHOWN:,} more: --json lists them", "dim"))
