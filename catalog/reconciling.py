@@ -37,7 +37,9 @@ from .reconcile.undo import Undo, UndoReport
 from .recovery import Recovery, check_patience
 from .registry import Volumes
 from .retry import Clock
+from .scratch import Scratch, sweep
 from .settings import Settings
+from .threads import to_the_end
 from .writer import Writer
 
 if TYPE_CHECKING:
@@ -176,24 +178,29 @@ class Reconciling:
         check_whole("reconcile", "workers", workers, least=1)
         policy.check()
         folder = check_file("reconcile", "work", work) if work is not None else None
+        scratch: Scratch | None = None
         lister, content = self._paced(rate)
         volume = await self.volumes.get(name, op="reconcile")
         scope = Scope(volume, await self._roots_of_others(volume), prefix, depth)
         wanted = Wanted(scope, policy, sample, patience_s)
         reconciler = Reconciler(wanted, lister, content, self.threads, now=self.now, progress=progress)
         try:
-            folder = _made(folder)
+            if folder is None:
+                await to_the_end(self.threads, sweep, UNSAVED)
+                scratch = Scratch(UNSAVED)
+                folder = scratch.path
+            folder.mkdir(parents=True, exist_ok=True)
             read = self._alone() if workers == 1 else self._workers(workers, rate, scope, folder)
             plan = Plan(await reconciler.run(folder, read), self)
         except BaseException as exc:
-            if work is None and folder is not None:
-                shutil.rmtree(folder, ignore_errors=True)
+            if scratch:
+                scratch.close()
             if isinstance(exc, sqlite3.Error | OSError):
                 place = str(folder or tempfile.gettempdir())
                 raise translated(exc, place, "reconcile", volume.name) from exc
             raise
-        if work is None:
-            weakref.finalize(plan, shutil.rmtree, folder, ignore_errors=True)
+        if scratch:
+            weakref.finalize(plan, scratch.close)
         return plan
 
     def plan(self, path: PathLike[str] | str) -> Plan:
@@ -287,14 +294,6 @@ class Reconciling:
         forced = isinstance(force, str) and len(force) >= HASH_CHARACTERS_MIN and plan.sha256.startswith(force)
         if not forced:
             raise InvalidError(halted(reasons, plan.sha256), op="apply", kind="invalid.brake")
-
-
-def _made(folder: Path | None) -> Path:
-    """A folder to work in: this one, or a temporary one. Raises: OSError."""
-    if folder is None:
-        return Path(tempfile.mkdtemp(prefix=UNSAVED))
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def _journal_of(plan: PlanFile) -> Path:

@@ -1,6 +1,5 @@
 """Makes plans: scan, then look at every suspicion, then write down what is so."""
 
-import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import aclosing
@@ -16,6 +15,7 @@ from ..entities import IntentRow
 from ..errors import CatalogError, ConflictError, InvalidError, NotFoundError, UnavailableError
 from ..flow import concurrently, each
 from ..listing import Lister
+from ..scratch import Scratch, sweep
 from ..threads import to_the_end
 from .brake import collapsed
 from .difference import Difference
@@ -29,6 +29,7 @@ from .seen import SeenBlob
 from .workspace import Workspace
 
 LOOKS_AT_A_TIME: Final = 32
+SCRATCH: Final = "blobcat-scan-"
 SAMPLES: Final = 1 << 32
 
 Read = Callable[[Scanner, Sequence[str]], Awaitable[tuple[list[Mapping[str, Any]], list[str]]]]
@@ -88,9 +89,10 @@ class Reconciler:
         scanner = Scanner(self._scope, self._lister, self._content, self._threads, folder, self._progress)
         certificates, trouble = await read(scanner, self._scope.tasks)
         parts = [] if trouble else [scanner.part(task) for task in self._scope.tasks]
-        with tempfile.TemporaryDirectory(prefix="blobcat-") as scratch:
-            workspace = await to_the_end(self._threads, Workspace, Path(scratch), parts)
-            findings = Findings(Path(scratch))
+        await to_the_end(self._threads, sweep, SCRATCH)
+        with Scratch(SCRATCH) as scratch:
+            workspace = await to_the_end(self._threads, Workspace, scratch.path, parts)
+            findings = Findings(scratch.path)
             try:
                 if not trouble:
                     await self._look(workspace, findings)

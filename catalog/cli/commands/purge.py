@@ -55,7 +55,7 @@ async def purge(
 
     --json: one PurgeReport (scanned, purged, held, unfinished, purged_before, dry_run, items), where purged, held and
     unfinished are PurgeCount (versions, contents, size), and items lists PurgeItem (path, version, size, action, by,
-    error). See docs/json.md.
+    why, error). See docs/json.md.
     """
     rule = _rule(keep_versions, older_than)
     if not yes and not dry_run and not session.output.asks:
