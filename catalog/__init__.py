@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from .purge_report import PurgeCount, PurgeItem, PurgeReport
     from .reader import Reader
     from .rebuild import RebuildFinding, RebuildReport
-    from .reconcile.apply import Applied, ApplyReport
+    from .reconcile.apply_report import Applied, ApplyReport
     from .reconcile.brake import Brake
     from .reconcile.difference import Difference
     from .reconcile.undo import Undone, UndoReport
@@ -111,7 +111,7 @@ _HOMES = {
     "pace": ("Rate",),
     "purge_report": ("PurgeCount", "PurgeItem", "PurgeReport"),
     "reader": ("Reader",),
-    "reconcile.apply": ("Applied", "ApplyReport"),
+    "reconcile.apply_report": ("Applied", "ApplyReport"),
     "reconcile.brake": ("Brake",),
     "reconcile.difference": ("Difference",),
     "reconcile.undo": ("Undone", "UndoReport"),

@@ -25,7 +25,7 @@ from .modes import Mode
 from .pace import Rate
 from .purge_report import PurgeItem, PurgeReport
 from .rebuild import RebuildReport
-from .reconcile.apply import Applied, ApplyReport
+from .reconcile.apply_report import Applied, ApplyReport
 from .reconcile.brake import Brake
 from .reconcile.difference import Difference
 from .reconcile.plan import Depth, Foreign, Header, Orphans

@@ -34,7 +34,7 @@ from .pace import Rate
 from .readable import Tools
 from .reader import Readers
 from .rebuild import Rebuild, RebuildReport
-from .reconcile.apply import Applied, ApplyReport
+from .reconcile.apply_report import Applied, ApplyReport
 from .reconcile.brake import Brake
 from .reconcile.plan import Depth, Foreign, Orphans, Policy
 from .reconcile.undo import UndoReport
@@ -120,7 +120,7 @@ class Catalog:
             self._writer, readers, lister, self._threads, settings, content, self._content, self._volumes.enrol
         )
         self._reconciling = Reconciling(
-            self._volumes, self._writer, self._recovery, lister, content, self._threads, settings, clock, new_id, origin
+            self._volumes, self._writer, self._recovery, lister, content, self._threads, settings, clock, origin
         )
         self._create_table, self._create_container = table.create, content.create
         self._volume_type = traced(Volume)

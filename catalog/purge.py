@@ -89,8 +89,8 @@ class Purging:
             match result:
                 case Purged():
                     self.tally.ended(sharing, "purged")
-                case Held(by):
-                    self.tally.ended(sharing, "held", by)
+                case Held(by, why):
+                    self.tally.ended(sharing, "held", by, why)
                 case Unfinished(error):
                     self.tally.ended(sharing, "unfinished", error=error)
         if ending := _common(results):

@@ -23,7 +23,10 @@ class PurgeItem:
     action: PurgeAction
     """`purged`: gone for good · `held`: somebody needs it, see by · `unfinished`: see error; the next run goes on."""
     by: str = ""
-    """Of what is held: the version that needs it, as `path@version`; the id of a write under way; or another reason."""
+    """Of what is held: the version that needs it, as `path@version`; the id of a write under way; the blob, where the
+    service holds it, see why; or another reason."""
+    why: str = ""
+    """Of what the service holds: by what, and what to do about it."""
     error: CatalogError | None = None
 
 
@@ -79,9 +82,12 @@ class Tally:
         self.scanned += scanned
         self.purged_before += purged_before
 
-    def ended(self, sharing: Sharing, action: PurgeAction, by: str = "", error: CatalogError | None = None) -> None:
+    def ended(
+        self, sharing: Sharing, action: PurgeAction, by: str = "", why: str = "", *, error: CatalogError | None = None
+    ) -> None:
         """That became of all versions that share a content."""
-        items = [PurgeItem(row.file.path, row.file.version, sharing.size, action, by, error) for row in sharing.rows]
+        files = [row.file for row in sharing.rows]
+        items = [PurgeItem(file.path, file.version, sharing.size, action, by, why, error) for file in files]
         before = self.counts.get(action, PurgeCount())
         self.counts[action] = PurgeCount(before.versions + len(items), before.contents + 1, before.size + sharing.size)
         if action != "purged":

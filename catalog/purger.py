@@ -39,6 +39,7 @@ from .purging import (
     DeleteBlob,
     Flag,
     Heard,
+    Kept,
     MarkPurged,
     Newer,
     Purge,
@@ -60,6 +61,11 @@ from .rows import Entity
 from .table import Merge
 
 READS: Final = (ReadHead, ReadVersion, SearchIntents, SearchVersions, StatBlob)
+KEPT: Final = {
+    "conflict.leased": "somebody has a lease on its blob {}: have it broken, or purge again when it has ended",
+    "conflict.snapshots": "its blob {} has snapshots: delete those, then purge again",
+}
+"""What the service says of a blob that it does not delete, by the error's kind, and what to do about it."""
 NO_BLOB: Final = "not-found.blob"  # where the container is gone, that is no proof of anything
 ROWS_AT_A_TIME: Final = 2_048  # enough for full transactions in sixteen shards
 _WITH_CONTENT: Final = Comparison("kind", "!=", "delete")
@@ -189,6 +195,8 @@ class Purger:
         except NotFoundError as exc:
             return Absent() if exc.kind == NO_BLOB else Failed(exc)
         except CatalogError as exc:
+            if isinstance(request, DeleteBlob) and exc.kind in KEPT:
+                return Kept(KEPT[exc.kind].format(request.blob))
             return proven(exc, reading=isinstance(request, READS))
 
     async def _send(self, request: PurgeRequest, deadline: Deadline) -> Answer:

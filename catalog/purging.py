@@ -120,6 +120,8 @@ class Held:
     """The content stays: somebody needs it, or the service holds it. Candidates that were flagged stay so."""
 
     by: str
+    why: str = ""
+    """What holds it, and what to do about that, where the service has said so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +141,14 @@ class Newer:
     version: int
 
 
-Heard = Answer | Reference | Newer
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """G4: the service deletes the blob under no etag, and says why."""
+
+    why: str
+
+
+Heard = Answer | Reference | Newer | Kept
 """What a purge may be told."""
 
 
@@ -320,6 +329,8 @@ def _on_delete(at: Purge, answer: Heard) -> PurgeNext:
             return _to(at, Step.STAT)
         case Refused():
             return _to(replace(at, refused=at.etag), Step.STAT)
+        case Kept(why):
+            return at, Held(at.blob, why)
     raise _unexpected(at, answer)
 
 

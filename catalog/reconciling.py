@@ -21,7 +21,9 @@ from .listing import Lister
 from .origin import Origin
 from .pace import Pace, PacedContent, PacedTable, Rate
 from .paths import check_prefix
-from .reconcile.apply import Applied, Applier, ApplyReport
+from .reconcile.apply import Applier
+from .reconcile.apply_report import Applied, ApplyReport
+from .reconcile.blob_changes import BlobChanges
 from .reconcile.brake import Brake, halted
 from .reconcile.difference import QUIET, Difference
 from .reconcile.journal import Journal
@@ -30,11 +32,14 @@ from .reconcile.look import Looker
 from .reconcile.plan import Depth, Header, PlanFile, Policy
 from .reconcile.plan import read as read_plan
 from .reconcile.repairs import Repairs
+from .reconcile.row_changes import RowChanges
 from .reconcile.undo import Undo, UndoReport
 from .recovery import Recovery, check_patience
 from .registry import Volumes
 from .retry import Clock
+from .scratch import Scratch, sweep
 from .settings import Settings
+from .threads import to_the_end
 from .writer import Writer
 
 if TYPE_CHECKING:
@@ -127,7 +132,6 @@ class Reconciling:
     threads: Executor
     settings: Settings
     clock: Clock
-    new_id: Callable[[], str]
     origin: Origin | None = None
     """How the catalog was opened, for other processes; None where somebody else has opened its ports."""
     now: Callable[[], float] = time.time
@@ -174,24 +178,29 @@ class Reconciling:
         check_whole("reconcile", "workers", workers, least=1)
         policy.check()
         folder = check_file("reconcile", "work", work) if work is not None else None
+        scratch: Scratch | None = None
         lister, content = self._paced(rate)
         volume = await self.volumes.get(name, op="reconcile")
         scope = Scope(volume, await self._roots_of_others(volume), prefix, depth)
         wanted = Wanted(scope, policy, sample, patience_s)
         reconciler = Reconciler(wanted, lister, content, self.threads, now=self.now, progress=progress)
-        folder = folder or Path(tempfile.mkdtemp(prefix=UNSAVED))
-        folder.mkdir(parents=True, exist_ok=True)
         try:
+            if folder is None:
+                await to_the_end(self.threads, sweep, UNSAVED)
+                scratch = Scratch(UNSAVED)
+                folder = scratch.path
+            folder.mkdir(parents=True, exist_ok=True)
             read = self._alone() if workers == 1 else self._workers(workers, rate, scope, folder)
             plan = Plan(await reconciler.run(folder, read), self)
         except BaseException as exc:
-            if work is None:
-                shutil.rmtree(folder, ignore_errors=True)
+            if scratch:
+                scratch.close()
             if isinstance(exc, sqlite3.Error | OSError):
-                raise translated(exc, str(folder), "reconcile", volume.name) from exc
+                place = str(folder or tempfile.gettempdir())
+                raise translated(exc, place, "reconcile", volume.name) from exc
             raise
-        if work is None:
-            weakref.finalize(plan, shutil.rmtree, folder, ignore_errors=True)
+        if scratch:
+            weakref.finalize(plan, scratch.close)
         return plan
 
     def plan(self, path: PathLike[str] | str) -> Plan:
@@ -230,7 +239,8 @@ class Reconciling:
 
     def _repairs(self, volume: VolumeInfo) -> tuple[Looker, Repairs]:
         looker = Looker(volume, *self._paced(Rate()))
-        return looker, Repairs(looker, self.content, self.writer, self.settings, self.new_id, self.writer.deadline)
+        rows, blobs = RowChanges(looker, self.writer), BlobChanges(looker, self.content, self.writer)
+        return looker, Repairs(looker, self.writer, rows, blobs, self.settings.transfers_max)
 
     def _paced(self, rate: Rate) -> tuple[Lister, ContentStore]:
         """What reads, at no more than a rate."""

@@ -17,7 +17,7 @@ from catalog.ingest_report import IngestReport
 from catalog.load import LoadReport
 from catalog.purge_report import PurgeCount, PurgeItem, PurgeReport
 from catalog.rebuild import RebuildFinding, RebuildReport
-from catalog.reconcile.apply import Applied, ApplyReport
+from catalog.reconcile.apply_report import Applied, ApplyReport
 from catalog.reconcile.difference import Difference
 from catalog.reconcile.plan import Depth
 from catalog.reconcile.undo import Undone, UndoReport

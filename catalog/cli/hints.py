@@ -175,4 +175,5 @@ _HINTS: Final[dict[str, str | Callable[["CatalogError"], str]]] = {
     "unavailable.dns": _UNREACHABLE,
     "unavailable.empty-pages": "much was looked through, and nothing found: give a longer prefix",
     "unavailable.too-many-files": "raise the limit with ulimit -n; the same command again is safe",
+    "unavailable.worker": "the same command with --workers 1 reads in one process, and may tell more",
 }

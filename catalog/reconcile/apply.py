@@ -1,58 +1,35 @@
 """Carries a plan out. Each finding is looked at again; what is no longer as the plan says is left alone.
 
-An action is one of `repairs`, `quarantine` or recovery, under the conditions that the look has just confirmed: rows and
+An action is one of `repairs`, a purge, or recovery, under the conditions that the look has just confirmed: rows and
 blobs are changed If-Match. So it is safe beside writers, readers, recoverers and other reconcilers, and repeated.
+Purges come last, many at a time: before any of them deletes, all rows of the volume have to be read, once for all.
 """
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from itertools import islice
+from typing import TypeVar
 
+from ..entities import VersionRow
 from ..errors import CatalogError, ConflictError
 from ..flow import concurrently, each
+from ..purging import Held, PurgeResult, Unfinished
 from ..recovery import Recovery
-from .difference import DELETING, Action, Difference
+from .apply_report import Applied, ApplyReport, Tally
+from .difference import DELETING, Difference
+from .history import judge_path
 from .journal import Entry, Journal, Phase
-from .judge import judge_blob, judge_op, judge_path
+from .judge import judge_blob, judge_op
 from .look import NO_BLOB, Looker
-from .plan import PlanFile
-from .repairs import Changed, Repairs
+from .plan import PURGES_AT_A_TIME, PlanFile
+from .repairs import Repairs
+from .row_changes import Changed
 
 ACTIONS_AT_A_TIME = 16
 NOTING = frozenset({"heal", "rewrite-headers", "refresh"})
 """Actions that end with the blob's etag in the rows."""
 
-
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """What became of a finding."""
-
-    difference: Difference
-    phase: Phase
-    why: str = ""
-    error: CatalogError | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ApplyReport:
-    """What was done, and what was not."""
-
-    done: Mapping[Action, int] = field(default_factory=dict)
-    changed: int = 0
-    """How many were no longer as the plan says."""
-    waiting: int = 0
-    """Writes whose writers may be alive."""
-    failed: Sequence[Applied] = ()
-    skipped: int = 0
-    """Findings about which the plan proposes nothing."""
-    journal: str = ""
-    """The file that `undo` takes."""
-
-    @property
-    def ok(self) -> bool:
-        """Whether nothing failed."""
-        return not self.failed
+T = TypeVar("T")
 
 
 class Applier:
@@ -72,68 +49,91 @@ class Applier:
         self._recovery = recovery
         self._repairs = repairs
         self._patience_s = patience_s
-        self._listener = listener or (lambda _applied: None)
+        self._listener = listener
 
     def __repr__(self) -> str:
         return f"<Applier to {self._volume.name!r}>"
 
     async def run(self, plan: PlanFile, journal: Journal) -> ApplyReport:
         """Carry out what a plan proposes, and what an earlier run of it has not done."""
-        done, phases, failed = Counter[Action](), Counter[str](), list[Applied]()
-        references = await self._references(plan)
+        tally, references = Tally(journal, self._listener), await self._references(plan)
 
         async def act(found: Difference) -> Applied:
-            return await self._act(found, journal, references)
+            return await self._ended(found, lambda: self._act(found, journal, references))
 
-        todo = (found for found in plan.differences() if found.action != "none")
-        left = (found for found in todo if _subject(found) not in journal.ended)
-        async with aclosing(concurrently(each(left), act, limit=ACTIONS_AT_A_TIME)) as acts:
+        actions = (found for found in _todo(plan, journal) if found.action != "finish-purge")
+        async with aclosing(concurrently(each(actions), act, limit=ACTIONS_AT_A_TIME)) as acts:
             async for applied in acts:
-                journal.add(_entry(applied.difference, applied.phase, applied.why))
-                phases[applied.phase] += 1
-                if applied.phase == "done":
-                    done[applied.difference.action] += 1
-                if applied.phase == "failed":
-                    failed.append(applied)
-                self._listener(applied)
-        return ApplyReport(
-            dict(sorted(done.items())),
-            phases["changed"],
-            phases["waiting"],
-            tuple(sorted(failed, key=lambda one: one.difference.order)),
-            sum(plan.header.states.values()) - sum(plan.header.actions.values()),
-            str(journal.path),
-        )
+                tally.ended(applied)
+        purges = (found for found in _todo(plan, journal) if found.action == "finish-purge")
+        while batch := [*islice(purges, PURGES_AT_A_TIME)]:
+            await self._purge(batch, journal, tally)
+        proposed = sum(plan.header.actions.values())
+        return tally.report(skipped=sum(plan.header.states.values()) - proposed)
 
     async def _references(self, plan: PlanFile) -> frozenset[str]:
         """Which of the blobs that a plan would delete somebody refers to by now."""
         names = frozenset(found.key for found in plan.differences() if found.action in DELETING)
         return await self._looker.referred(names) if names else names
 
-    async def _act(  # noqa: PLR0911 — one line per end
-        self, found: Difference, journal: Journal, references: frozenset[str]
-    ) -> Applied:
+    async def _ended(self, found: Difference, work: Callable[[], Awaitable[T]]) -> T | Applied:
+        """What comes of work on a finding of this volume's, where an error is an end."""
         try:
             if not self._is_ours(found):
                 return Applied(found, "changed", "it lies outside the volume")
-            if found.key in references:
-                return Applied(found, "changed", "somebody refers to it by now")
-            now = await self._now(found)
-            if _subject(found) in journal.begun:
-                return await self._go_on(found, now, journal)
-            if (why := _changed(found, now)) is not None:
-                return Applied(found, "changed", why)
-            if found.action == "settle":
-                return await self._settle(found, journal)
-            prepared = await self._repairs.prepare(found)
-            journal.add(_entry(found, "begun", undo=prepared.record))
-            await self._repairs.carry_out(found, prepared)
+            return await work()
         except (Changed, ConflictError) as exc:
             return Applied(found, "changed", str(exc))
         except CatalogError as exc:
             phase: Phase = "changed" if exc.kind == NO_BLOB else "failed"  # others were faster
             return Applied(found, phase, str(exc), exc)
+
+    async def _act(self, found: Difference, journal: Journal, references: frozenset[str]) -> Applied:
+        if found.key in references:
+            raise Changed("somebody refers to it by now")
+        now = await self._now(found)
+        if _subject(found) in journal.begun:
+            return await self._go_on(found, now, journal)
+        _check_unchanged(found, now)
+        if found.action == "settle":
+            return await self._settle(found, journal)
+        prepared = await self._repairs.prepare(found)
+        journal.add(_entry(found, "begun", undo=prepared.record))
+        await self._repairs.carry_out(found, prepared)
         return Applied(found, "done")
+
+    # --- Purges ------------------------------------------------------------------------------------------------------
+
+    async def _purge(self, batch: Sequence[Difference], journal: Journal, tally: Tally) -> None:
+        """Bring these purges to their end, by one reading of the volume."""
+        flagged = list[tuple[Difference, Sequence[VersionRow]]]()
+
+        async def look(found: Difference) -> tuple[Difference, Sequence[VersionRow] | Applied]:
+            return found, await self._ended(found, lambda: self._flagged(found, journal))
+
+        async with aclosing(concurrently(each(batch), look, limit=ACTIONS_AT_A_TIME)) as looks:
+            async for found, seen in looks:
+                if isinstance(seen, Applied):
+                    tally.ended(seen)
+                else:
+                    flagged.append((found, seen))
+        journal.add(*[_entry(found, "begun") for found, _ in flagged])
+        results = await self._repairs.purge([rows for _, rows in flagged])
+        for (found, _), result in zip(flagged, results, strict=True):
+            tally.ended(_purged(found, result))
+
+    async def _flagged(self, found: Difference, journal: Journal) -> Sequence[VersionRow] | Applied:
+        """The versions whose content is to go, as they are now. Raises: Changed."""
+        seen = await self._looker.blob(found.key, found.users)
+        now = judge_blob(self._volume, seen)
+        if _subject(found) in journal.begun and (now is None or now.action == found.action):
+            if now is None:
+                return Applied(found, "done", "an earlier run has done it")
+        else:
+            _check_unchanged(found, now)
+        return [row for row in seen.rows if row.purging and not row.purged]
+
+    # --- Looks -------------------------------------------------------------------------------------------------------
 
     def _is_ours(self, found: Difference) -> bool:
         """Whether what a plan names is this volume's: it was written by a program, and may have been edited."""
@@ -150,13 +150,9 @@ class Applier:
         if now is None:
             return Applied(found, "done", "an earlier run has done it")
         if found.action in NOTING and now.state == "touched":
-            await self._repairs.note(now, now.blob_etag)
+            await self._repairs.rows.note(now, now.blob_etag)
             return Applied(found, "done")
-        if found.action == "finish-purge" and now.action == found.action:
-            await self._repairs.carry_out(now, await self._repairs.prepare(now))
-            return Applied(found, "done")
-        if (why := _changed(found, now)) is not None:
-            return Applied(found, "changed", why)
+        _check_unchanged(found, now)
         await self._repairs.carry_out(found, await self._repairs.prepare(found))
         return Applied(found, "done")
 
@@ -186,15 +182,29 @@ def _subject(found: Difference) -> tuple[str, str, str]:
     return (found.state, found.key, found.action)
 
 
-def _changed(found: Difference, now: Difference | None) -> str | None:
-    """What is different from what the plan says; None where nothing is."""
+def _todo(plan: PlanFile, journal: Journal) -> Iterator[Difference]:
+    """What is proposed, and was not brought to its end by an earlier run."""
+    proposed = (found for found in plan.differences() if found.action != "none")
+    return (found for found in proposed if _subject(found) not in journal.ended)
+
+
+def _purged(found: Difference, result: PurgeResult) -> Applied:
+    match result:
+        case Held(by, why):
+            return Applied(found, "changed", why or f"{by} refers to it")
+        case Unfinished(error):
+            return Applied(found, "failed", str(error), error)
+    return Applied(found, "done")
+
+
+def _check_unchanged(found: Difference, now: Difference | None) -> None:
+    """Raises: Changed, where it is not as the plan says any more."""
     if now is None:
-        return "it is as it should be by now"
+        raise Changed("it is as it should be by now")
     if now.state != found.state:
-        return f"it is {now.state} by now"
+        raise Changed(f"it is {now.state} by now")
     if (now.blob_etag, now.rows) != (found.blob_etag, found.rows):
-        return "it was changed since the plan was made"
-    return None
+        raise Changed("it was changed since the plan was made")
 
 
 def _entry(found: Difference, phase: Phase, why: str = "", undo: Mapping[str, object] | None = None) -> Entry:

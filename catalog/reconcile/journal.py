@@ -77,10 +77,11 @@ class Journal:
             file.close()
             raise
 
-    def add(self, entry: Entry) -> None:
-        """Write a line; what is about to be done is on disk when this returns."""
-        self._line({name: value for name, value in asdict(entry).items() if value})
-        if entry.phase == "begun":
+    def add(self, *entries: Entry) -> None:
+        """Write lines; what is about to be done is on disk when this returns."""
+        for entry in entries:
+            self._line({name: value for name, value in asdict(entry).items() if value})
+        if any(entry.phase == "begun" for entry in entries):
             self._sync()
 
     def close(self) -> None:

@@ -1,66 +1,19 @@
-"""In which state a blob, a path or a write is, as it was read live. Pure: no request, no clock, no guess.
+"""In which state a blob or a write is, as it was read live. Pure: no request, no clock, no guess.
 
 A state is the first that is true, in the order of `difference`. What headers and etags cannot tell is asked of the
 bytes: `must_read` says when.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Sequence
 
-from storage import Blob, Digests
+from storage import Blob
 
-from ..entities import FileVersion, Head, IntentRow, VersionRow, VolumeInfo, chain
+from ..entities import FileVersion, IntentRow, VolumeInfo
 from ..exchange import OP
 from ..times import from_microseconds
 from .difference import Action, Difference, State, at_of, iso
 from .names import Name, name_of
-
-UNREADABLE: Final = "its bytes cannot be read"
-
-
-@dataclass(frozen=True, slots=True)
-class SeenBlob:
-    """All that is known of a blob's name at one moment."""
-
-    name: str
-    blob: Blob | None
-    rows: tuple[VersionRow, ...] = ()
-    """The versions that refer to it."""
-    heads: tuple[Head, ...] = ()
-    """The heads that do."""
-    intent: IntentRow | None = None
-    """Of the write whose id the blob, or its name, tells."""
-    content: Digests | str | None = None
-    """What its bytes are; UNREADABLE with the reason; None where nobody has read them."""
-
-    @property
-    def needed_by(self) -> tuple[FileVersion, ...]:
-        """The versions that need it; also one of which only the head is left."""
-        known = {(row.file.path, row.file.version) for row in self.rows}
-        lost = (head.file for head in self.heads if (head.file.path, head.file.version) not in known)
-        return (*(row.file for row in self.rows if row.live), *lost)
-
-
-@dataclass(frozen=True, slots=True)
-class SeenPath:
-    """All rows of a path at one moment."""
-
-    path: str
-    head: Head | None
-    rows: tuple[VersionRow, ...]
-    """Oldest first."""
-    move: bool = False
-    """Whether there is more of the move that the head speaks of: an intent, or its version at the target."""
-
-
-@dataclass(frozen=True, slots=True)
-class SeenOp:
-    """A write's intents at one moment: two, where it is a move between shards."""
-
-    op: str
-    rows: tuple[IntentRow, ...]
-
+from .seen import SeenBlob, SeenOp, named, rows_of
 
 # --- Blobs -----------------------------------------------------------------------------------------------------------
 
@@ -115,7 +68,7 @@ def _of_purge(seen: SeenBlob) -> Difference:
     files = [row.file for row in rows]
     why = f"flagged by purge {rows[0].purging}"
     if seen.needed_by:
-        why += f"; it stays, because {_named(seen.needed_by[0])} refers to it"
+        why += f"; it stays, because {named(seen.needed_by[0])} refers to it"
     return _difference("purging", seen, files, why, "none" if seen.needed_by else "finish-purge")
 
 
@@ -172,7 +125,7 @@ def _difference(state: State, seen: SeenBlob, files: Sequence[FileVersion], why:
         state,
         seen.name,
         path=file.path,
-        versions=tuple(sorted(_named(each) for each in files)),
+        versions=tuple(sorted(named(each) for each in files)),
         op=file.etag,
         writer=file.writer,
         at=iso(file.created),
@@ -247,16 +200,6 @@ def _ours(name: Name) -> bool:
     return bool(name.op)
 
 
-def rows_of(rows: Iterable[VersionRow], heads: Iterable[Head]) -> dict[str, str]:
-    """Rows as plans name them, with their etags."""
-    found = {f"v {_named(row.file)}": row.etag for row in rows}
-    return found | {f"h {head.file.path}": head.row_etag for head in heads}
-
-
-def _named(file: FileVersion) -> str:
-    return f"{file.path}@{file.version}"
-
-
 # --- Writes ----------------------------------------------------------------------------------------------------------
 
 
@@ -278,86 +221,3 @@ def judge_op(seen: SeenOp, *, settle: bool) -> Difference | None:
         action="settle" if settle else "none",
         rows={f"i {row.intent.op} {row.intent.path}": row.etag for row in rows},
     )
-
-
-# --- Paths -----------------------------------------------------------------------------------------------------------
-
-
-def judge_path(seen: SeenPath) -> Difference | None:
-    """Whether a path's rows fit together: versions 1…n without a gap, each linked to the one before, the head row n."""
-    if seen.head is not None and seen.head.claim is not None and seen.move:
-        return None  # a move is under way, and the write's own finding tells
-    files = [row.file for row in seen.rows]
-    file = files[-1] if files else seen.head.file if seen.head else None
-    if file is None:
-        return None  # a path without rows has no history
-    wrong, action = _history(files, seen.head)
-    if seen.head is not None and seen.head.claim is not None and action != "insert-version":
-        wrong.append(f"the head is claimed by a move to {seen.head.claim.target!r}, of which there is no other trace")
-        action = action if len(wrong) > 1 else "insert-head"
-    if not wrong:
-        return None
-    return Difference(
-        "history-broken",
-        seen.path,
-        path=seen.path,
-        versions=tuple(_named(each) for each in files),
-        op=file.etag,
-        writer=file.writer,
-        at=iso(file.created),
-        why="; ".join(wrong),
-        action=action,
-        rows=rows_of(seen.rows, [seen.head] if seen.head else []),
-    )
-
-
-def _history(files: Sequence[FileVersion], head: Head | None) -> tuple[list[str], Action]:
-    """What is wrong, and what would mend it."""
-    newest = files[-1].version if files else 0
-    last = max(newest, head.file.version if head else 0)
-    gaps = sorted(set(range(1, last + 1)) - {file.version for file in files})
-    breaks = _breaks(files)
-    wrong = [f"no row of version {_spans(gaps)}"] if gaps else []
-    wrong += [f"the chain is broken at version {_spans(breaks)}"] if breaks else []
-    if head is None:
-        return [*wrong, "no head"], "insert-head" if not gaps and not breaks else "none"
-    if head.file.version < newest:
-        wrong.append(f"the head is version {head.file.version}, the newest is {newest}")
-        return wrong, "insert-head" if not gaps and not breaks else "none"
-    if gaps == [last] and not breaks and head.file.chain == chain(files[-1].chain if files else "", head.file):
-        return wrong, "insert-version"
-    if not gaps and not _same(head.file, files[-1]):
-        wrong.append(f"head and version {newest} differ")
-        before = files[-2].chain if len(files) > 1 else ""
-        if not breaks:
-            return wrong, "insert-head"
-        if breaks == [newest] and head.file.chain == chain(before, head.file):
-            return wrong, "insert-version"
-    return wrong, "none"
-
-
-def _breaks(files: Sequence[FileVersion]) -> list[int]:
-    """The versions whose link to the one before, where that is there, is not what it must be."""
-    befores: list[FileVersion | None] = [None, *files][: len(files)]
-    return [
-        file.version
-        for before, file in zip(befores, files, strict=True)
-        if (file.version == 1 or (before is not None and before.version == file.version - 1))
-        and file.chain != chain(before.chain if before else "", file)
-    ]
-
-
-def _same(head: FileVersion, row: FileVersion) -> bool:
-    """As written: the services' etags may be noted at one place before the other."""
-    return (head.chain, head.blob, chain("", head)) == (row.chain, row.blob, chain("", row))
-
-
-def _spans(versions: Iterable[int]) -> str:
-    """Numbers as people write them: `2, 5-7`."""
-    spans: list[list[int]] = []
-    for version in versions:
-        if spans and spans[-1][-1] == version - 1:
-            spans[-1][1:] = [version]
-        else:
-            spans.append([version])
-    return ", ".join("-".join(f"{end}" for end in span) for span in spans)

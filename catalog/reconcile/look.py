@@ -20,8 +20,8 @@ from ..filters import Comparison
 from ..keys import INTENTS, head_row, intent_row, partition, version_row, versions, versions_under
 from ..listing import Lister
 from ..rows import Entity
-from .judge import UNREADABLE, SeenBlob, SeenOp, SeenPath
 from .names import may_be_of, name_of
+from .seen import UNREADABLE, SeenBlob, SeenOp, SeenPath
 
 READINGS_MAX: Final = 20
 NO_BLOB: Final = "not-found.blob"

@@ -1,6 +1,5 @@
 """Makes plans: scan, then look at every suspicion, then write down what is so."""
 
-import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import aclosing
@@ -16,17 +15,21 @@ from ..entities import IntentRow
 from ..errors import ConflictError, InvalidError, NotFoundError
 from ..flow import concurrently, each
 from ..listing import Lister
+from ..scratch import Scratch, sweep
 from ..threads import to_the_end
 from .brake import collapsed
 from .difference import Difference
 from .findings import Findings
-from .judge import SeenBlob, judge_blob, judge_op, judge_path, must_read
+from .history import judge_path
+from .judge import judge_blob, judge_op, must_read
 from .look import Looker
 from .plan import Header, PlanFile, Policy, counted, write
 from .scan import Progress, Scanner, Scope
+from .seen import SeenBlob
 from .workspace import Workspace
 
 LOOKS_AT_A_TIME: Final = 32
+SCRATCH: Final = "blobcat-scan-"
 SAMPLES: Final = 1 << 32
 UNUSED: Final = ("orphan-ours", "foreign-new", "invalid-name")
 """What a blob is that no version refers to: also of an adopted one, of which only the path can be a file's."""
@@ -88,9 +91,10 @@ class Reconciler:
         scanner = Scanner(self._scope, self._lister, self._content, self._threads, folder, self._progress)
         certificates, trouble = await read(scanner, self._scope.tasks)
         parts = [] if trouble else [scanner.part(task) for task in self._scope.tasks]
-        with tempfile.TemporaryDirectory(prefix="blobcat-") as scratch:
-            workspace = await to_the_end(self._threads, Workspace, Path(scratch), parts)
-            findings = Findings(Path(scratch))
+        await to_the_end(self._threads, sweep, SCRATCH)
+        with Scratch(SCRATCH) as scratch:
+            workspace = await to_the_end(self._threads, Workspace, scratch.path, parts)
+            findings = Findings(scratch.path)
             try:
                 if not trouble:
                     await self._look(workspace, findings)

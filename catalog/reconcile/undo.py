@@ -13,13 +13,15 @@ from storage import Blob, Headers, IfAbsent
 
 from ..commit import Unit
 from ..copying import Copier
-from ..errors import CatalogError, ConflictError, OutcomeUnknownError, UnavailableError
+from ..errors import CatalogError, ConflictError, NotFoundError, OutcomeUnknownError, UnavailableError
 from ..exchange import partition_of
 from ..keys import head_row
 from ..table import Delete, Insert, Operation, RefusedError, Replace
+from .blob_changes import shows
 from .journal import Entry
 from .names import is_aside
-from .repairs import Changed, Repairs, shows
+from .repairs import Repairs
+from .row_changes import Changed
 
 NOT_UNDONE = {
     "settle": "a write that was settled stays so",
@@ -99,9 +101,9 @@ class Undo:
     async def _row(self, row: Mapping[str, Any]) -> None:
         """A row as it was. Raises: Changed."""
         repairs, path, name = self.repairs, row["path"], row["row"]
-        lane, deadline = repairs.writer.committer.lane(partition_of(repairs.volume, path)), repairs.deadline()
+        lane, deadline = repairs.writer.committer.lane(partition_of(repairs.volume, path)), repairs.writer.deadline()
         while True:
-            there = await repairs.row(path, name)
+            there = await repairs.rows.row(path, name)
             values = there.values if there else None
             if values == row["before"]:
                 return
@@ -127,11 +129,11 @@ class Undo:
             return
         if not _is(blob, meant):
             raise Changed(f"{blob.name!r} was changed since")
-        await self.repairs.touch(blob.name, blob.etag, _headers(was))
+        await self.repairs.blobs.touch(blob.name, blob.etag, _headers(was))
 
     async def _said_by_the_head(self, path: str, version: Mapping[str, Any]) -> Operation:
         """What keeps a version's row from being removed that nobody else speaks of (S11). Raises: Changed."""
-        head = await self.repairs.row(path, head_row(path))
+        head = await self.repairs.rows.row(path, head_row(path))
         if head is None or any(head.values.get(name) != version.get(name) for name in ("version", "op", "chain")):
             raise Changed(f"{path!r} has a newer version by now, which follows this one")
         return Replace(head_row(path), head.values, head.etag)
@@ -146,21 +148,29 @@ class Undo:
             if await repairs.looker.stat(name) is not None:
                 return  # it never went, or is back
             raise Changed(f"{aside!r} is not in the quarantine")
-        copier = Copier(repairs.writer.uploads)
-        headers, deadline = _headers(was), repairs.deadline()
+        try:
+            await self._copied(kept, was)
+        except NotFoundError:  # another undo has taken it out just now: see where it is
+            await self._back(aside, was)
+            return
+        there = await repairs.looker.stat(name)
+        if there is None:
+            raise Changed(f"{name!r} was put aside again meanwhile")
+        if there.etag == was["etag"]:  # it never went; whoever is about to delete it must not be able to any more
+            await repairs.blobs.rotate(there)
+        with suppress(Changed):  # others have taken it out, or over
+            await repairs.blobs.delete(aside, kept.etag)
+
+    async def _copied(self, kept: Blob, was: Mapping[str, Any]) -> None:
+        """A copy of what was kept, where it was. Raises: Changed; NotFoundError where it is not kept any more."""
+        repairs, name = self.repairs, was["name"]
+        copier, headers, deadline = Copier(repairs.writer.uploads), _headers(was), repairs.writer.deadline()
         try:
             await copier.copy(kept, name, when=IfAbsent(), headers=headers, digest="", deadline=deadline)
         except ConflictError as exc:
             there = await repairs.looker.stat(name)
             if there is None or await repairs.looker.digests(there) != await repairs.looker.digests(kept):
                 raise Changed(f"there is another blob {name!r} by now") from exc
-        there = await repairs.looker.stat(name)
-        if there is None:
-            raise Changed(f"{name!r} was put aside again meanwhile")
-        if there.etag == was["etag"]:  # it never went; whoever is about to delete it must not be able to any more
-            await repairs.rotate(there)
-        with suppress(Changed):  # others have taken it out, or over
-            await repairs.delete(aside, kept.etag)
 
 
 def _restored(row: str, before: Mapping[str, Any] | None, etag: str) -> Operation:

@@ -1,7 +1,8 @@
 """Reads the parts of a scan in several processes: one core lists and decodes no faster than it can.
 
 Each process opens the catalog itself, and writes what it reads into files of the same folder; the plan that is made of
-them is the same to the byte, however many there were. A part whose process dies is read by another.
+them is the same to the byte, however many there were. A part whose process is killed is read by another; a process that
+ends by itself, or cannot be started, is an error, as the next one would be no better.
 """
 
 import asyncio
@@ -10,14 +11,16 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager, suppress
-from dataclasses import asdict, dataclass
+from contextlib import asynccontextmanager, suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from storage.disk_errors import meaning
+
 from .. import errors
 from ..errors import CatalogError, UnavailableError
-from ..flow import concurrently, each
+from ..flow import first_of
 from ..origin import Origin
 from ..pace import Rate
 from ..settings import Settings
@@ -27,13 +30,49 @@ PROGRAM: Final = (
     "import json, sys\n"
     "first = json.loads(sys.stdin.readline())\n"
     "sys.path[:] = first['path']\n"
-    "from catalog.worker import serve\n"
-    "serve(first)\n"
+    "try:\n"
+    "    from catalog.worker import serve\n"
+    "except ImportError as exc:\n"
+    "    print(json.dumps({'failed': str(exc)}), flush=True)\n"
+    "else:\n"
+    "    serve(first)\n"
 )
 LINE_BYTES_MAX: Final = 1 << 20
 AGAIN: Final = 2
 """How often a part is read again whose process died: it may be the part that kills them."""
+WORKER: Final = "unavailable.worker"
 DEAD: Final = (BrokenPipeError, ConnectionResetError)
+
+
+@dataclass(slots=True)
+class Parts:
+    """What there is to read, and what came of it so far."""
+
+    waiting: list[str]
+    complete: list[Mapping[str, Any]]
+    trouble: list[str] = field(default_factory=list)
+    _deaths: Counter[str] = field(default_factory=Counter)
+
+    def read(self, task: str, said: Mapping[str, Any]) -> None:
+        """A process has answered. Raises: what it says, unless that is of this part alone."""
+        if "failed" in said:
+            raise _failed(said["failed"])
+        if "read" in said:
+            self.complete.append(said["read"])
+        elif said["error"] == "UnavailableError" and not said["ends"]:
+            self.trouble.append(f"{task}: {said['message']}")
+        else:
+            raise _error(said)
+
+    def died(self, task: str, code: int) -> None:
+        """A process has ended before it answered. Raises: UnavailableError where it was not killed."""
+        if code >= 0:
+            raise _failed(f"it ended with exit code {code}")
+        self._deaths[task] += 1
+        if self._deaths[task] <= AGAIN:
+            self.waiting.append(task)
+        else:
+            self.trouble.append(f"{task}: each process that read it ended, the last with {code}")
 
 
 @dataclass(slots=True)
@@ -48,41 +87,23 @@ class Workers:
     async def scan(
         self, scanner: Scanner, tasks: Sequence[str], scope: Scope, folder: Path
     ) -> tuple[list[Mapping[str, Any]], list[str]]:
-        """As `scan.scan`. Raises: what reading a part raises; UnavailableError where no process can be started."""
+        """As `scan.scan`. Raises: what reading a part raises; UnavailableError where no process can read at all."""
         waiting = [task for task in tasks if not scanner.part(task).exists()][::-1]
-        complete = [await scanner.read(task) for task in tasks if task not in waiting]
-        trouble, deaths = list[str](), Counter[str]()
+        parts = Parts(waiting, [await scanner.read(task) for task in tasks if task not in waiting])
         first = self._first(scope, folder)
 
-        async def work(_: int) -> None:
-            while waiting:
+        async def work() -> None:
+            while parts.waiting:
                 async with _started(first) as process:
-                    await read_by(process)
+                    await _read_by(process, parts)
 
-        async def read_by(process: Process) -> None:
-            """All that there is to read, as long as the process lives."""
-            while waiting:
-                task = waiting.pop()
-                said = await _asked(process, task)
-                if said is None:
-                    deaths[task] += 1
-                    if deaths[task] <= AGAIN:
-                        waiting.append(task)
-                    else:
-                        trouble.append(f"{task}: each process that read it ended, the last with {process.returncode}")
-                    return
-                if "read" in said:
-                    complete.append(said["read"])
-                elif said["error"] == "UnavailableError":
-                    trouble.append(f"{task}: {said['message']}")
-                else:
-                    raise _error(said)
-
-        count = min(self.count, len(waiting))
-        async with aclosing(concurrently(each(range(count)), work, limit=count)) as ended:
-            async for _ in ended:
-                pass
-        return sorted(complete, key=lambda one: str(one["part"])), sorted(trouble)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(self.count, len(waiting))):
+                    group.create_task(work())
+        except ExceptionGroup as group:
+            raise first_of(group) from None
+        return sorted(parts.complete, key=lambda each: str(each["part"])), sorted(parts.trouble)
 
     def _first(self, scope: Scope, folder: Path) -> dict[str, Any]:
         share = Rate(self.rate.account / self.count, self.rate.partition)
@@ -100,12 +121,31 @@ class Workers:
         }
 
 
+async def _read_by(process: Process, parts: Parts) -> None:
+    """All that there is to read, as long as the process lives."""
+    while parts.waiting:
+        task = parts.waiting.pop()
+        said = await _asked(process, task)
+        if said is None:
+            parts.died(task, await process.wait())
+            return
+        parts.read(task, said)
+
+
 @asynccontextmanager
 async def _started(first: Mapping[str, Any]) -> AsyncIterator[Process]:
-    """A process that has been told how to open the catalog; it is gone afterwards."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", PROGRAM, stdin=PIPE, stdout=PIPE, limit=LINE_BYTES_MAX
-    )
+    """A process that has been told how to open the catalog; it is gone afterwards. Raises: UnavailableError.
+
+    It is in a session of its own: an interrupt from a terminal is ours to hear, and ends it all.
+    """
+    try:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", PROGRAM, stdin=PIPE, stdout=PIPE, limit=LINE_BYTES_MAX, start_new_session=True
+        )
+    except OSError as exc:
+        kind_of_error, kind, text = meaning(exc.errno, "worker")
+        known = kind_of_error is UnavailableError and kind != "unavailable.disk"
+        raise _failed(text if known else str(exc.strerror), kind if known else WORKER) from exc
     try:
         with suppress(*DEAD):  # who is asked next finds out
             await _tell(process, json.dumps(first))
@@ -131,10 +171,14 @@ async def _asked(process: Process, task: str) -> dict[str, Any] | None:
     except DEAD:
         line = b""
     if not line.endswith(b"\n"):
-        await process.wait()
         return None
     said: dict[str, Any] = json.loads(line)
     return said
+
+
+def _failed(why: str, kind: str = WORKER) -> UnavailableError:
+    message = f"reconcile: a process that was to read a part of it failed: {why}"
+    return UnavailableError(message, op="reconcile", kind=kind)
 
 
 def _error(said: Mapping[str, Any]) -> CatalogError:

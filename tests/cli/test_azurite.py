@@ -1,8 +1,10 @@
 """The same commands on Azurite: where the catalog is makes no difference."""
 
+import os
 from uuid import uuid4
 
 import pytest
+from azure.storage.blob import ContainerClient
 
 from azurite.launch import Azurite
 from tests.cli.driver import Blobcat
@@ -35,6 +37,41 @@ def test_files_go_in_and_come_out(remote: Blobcat) -> None:
     assert remote("get", "b/c.txt", "-").stdout == b"b/c.txt"
     assert remote("rm", "a.txt").code == 0
     assert remote("verify").out.startswith("all whole  2 checked")
+
+
+def test_a_purge_says_what_the_service_holds_and_what_to_do(remote: Blobcat, azurite: Azurite) -> None:
+    """In one line each, in every run, until it is gone; the flags stay, so the next run goes on."""
+    remote("init", "--shards", "1")
+    for path in ("leased", "frozen"):
+        for content in (b"1", b"2"):
+            remote("put", "-", path, stdin=content)
+    container = ContainerClient.from_connection_string(azurite.connection_string, os.environ["BLOBCAT_CONTAINER"])
+    with container:
+        leased, frozen = (
+            container.get_blob_client(remote("history", path, "--json").records[-1]["blob"])
+            for path in ("leased", "frozen")
+        )
+        lease, snapshot = leased.acquire_lease(), frozen.create_snapshot()["snapshot"]
+        for _ in range(2):
+            purged = remote("purge", "--keep-versions", "1", "--yes")
+            assert purged.code == 0
+            first, second = purged.err.splitlines()
+            assert (
+                first == f"held    frozen@1  its blob {frozen.blob_name} has snapshots: delete those, then purge again"
+            )
+            assert second.startswith(f"held    leased@1  somebody has a lease on its blob {leased.blob_name}: have it ")
+        (one, other) = remote("purge", "--keep-versions", "1", "--yes", "--json").record["items"]
+        assert (one["by"], other["by"]) == (frozen.blob_name, leased.blob_name)
+        assert "has snapshots" in one["why"]
+        plan = remote.folder / "plan.jsonl"
+        assert remote("reconcile", "--plan", str(plan)).code == 1
+        applied = remote("apply", str(plan))
+        assert "somebody has a lease on its blob" in plan.with_name("plan.jsonl.journal").read_text()
+        assert applied.code == 1
+        lease.break_lease(0)
+        frozen.delete_blob("only")
+    assert snapshot
+    assert remote("purge", "--keep-versions", "1", "--yes", "--json").record["purged"]["versions"] == 2
 
 
 def test_a_wrong_key_is_one_line_and_not_shown(remote: Blobcat, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,9 +18,11 @@ from catalog import (
     PurgeReport,
     UnavailableError,
 )
-from catalog.reconcile.apply import ApplyReport
+from catalog.reconcile.apply_report import ApplyReport
 from catalog.reconcile.plan import Orphans
+from catalog.reconcile.undo import UndoReport
 from storage import Digests, Headers, IfAbsent
+from tests.faults.scenarios import FAR
 from tests.harness.recorder import Recorded
 from tests.races.pairs import Call, delete, move, put, recover, set_metadata
 from tests.reconcile import injuries as injury
@@ -146,6 +148,7 @@ OTHERS: Mapping[str, tuple[Call, set[type]]] = {
     "restore": (restore, {FILE, GONE}),
     "copy": (copy, {FILE}),
     "move": (move("a", "b"), {FILE}),
+    "move-apart": (move("a", FAR), {FILE}),
     "recover": (recover, {list}),
     "read": (read, {list}),
     "purge": (purge, {PurgeReport}),
@@ -162,10 +165,14 @@ class Repair:
     other: str
     stale: bool = False
     """Whether the plan was made before the two begin."""
-    shards: int = 1
 
     def __str__(self) -> str:
         return f"{self.injury}-{self.other}{'-stale' if self.stale else ''}"
+
+    @property
+    def shards(self) -> int:
+        """Of the volume: two where a file goes from one to the other."""
+        return 2 if self.other == "move-apart" else 1
 
     @property
     def reconciles(self) -> Reconciles:
@@ -175,6 +182,8 @@ class Repair:
     @property
     def ends(self) -> set[type]:
         """How the other call may end."""
+        if self.other == "undo":
+            return {UndoReport}
         ends = OTHERS[self.other][1]
         if self.injury in BLOCKING and self.other not in ("recover", "read", "purge", "reconcile"):
             return {*ends, UnavailableError, GONE, FILE, CONFLICT}

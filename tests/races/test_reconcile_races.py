@@ -17,8 +17,9 @@ from zlib import crc32
 import pytest
 
 from catalog import Catalog, NotFoundError
+from catalog.exchange import partition_of
 from catalog.keys import version_row
-from catalog.reconcile.apply import ApplyReport
+from catalog.reconcile.apply_report import ApplyReport
 from catalog.reconcile.names import QUARANTINE
 from catalog.reconcile.undo import UndoReport
 from catalog.table import Insert
@@ -90,7 +91,7 @@ async def test_interleavings_with_one_fault(injury: str, other: str) -> None:
 
 
 @pytest.mark.timeout(TIMEOUT_S)
-@pytest.mark.parametrize("other", ["overwrite", "delete", "reconcile", "purge"])
+@pytest.mark.parametrize("other", ["overwrite", "delete", "reconcile", "purge", "undo"])
 @pytest.mark.parametrize("injury", ["touched", "missing", "no-version", "orphan"])
 async def test_undo_races(injury: str, other: str) -> None:
     repair = Repair(injury, other, stale=True)
@@ -104,8 +105,9 @@ async def undone(repair: Repair, schedule: Schedule, _: Blow | None) -> None:
     async with begun(repair) as (world, before, plan):
         await Applies(plan, "journal")(world.client(), Recorder().volume("", await world.client().volume("v")))
         recorder, gates = Recorder(), [Gate(), Gate()]
-        other = repair.reconciles if repair.other == "reconcile" else OTHERS[repair.other][0]
-        calls: list[Call] = [Undoes(plan.with_name("journal")), other]
+        undoes = Undoes(plan.with_name("journal"))
+        others: dict[str, Call] = {"reconcile": repair.reconciles, "undo": undoes}
+        calls: list[Call] = [undoes, others.get(repair.other) or OTHERS[repair.other][0]]
         said = await interleave(
             schedule, [actor(world, f"{8 + at}", call, recorder) for at, call in enumerate(calls)], gates
         )
@@ -117,6 +119,11 @@ async def undone(repair: Repair, schedule: Schedule, _: Blow | None) -> None:
         purged = {row["blob"] for row in after.of("v") if "purged" in row}
         lost = [name for name, blob in before.blobs.items() if blob.digest not in kept and name not in purged]
         assert not lost, "what was put aside is nowhere"
+        if repair.other == "undo":
+            assert isinstance(said[1], UndoReport)
+            assert not any(item.error for item in said[1].items), said
+            if repair.injury != "missing":  # what was healed stays
+                assert lasting(after) == lasting(before)
         if repair.injury in BURIED:
             await dug_out(world, before, after)
         await brought_to_rest(world, repair.reconciles)
@@ -180,6 +187,16 @@ async def run(repair: Repair, schedule: Schedule, blow: Blow | None) -> None:
             check_history(recorder.calls, end.histories, known(before))
 
 
+def lasting(state: State) -> tuple[object, object]:
+    """What an undo brings back: values and bytes, under other etags, perhaps."""
+    rows = {
+        key: {name: value for name, value in values.items() if name != "blob_etag"}
+        for key, values in state.rows.items()
+        if key[1][0] != "g"
+    }
+    return rows, {name: blob.digest for name, blob in state.blobs.items()}
+
+
 def judge(repair: Repair, said: list[object]) -> None:
     applied, other = said
     assert isinstance(applied, ApplyReport), applied
@@ -210,7 +227,7 @@ async def dug_out(world: World, before: State, after: State) -> None:
     for head in before.of("h"):
         path, version = head["path"], head["version"]
         if version not in [row["version"] for row in after.histories[path]]:
-            (shard,) = {key for key, row in after.rows if row[0] == "v" and key != "~"}
+            shard = partition_of((await world.client().volume("v")).info, path)
             plan = await Reconciles("report").plan(world.client())
             assert path in {found.key for found in plan.differences() if found.state == "history-broken"}
             await world.table.submit(shard, [Insert(version_row(path, version), head)])

@@ -10,7 +10,8 @@ import pytest
 
 from catalog import ApplyReport, Brake, Catalog, Plan, Settings
 from tests.faults.ports import Fault, FaultContent, FaultTable, VirtualClock, Wire
-from tests.faults.world import writes
+from tests.faults.world import outlived, writes
+from tests.harness.nightly import NIGHTLY
 from tests.reconcile import injuries as injury
 from tests.reconcile.cases import Injury
 from tests.reconcile.scene import Raw, Scene
@@ -98,3 +99,27 @@ async def test_an_outage_is_said_and_gone_on_from(small: Scene, make: Injury, tm
         if make not in LASTING:
             assert undone.ok, (wire.at, undone)
             assert (await scene.look()).lasting == before.lasting, wire.at
+
+
+async def test_purges_that_were_stopped_half_way_are_gone_on_with(small: Scene, tmp_path: Path) -> None:
+    """Killed at any of its requests: what is done is done, and the same call does the rest, none of it twice."""
+    at, requests = 0, 1
+    while at < requests:
+        scene = Scene(small.cat, await small.cat.create_volume(f"v{at}", shards=2))
+        for number in range(3):
+            await injury.purge_begun(scene, f"{number}/a.txt")
+        plan = await scene.cat.reconcile(scene.volume.name)
+        journal, wire = tmp_path / f"{at}", Wire()
+        catalog = client(scene, wire)
+        file = plan.save(journal.with_suffix(".plan"))
+        wire.at, wire.fault = at, Fault.CRASH_AFTER if at else None
+        report = await outlived(wire, catalog.apply(file, journal=journal))
+        await catalog.close()
+        if not at:
+            requests = len(wire.sent) + 1
+        assert (report is None) == bool(at), at
+        again = await scene.cat.apply(file, journal=journal)
+        lines = [line for line in journal.read_text().splitlines() if '"done"' in line]
+        assert (again.ok, again.changed, len(lines)) == (True, 0, 3), (at, again)
+        assert (await scene.cat.reconcile(scene.volume.name)).clean, at
+        at += 1 if NIGHTLY else 4

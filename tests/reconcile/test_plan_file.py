@@ -88,6 +88,7 @@ async def test_a_plan_of_format_1_is_still_read(small: Scene) -> None:
     assert plan.complete
     assert (plan.findings, sum(1 for _ in plan.differences())) == (40, 41)
     assert plan.sha256 == "59f473b763b8663037a99831b268f9940217092aad8b8f24d3e47d0bff76a287"
+    assert plan.header.requests == 882, "as it was estimated then: that this blobcat reckons otherwise is no damage"
 
 
 def test_every_action_has_its_cost() -> None:

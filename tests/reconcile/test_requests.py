@@ -69,5 +69,20 @@ async def test_an_action_takes_what_the_plan_estimates(
     assert plan.header.requests <= 2 * sent or make in CHEAPER, Counter(wire.sent)
 
 
+async def test_all_purges_of_a_plan_are_finished_by_one_reading(small: Scene, tmp_path: Path) -> None:
+    """Before content is deleted, all intents and versions are read: once, however many purges there are."""
+    searched = list[int]()
+    for several in (1, MANY):
+        for number in range(several):
+            await injury.purge_begun(small, f"{several}/{number}/a.txt")
+        plan = await small.cat.reconcile("raw", patience_s=0, work=tmp_path / f"{several}")
+        async with writes_counted(small) as (client, wire):
+            report = await client.plan(plan.path).apply(patience_s=0)
+        assert report.done == {"finish-purge": several}
+        assert sum(name not in FREE for name in wire.sent) <= plan.header.requests
+        searched.append(Counter(wire.sent)["table.query"])
+    assert searched == [2 * small.volume.info.shards] * 2
+
+
 def test_every_action_is_counted() -> None:
     assert {*MAKES, "none"} == {*get_args(Action)} == {*REQUESTS}

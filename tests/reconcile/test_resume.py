@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -82,6 +83,26 @@ async def test_a_reconcile_that_was_killed_goes_on_to_the_same_plan(hurt: tuple[
     plan = await made(scene, work, progress=lambda stage, n: resumed.update({stage: n}))
     assert plan == await made(scene, tmp_path / "other", progress=lambda stage, n: undisturbed.update({stage: n}))
     assert resumed["rows"] + resumed["blobs"] < undisturbed["rows"] + undisturbed["blobs"]
+
+
+async def test_what_a_killed_reconcile_has_left_is_removed_by_the_next(
+    hurt: tuple[str, Scene], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its databases may be large. Those of one that is at work stay."""
+    url, scene = hurt
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    kept = await scene.cat.reconcile("raw")
+    program, told = PROGRAM.replace("work=work, ", ""), {**os.environ, "TMPDIR": str(temporary)}
+    process = subprocess.Popen([sys.executable, "-c", program, url, ""], env=told)
+    await until(lambda: [*temporary.glob("*/*.making")])
+    process.kill()
+    process.wait()
+    assert len([*temporary.iterdir()]) == 2
+    await scene.cat.reconcile("raw")
+    assert [*temporary.iterdir()] == [kept.path.parent]
+    assert kept.path.exists()
 
 
 def parts(work: Path) -> set[Path]:

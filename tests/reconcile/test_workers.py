@@ -1,80 +1,140 @@
-"""Processes that read: what they cannot read is said as if it had been read here."""
+"""What keeps a reconcile from reading, in this process or in others: one error that says so; nothing stays."""
 
 import asyncio
-import io
 import json
+import os
+import subprocess
 import sys
-from asyncio.subprocess import PIPE
+import tempfile
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from catalog import CatalogError, Rate, connect
-from catalog.keys import shard_of
-from catalog.reconcile.scan import Scope
-from catalog.reconcile.workers import Workers, _asked
-from catalog.worker import serve
-from tests.reconcile import injuries as injury
-from tests.reconcile.cases import Injury
+import catalog.reconcile.workers  # noqa: F401 — before the path is changed
+from catalog import AccessDeniedError, UnavailableError, connect
+from catalog.locations import AzureLocation, parse_location
+from storage import Secret
 from tests.reconcile.scene import Scene
+from tests.reconcile.test_resume import SLOWLY, children, until
+from tests.volumes.conftest import URLS
+
+WORKERS = pytest.mark.parametrize("workers", [1, 2])
+LONG = "/".join(["l" * 120] * 3)
+FULL = """
+import asyncio, json, os, resource, sys, tempfile
+from catalog import CatalogError, connect
+
+async def main(url, workers):
+    async with connect(url) as cat:
+        said = []
+        for kib in (24, 48, 96, 160, 220, 100_000):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (kib << 10, resource.RLIM_INFINITY))
+            try:
+                plan = await cat.reconcile("raw", workers=int(workers))
+                said.append(f"complete: {plan.complete}")
+                del plan
+            except CatalogError as error:
+                said.append(f"{type(error).__name__} {error.kind}")
+            said += os.listdir(tempfile.gettempdir())
+        print(json.dumps(said))
+
+asyncio.run(main(*sys.argv[1:]))
+"""
 
 
 @pytest.fixture
-async def local(tmp_path: Path) -> AsyncIterator[Scene]:
-    async with connect(f"local:{tmp_path / 'catalog'}", writer="tests") as cat:
-        yield Scene(cat, await cat.create_volume("raw", shards=2))
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where temporary folders are made."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
 
 
-@pytest.mark.parametrize("make", [injury.newer_schema, injury.no_row_of_ours], ids=lambda each: each.__name__)
-async def test_what_a_worker_meets_is_raised_as_by_one(local: Scene, make: Injury) -> None:
-    await make(local, "a")
-    with pytest.raises(CatalogError) as alone:
-        await local.cat.reconcile("raw")
-    with pytest.raises(CatalogError) as together:
-        await local.cat.reconcile("raw", workers=2)
-    one, other = alone.value, together.value
-    assert type(other) is type(one)
-    assert (other.message, other.kind, other.op, other.key) == (one.message, one.kind, one.op, one.key)
+@pytest.fixture
+async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
+    """A volume on this disk."""
+    async with connect(f"local:{tmp_path / 'cat'}", writer="tests") as cat:
+        scene = Scene(cat, await cat.create_volume("raw", shards=4))
+        await scene.subject("d/a.txt")
+        yield scene
 
 
-def test_a_worker_says_what_it_cannot_read_and_reads_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+async def test_a_credential_that_the_workers_are_refused_with(request: pytest.FixtureRequest, temporary: Path) -> None:
+    """It was right when the catalog was opened."""
+    async with connect(URLS["azurite"](request), writer="tests") as cat:
+        await cat.create_volume("raw", shards=4)
+        reconciling = cat._reconciling
+        assert reconciling.origin
+        location = parse_location(reconciling.origin.url.reveal())
+        assert isinstance(location, AzureLocation)
+        wrong = Secret(
+            f"AccountName=devstoreaccount1;AccountKey=d3Jvbmc=;BlobEndpoint={location.blob_endpoint};"
+            f"TableEndpoint={location.table_endpoint}"
+        )
+        origin = replace(reconciling.origin, url=wrong, container=location.container, table=location.table)
+        cat._reconciling = replace(reconciling, origin=origin)
+        with pytest.raises(AccessDeniedError) as caught:
+            await cat.reconcile("raw", workers=2)
+        assert caught.value.kind == "access-denied.key"
+    assert not [*temporary.iterdir()]
+
+
+@WORKERS
+async def test_a_disk_that_is_full(workers: int, scene: Scene, tmp_path: Path, temporary: Path) -> None:
+    """Wherever that is noticed: in a part, in what is made of them, in the plan."""
+    for number in range(120):
+        await scene.volume.put(f"{LONG}/{number}", b"")
+    ran = subprocess.run(
+        [sys.executable, "-c", FULL, f"local:{tmp_path / 'cat'}", f"{workers}"],
+        env={**os.environ, "TMPDIR": str(temporary)},
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    *failed, last = json.loads(ran.stdout)
+    assert last == "complete: True"
+    assert len(failed) == 5
+    assert {*failed} <= {"UnavailableError unavailable.disk-full", "UnavailableError unavailable.disk"}
+    assert not ran.stderr
+
+
+@pytest.mark.parametrize("program", ["not there", "ends at once", "reads, and ends"])
+async def test_a_process_that_cannot_start(
+    program: str, scene: Scene, temporary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In this process; `test_resume` has them killed."""
-    first, bad = asyncio.run(_hurt(tmp_path))
-    good = next(task for task in ("shard-00", "shard-01") if task != bad)
-    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{bad}\n{good}\n"))
-    serve(json.loads(first))
-    said, read = map(json.loads, capsys.readouterr().out.splitlines())
-    assert (said["error"], said["kind"]) == ("InvalidError", "invalid.newer-schema")
-    assert read["read"]["part"] == good
-    assert [part.name.removesuffix(".part").partition("-")[2] for part in (tmp_path / "work").glob("*.part")] == [good]
+    file = tmp_path / "python"
+    if program != "not there":
+        file.write_text(f"#!/bin/sh\n{'read line' if program == 'reads, and ends' else ''}\nexit 3\n")
+        file.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(file))
+    with pytest.raises(UnavailableError) as caught:
+        await scene.cat.reconcile("raw", workers=2)
+    assert caught.value.kind == "unavailable.worker"
+    assert ("No such file" if program == "not there" else "exit code 3") in str(caught.value)
+    assert not [*temporary.iterdir()]
 
 
-async def test_a_process_that_has_ended_has_read_nothing() -> None:
-    """Whether it ended before it was asked, or while it was."""
-    before = await asyncio.create_subprocess_exec("true", stdin=PIPE, stdout=PIPE)
-    assert before.stdin
-    with suppress(ConnectionError):
-        while True:  # until its end has come to be known here
-            before.stdin.write(b"\n")
-            await before.stdin.drain()
-    assert await _asked(before, "shard-00") is None
-    meanwhile = await asyncio.create_subprocess_exec("sh", "-c", "read line; printf half", stdin=PIPE, stdout=PIPE)
-    assert await _asked(meanwhile, "shard-00") is None
-    assert (before.returncode, meanwhile.returncode) == (0, 0)
+async def test_a_process_that_does_not_find_our_code(
+    scene: Scene, temporary: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert "catalog.reconcile.workers" in sys.modules, "nothing is to be imported later on"
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if "python3" in path and "site-packages" not in path])
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    with pytest.raises(UnavailableError, match="No module named") as caught:
+        await scene.cat.reconcile("raw", workers=2)
+    assert caught.value.kind == "unavailable.worker"
+    assert not [*temporary.iterdir()]
+    assert not capfd.readouterr().err
 
 
-async def _hurt(folder: Path) -> tuple[str, str]:
-    """What a worker is told first, and the part that it cannot read."""
-    async with connect(f"local:{folder / 'catalog'}", writer="tests") as cat:
-        scene = Scene(cat, await cat.create_volume("raw", shards=2))
-        await injury.newer_schema(scene, "a")
-        info = scene.volume.info
-        (folder / "work").mkdir()
-        origin, settings = cat._reconciling.origin, cat._reconciling.settings
-        assert origin
-        told = Workers(origin, settings, Rate(), 1)._first(Scope(info), folder / "work")
-        return json.dumps(told), f"shard-{shard_of('a', info.shards):02x}"
+async def test_an_interrupt_of_a_terminal_is_not_for_workers(scene: Scene) -> None:
+    """It goes to all processes of a group, and each would show where it was: theirs is another one."""
+    running = asyncio.create_task(scene.cat.reconcile("raw", workers=2, rate=SLOWLY))
+    await until(children)
+    assert os.getpgid(0) not in {os.getpgid(child) for child in children()}
+    running.cancel()
+    await asyncio.wait([running])
+    assert not children()

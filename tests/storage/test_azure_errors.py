@@ -66,6 +66,8 @@ REFUSALS: list[tuple[Answer, type[CatalogError], str]] = [
     (answer(409, "BlobAlreadyExists"), ConflictError, "conflict.exists"),
     (answer(409, "ContainerBeingDeleted"), UnavailableError, "unavailable.deleting"),
     (answer(412, "ConditionNotMet"), ConflictError, "conflict.etag"),
+    (answer(409, "SnapshotsPresent"), ConflictError, "conflict.snapshots"),
+    (answer(412, "LeaseIdMissing"), ConflictError, "conflict.leased"),
     (answer(413, "RequestBodyTooLarge"), TooLargeError, "too-large.request"),
 ]
 RIDDLES: dict[str, Answer] = {

@@ -55,7 +55,7 @@ async def purge(
 
     --json: one PurgeReport (scanned, purged, held, unfinished, purged_before, dry_run, items), where purged, held and
     unfinished are PurgeCount (versions, contents, size), and items lists PurgeItem (path, version, size, action, by,
-    error). See docs/json.md.
+    why, error). See docs/json.md.
     """
     rule = _rule(keep_versions, older_than)
     if not yes and not dry_run and not session.output.asks:
@@ -138,8 +138,7 @@ def _show_items(session: Session, report: "PurgeReport") -> None:
         else:
             held.append(item)
     for item in held[:HELD_SHOWN]:
-        session.output.note(
-            ("held    ", "yellow"), (f"{item.path}@{item.version}", "bold"), (f"{GAP}needed by {item.by}", "dim")
-        )
+        why = item.why or f"needed by {item.by}"
+        session.output.note(("held    ", "yellow"), (f"{item.path}@{item.version}", "bold"), (f"{GAP}{why}", "dim"))
     if report.held.versions > HELD_SHOWN:
         session.output.note((f"held    {report.held.versions - HELD_SHOWN:,} more: --json lists them", "dim"))

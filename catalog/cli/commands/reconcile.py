@@ -10,25 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Final, cast
 
 import typer
 
-from ..columns import GAP, count, size
+from ..columns import size
 from ..completion import complete_path
-from ..differences import Row, rows_of, table
 from ..errors import FINDINGS, INCOMPLETE, OK, REFUSED, UsageError
 from ..options import PatienceOption
+from ..plans import COMPARED, record_of, show
 from ..progress import progress
 from ..session import Session
 from ..shares import parsed_share
 
 if TYPE_CHECKING:
     from ... import Catalog, Plan
-    from ...reconcile.plan import Depth, Foreign, Header, Orphans
+    from ...reconcile.plan import Depth, Foreign, Orphans
 
-COMPARED: Final = {
-    "etag": "names, sizes and etags",
-    "headers": "names, sizes, etags, headers and chains",
-    "content": "names, sizes, etags, headers, chains and bytes",
-}
-HASH_WIDTH: Final = 16
 SAMPLE_MIN: Final = 1e-9
 
 
@@ -47,70 +41,81 @@ def complete_foreign(incomplete: str) -> list[str]:
     return [policy for policy in ("report", "adopt") if policy.startswith(incomplete)]
 
 
+PrefixOption = Annotated[
+    str,
+    typer.Option(
+        "--prefix",
+        "-p",
+        metavar="PREFIX",
+        help="Only paths that begin like this.",
+        show_default=False,
+        autocompletion=complete_path,
+    ),
+]
+DepthOption = Annotated[
+    str,
+    typer.Option(
+        "--depth",
+        metavar="DEPTH",
+        help="etag (names, sizes, etags), headers (and digests in them, and the chains of history), or content "
+        "(and the bytes). Else etag.",
+        autocompletion=complete_depth,
+    ),
+]
+SampleOption = Annotated[
+    str,
+    typer.Option("--sample", metavar="SHARE", help="With --depth content: read this part of the files, as 1%."),
+]
+OrphansOption = Annotated[
+    str,
+    typer.Option(
+        "--orphans",
+        metavar="POLICY",
+        help="Blobs of ours that nothing refers to: report, adopt or quarantine. Else report.",
+        autocompletion=complete_orphans,
+    ),
+]
+ForeignOption = Annotated[
+    str,
+    typer.Option(
+        "--foreign",
+        metavar="POLICY",
+        help="Blobs that others put there: report or adopt. Else report.",
+        autocompletion=complete_foreign,
+    ),
+]
+WorkOption = Annotated[
+    str | None,
+    typer.Option(
+        "--work",
+        metavar="DIR",
+        help="Keep what was read there: stopped, the same command goes on.",
+    ),
+]
+WorkersOption = Annotated[
+    int, typer.Option("--workers", metavar="N", help="Read in so many processes; the plan is the same.", min=1)
+]
+RateOption = Annotated[
+    float | None,
+    typer.Option("--rate", metavar="N", help="Take at most so many requests a second. Else 5,000.", min=0.01),
+]
+PlanOption = Annotated[
+    str | None, typer.Option("--plan", metavar="FILE", help="Write the plan there, for blobcat apply.")
+]
+
+
 async def reconcile(
     session: Session,
-    prefix: Annotated[
-        str,
-        typer.Option(
-            "--prefix",
-            "-p",
-            metavar="PREFIX",
-            help="Only paths that begin like this.",
-            show_default=False,
-            autocompletion=complete_path,
-        ),
-    ] = "",
-    depth: Annotated[
-        str,
-        typer.Option(
-            "--depth",
-            metavar="DEPTH",
-            help="etag (names, sizes, etags), headers (and digests in them, and the chains of history), or content "
-            "(and the bytes). Else etag.",
-            autocompletion=complete_depth,
-        ),
-    ] = "etag",
-    sample: Annotated[
-        str,
-        typer.Option("--sample", metavar="SHARE", help="With --depth content: read this part of the files, as 1%."),
-    ] = "100%",
-    orphans: Annotated[
-        str,
-        typer.Option(
-            "--orphans",
-            metavar="POLICY",
-            help="Blobs of ours that nothing refers to: report, adopt or quarantine. Else report.",
-            autocompletion=complete_orphans,
-        ),
-    ] = "report",
-    foreign: Annotated[
-        str,
-        typer.Option(
-            "--foreign",
-            metavar="POLICY",
-            help="Blobs that others put there: report or adopt. Else report.",
-            autocompletion=complete_foreign,
-        ),
-    ] = "report",
+    prefix: PrefixOption = "",
+    depth: DepthOption = "etag",
+    sample: SampleOption = "100%",
+    orphans: OrphansOption = "report",
+    foreign: ForeignOption = "report",
     patience: PatienceOption = None,
-    work: Annotated[
-        str | None,
-        typer.Option(
-            "--work",
-            metavar="DIR",
-            help="Keep what was read there: stopped, the same command goes on.",
-        ),
-    ] = None,
-    workers: Annotated[
-        int, typer.Option("--workers", metavar="N", help="Read in so many processes; the plan is the same.", min=1)
-    ] = 1,
-    rate: Annotated[
-        float | None,
-        typer.Option("--rate", metavar="N", help="Take at most so many requests a second. Else 5,000.", min=0.01),
-    ] = None,
-    plan: Annotated[
-        str | None, typer.Option("--plan", metavar="FILE", help="Write the plan there, for blobcat apply.")
-    ] = None,
+    work: WorkOption = None,
+    workers: WorkersOption = 1,
+    rate: RateOption = None,
+    plan: PlanOption = None,
 ) -> int:
     """Compare the catalog with what is really there, and propose what makes them agree. Changes nothing.
 
@@ -154,9 +159,9 @@ async def reconcile(
             made.save(plan)
         place = str(made.path) if plan or work else None
         if session.output.json:
-            session.output.record(_record(made, place))
+            session.output.record(record_of(made, place))
         else:
-            _show(session, made, place, monotonic() - began)
+            show(session.output, made, place, monotonic() - began)
         return _code(made)
 
 
@@ -195,82 +200,3 @@ def _code(plan: "Plan") -> int:
     if plan.header.refused:
         return REFUSED
     return OK if plan.clean else FINDINGS
-
-
-def _record(plan: "Plan", place: str | None) -> dict[str, object]:
-    header = plan.header
-    return {
-        "volume": header.volume,
-        "depth": header.depth,
-        "blobs": header.blobs,
-        "versions": header.versions,
-        "bytes": header.bytes,
-        "states": header.states,
-        "actions": header.actions,
-        "findings": plan.findings,
-        "clean": plan.clean,
-        "complete": plan.complete,
-        "incomplete": header.incomplete,
-        "refused": header.refused,
-        "requests": header.requests,
-        "plan": place,
-        "sha256": plan.sha256,
-    }
-
-
-def _show(session: Session, plan: "Plan", place: str | None, seconds: float) -> None:
-    output, header = session.output, plan.header
-    rows, quiet = rows_of(plan.differences())
-    if plan.complete:
-        output.line(*_compared(header))
-    if rows:
-        table(output, rows)
-    if quiet:
-        output.line((f"{count(quiet, 'write')} under way, left alone", "dim"))
-    for reason in header.incomplete:
-        output.line((f"not read{GAP}", "bold red"), reason)
-    for reason in header.refused:
-        output.line((f"brake{GAP}", "bold red"), f"{reason} Nothing may be deleted by this plan.")
-    output.line(*_sum(plan, rows), (f"{GAP}in {seconds:.1f} s", "dim"))
-    if place is not None:
-        output.line(f"plan{GAP}{place}", (f"{GAP}sha256 {plan.sha256[:HASH_WIDTH]}", "dim"))
-    if hint := _next(plan, place):
-        output.line((f"  → {hint}", "dim"))
-
-
-def _compared(header: "Header") -> list[tuple[str, str]]:
-    below = f"{GAP}below {header.prefix}" if header.prefix else ""
-    part = f", of {header.sample:.2%} of the files".replace(".00%", "%") if header.sample < 1 else ""
-    counted = f"{count(header.blobs, 'blob')} ({size(header.bytes)}) and {count(header.versions, 'version')}"
-    return [
-        (header.volume, "bold"),
-        (f"{below}{GAP}{counted}", ""),
-        (f"{GAP}{COMPARED.get(header.depth, header.depth)}{part}", "dim"),
-    ]
-
-
-def _sum(plan: "Plan", rows: list[Row]) -> list[tuple[str, str]]:
-    if not plan.complete:
-        return [("not compared to the end", "bold red"), (f"{GAP}so nothing is concluded", "")]
-    if not rows:
-        return [("catalog and content agree", "bold green")]
-    proposed = sum(row.count for row in rows if row.action != "none")
-    found = sum(row.count for row in rows)
-    return [
-        (count(found, "finding"), "bold red"),
-        (f"{GAP}{proposed:,} to repair, {found - proposed:,} to think about", ""),
-    ]
-
-
-def _next(plan: "Plan", place: str | None) -> str:
-    if not plan.complete:
-        return "the same command again"
-    if plan.clean:
-        return ""
-    if place is None:
-        return "the same with --plan FILE tells each finding and its reason" + (
-            ", for blobcat apply FILE" if plan.header.actions else ""
-        )
-    if not plan.header.actions:
-        return "the plan tells each finding and its reason; it proposes nothing"
-    return f"blobcat apply {shlex.quote(place)}"

@@ -1,0 +1,80 @@
+"""Processes that read: what they cannot read is said as if it had been read here."""
+
+import asyncio
+import io
+import json
+import sys
+from asyncio.subprocess import PIPE
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from catalog import CatalogError, Rate, connect
+from catalog.keys import shard_of
+from catalog.reconcile.scan import Scope
+from catalog.reconcile.workers import Workers, _asked
+from catalog.worker import serve
+from tests.reconcile import injuries as injury
+from tests.reconcile.cases import Injury
+from tests.reconcile.scene import Scene
+
+
+@pytest.fixture
+async def local(tmp_path: Path) -> AsyncIterator[Scene]:
+    async with connect(f"local:{tmp_path / 'catalog'}", writer="tests") as cat:
+        yield Scene(cat, await cat.create_volume("raw", shards=2))
+
+
+@pytest.mark.parametrize("make", [injury.newer_schema, injury.no_row_of_ours], ids=lambda each: each.__name__)
+async def test_what_a_worker_meets_is_raised_as_by_one(local: Scene, make: Injury) -> None:
+    await make(local, "a")
+    with pytest.raises(CatalogError) as alone:
+        await local.cat.reconcile("raw")
+    with pytest.raises(CatalogError) as together:
+        await local.cat.reconcile("raw", workers=2)
+    one, other = alone.value, together.value
+    assert type(other) is type(one)
+    assert (other.message, other.kind, other.op, other.key) == (one.message, one.kind, one.op, one.key)
+
+
+def test_a_worker_says_what_it_cannot_read_and_reads_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In this process; `test_resume` has them killed."""
+    first, bad = asyncio.run(_hurt(tmp_path))
+    good = next(task for task in ("shard-00", "shard-01") if task != bad)
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{bad}\n{good}\n"))
+    serve(json.loads(first))
+    said, read = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (said["error"], said["kind"]) == ("InvalidError", "invalid.newer-schema")
+    assert read["read"]["part"] == good
+    assert [part.name.removesuffix(".part").partition("-")[2] for part in (tmp_path / "work").glob("*.part")] == [good]
+
+
+async def test_a_process_that_has_ended_has_read_nothing() -> None:
+    """Whether it ended before it was asked, or while it was."""
+    before = await asyncio.create_subprocess_exec("true", stdin=PIPE, stdout=PIPE)
+    assert before.stdin
+    with suppress(ConnectionError):
+        while True:  # until its end has come to be known here
+            before.stdin.write(b"\n")
+            await before.stdin.drain()
+    assert await _asked(before, "shard-00") is None
+    meanwhile = await asyncio.create_subprocess_exec("sh", "-c", "read line; printf half", stdin=PIPE, stdout=PIPE)
+    assert await _asked(meanwhile, "shard-00") is None
+    assert (before.returncode, meanwhile.returncode) == (0, 0)
+
+
+async def _hurt(folder: Path) -> tuple[str, str]:
+    """What a worker is told first, and the part that it cannot read."""
+    async with connect(f"local:{folder / 'catalog'}", writer="tests") as cat:
+        scene = Scene(cat, await cat.create_volume("raw", shards=2))
+        await injury.newer_schema(scene, "a")
+        info = scene.volume.info
+        (folder / "work").mkdir()
+        origin, settings = cat._reconciling.origin, cat._reconciling.settings
+        assert origin
+        told = Workers(origin, settings, Rate(), 1)._first(Scope(info), folder / "work")
+        return json.dumps(told), f"shard-{shard_of('a', info.shards):02x}"
