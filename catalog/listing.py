@@ -9,7 +9,6 @@ import heapq
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Final
 
 from .entities import VolumeInfo
 from .errors import UnavailableError
@@ -22,9 +21,6 @@ from .table import PAGE_ROWS, Table
 
 Hop = Callable[[Entity], str | None]
 """Told the last row of a full page: the row key to go on from, where what lies between need not be read."""
-
-
-_BARREN: Final = UnavailableError("the service answers, but with pages without rows", kind="unavailable.empty-pages")
 
 
 class Lister:
@@ -57,28 +53,22 @@ class Lister:
         select: Sequence[str] | None = None,
         hop: Hop | None = None,
     ) -> AsyncGenerator[Sequence[Entity], None]:
-        """The pages of one partition that have rows. The time limit begins anew with each: it is for the next row.
+        """The pages of one partition. The time limit begins anew with each page.
 
-        A page without any begins nothing anew. Azure may answer so, and go on, as often as it likes.
         Raises: UnavailableError, NotFoundError (no table), AccessDeniedError.
         """
-        first, barren = rows.first, False
+        first = rows.first
         deadline = self.deadline()
         while True:
             query = self.table.query(partition_key, RowRange(first, rows.stop), where=where, select=select)
             try:
                 async with aclosing(query):
                     while (page := await deadline.read(lambda query=query: anext(query, None))) is not None:  # type: ignore[misc]
-                        if not page:
-                            barren = True
-                            if deadline.passed:
-                                raise UnavailableError("no row came in time", kind="unavailable.timeout")
-                            continue
-                        barren = False
-                        first = page[-1].row + " "  # U+0020 sorts below all that keys are made of
-                        yield page
+                        if page:
+                            first = page[-1].row + " "  # U+0020 sorts below all that keys are made of
+                            yield page
                         deadline = self.deadline()  # not before: whoever reads may take his time
-                        if hop and len(page) >= PAGE_ROWS and (further := hop(page[-1])):
+                        if page and hop and len(page) >= PAGE_ROWS and (further := hop(page[-1])):
                             first = further
                             break
                     else:
@@ -86,8 +76,7 @@ class Lister:
             except UnavailableError as exc:
                 await deadline.pause(exc)
                 if deadline.passed:
-                    silent = barren and exc.kind == "unavailable.timeout"
-                    raise deadline.expired(_BARREN if silent else exc) from exc
+                    raise deadline.expired(exc) from exc
 
     async def rows(
         self,

@@ -173,7 +173,6 @@ _HINTS: Final[dict[str, str | Callable[["CatalogError"], str]]] = {
     "unavailable.disk": "see what is wrong with the disk; then the same command again is safe",
     "unavailable.disk-full": "make room, then run the same command again: nothing half-done is visible",
     "unavailable.dns": _UNREACHABLE,
-    "unavailable.empty-pages": "much was looked through, and nothing found: give a longer prefix",
     "unavailable.too-many-files": "raise the limit with ulimit -n; the same command again is safe",
     "unavailable.worker": "the same command with --workers 1 reads in one process, and may tell more",
 }
