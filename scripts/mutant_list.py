@@ -20,6 +20,7 @@ PURGE_RACES: Final = "tests/races/test_purge_races.py::test_interleavings"
 EXCHANGE: Final = "tests/catalog/test_exchange.py"
 RECOVERY: Final = "tests/catalog/test_recovery.py"
 ADOPT: Final = "tests/volumes/test_adopt.py"
+ADOPT_RACES: Final = "tests/races/test_adopt_races.py::test_no_blob_is_two_volumes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -612,6 +613,39 @@ MUTANTS: Final = (
         "                if intent.target:\n",
         "                if False:\n",
         ("tests/volumes/test_dump.py::test_a_move_that_stopped_is_brought_to_its_end_first",),
+    ),
+    # --- No blob is two volumes' -------------------------------------------------------------------------------------
+    Mutant(
+        "adopt-notes-once",
+        "each window is noted, so that who makes a volume looks after it",
+        "catalog/registry.py",
+        "            if not record:\n                return Enrolled",
+        "            if not record or adopted == row.info.adopted:\n                return Enrolled",
+        (f"{ADOPT_RACES}[uploaded-before-it-is-adopted-True]",),
+    ),
+    Mutant(
+        "adopt-with-the-roots-of-before",
+        "the roots are those as of the note",
+        "catalog/adopt.py",
+        "                    self._roots = (await self._note()).roots\n",
+        "                    await self._note()\n",
+        (f"{ADOPT_RACES}[uploaded-once-the-volume-is-made-True]",),
+    ),
+    Mutant(
+        "root-among-adopted-blobs",
+        "a root that reaches into what a volume adopts has no blob of others below it",
+        "catalog/registry.py",
+        "        if not (shared := overlaps(wanted.root, there)):\n            return\n",
+        "        shared = []\n",
+        (f"{ADOPT_RACES}[there-before-True]",),
+    ),
+    Mutant(
+        "load-of-anothers-content",
+        "what a load refers to is no other volume's",
+        "catalog/load_registry.py",
+        "                        await self._check_outside(there)\n",
+        "                        pass\n",
+        ("tests/volumes/test_dump.py::test_content_that_another_volume_adopts_is_refused",),
     ),
 )
 

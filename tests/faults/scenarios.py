@@ -336,6 +336,14 @@ SCENARIOS = (
     ),
     Scenario("reconcile", _reconcile, given={"a": [b"old"]}, then={"a": [b"old"]}, half_done={"x": 3}),
     Scenario("create_volume", _create_volume, volumes=("v", "w")),
+    Scenario(
+        "create_volume-among-adopted",
+        _create_volume,
+        foreign={"a": b"a"},
+        adopted=True,
+        then={"a": [b"a"]},
+        volumes=("v", "w"),
+    ),
     Scenario("volumes", _volumes, beside=["w"], volumes=("v", "w")),
     Scenario("delete_volume", _delete_volume("w"), beside=["w"]),
     Scenario(
