@@ -40,14 +40,14 @@ async def test_what_a_worker_meets_is_raised_as_by_one(local: Scene, make: Injur
 
 
 def test_a_worker_says_what_it_cannot_read_and_reads_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """In this process; `test_resume` has them killed."""
     first, bad = asyncio.run(_hurt(tmp_path))
     good = next(task for task in ("shard-00", "shard-01") if task != bad)
     monkeypatch.setattr(sys, "stdin", io.StringIO(f"{bad}\n{good}\n"))
     serve(json.loads(first))
-    said, read = map(json.loads, capsys.readouterr().out.splitlines())
+    said, read = map(json.loads, capfd.readouterr().out.splitlines())
     assert (said["error"], said["kind"]) == ("InvalidError", "invalid.newer-schema")
     assert read["read"]["part"] == good
     assert [part.name.removesuffix(".part").partition("-")[2] for part in (tmp_path / "work").glob("*.part")] == [good]
@@ -64,7 +64,7 @@ async def test_a_process_that_has_ended_has_read_nothing() -> None:
     assert await _asked(before, "shard-00") is None
     meanwhile = await asyncio.create_subprocess_exec("sh", "-c", "read line; printf half", stdin=PIPE, stdout=PIPE)
     assert await _asked(meanwhile, "shard-00") is None
-    assert (before.returncode, meanwhile.returncode) == (0, 0)
+    assert (await before.wait(), await meanwhile.wait()) == (0, 0)
 
 
 async def _hurt(folder: Path) -> tuple[str, str]:
