@@ -41,8 +41,8 @@ from .adoption import (
 from .blob_listing import listed
 from .changes import Change
 from .cohorts import Packer
+from .columns import parse_head
 from .commit import Seat
-from .entities import parse_head
 from .errors import CatalogError, ConflictError, NotFoundError
 from .exchange import partition_of
 from .keys import RowRange, head_row

@@ -11,7 +11,8 @@ from contextlib import aclosing
 from typing import Final
 
 from .arguments import check_flags, check_whole
-from .entities import FileVersion, Folder, VolumeInfo, parse_file
+from .columns import parse_file
+from .entities import FileVersion, Folder, VolumeInfo
 from .exchange import partition_of
 from .filters import Comparison
 from .glob import Glob, parse_glob

@@ -18,9 +18,9 @@ from typing import Final
 
 from storage import Capabilities, ContentStore, Examined
 
+from .columns import SCHEMA
 from .content_checks import ContentChecks
 from .diagnosis import BrokenPromiseError, DoctorItem, DoctorReport, Scratch
-from .entities import SCHEMA
 from .errors import AccessDeniedError, CatalogError, NotFoundError, UnavailableError
 from .retry import Deadline
 from .safety import safety

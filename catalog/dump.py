@@ -13,8 +13,9 @@ tombstone and not yet its target; its content is there in each case (N2).
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
+from .columns import parse_intent, parse_version
 from .dumped import DumpedVersion, DumpedVolume, DumpHeader, DumpRecord, dump_line
-from .entities import Claim, VersionRow, VolumeInfo, parse_intent, parse_version
+from .entities import Claim, VersionRow, VolumeInfo
 from .errors import IntegrityError
 from .keys import INTENTS, partition, versions_under
 from .ledger import Ledger

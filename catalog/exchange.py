@@ -12,16 +12,8 @@ from typing import Final, assert_never
 from storage import ContentStore, Headers, IfMatch
 
 from .changes import NOTHING
-from .commit import Committer, Seat, Unit
-from .driving import proven
-from .entities import (
+from .columns import (
     SCHEMA,
-    Claim,
-    FileVersion,
-    Head,
-    Intent,
-    IntentRow,
-    VolumeInfo,
     file_values,
     head_values,
     intent_values,
@@ -32,6 +24,9 @@ from .entities import (
     parse_version,
     request_values,
 )
+from .commit import Committer, Seat, Unit
+from .driving import proven
+from .entities import Claim, FileVersion, Head, Intent, IntentRow, VolumeInfo
 from .errors import CatalogError, NotFoundError
 from .filters import Comparison
 from .keys import gate_row, head_row, intent_row, partition, request_row, shard_of, shut_gate_row, version_row, versions

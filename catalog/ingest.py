@@ -27,8 +27,9 @@ from .changes import (
     same_metadata,
 )
 from .cohorts import Packer, Pending
+from .columns import parse_head
 from .commit import Seat
-from .entities import Head, VolumeInfo, parse_head
+from .entities import Head, VolumeInfo
 from .errors import CatalogError, InvalidError, NotFoundError
 from .flow import concurrently
 from .ingest_report import IngestReport, Progress, Tally

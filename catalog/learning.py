@@ -11,8 +11,9 @@ it may be the next version's by now. Nobody waits long for any of it, and nobody
 
 from typing import Final
 
+from .columns import learned_values, parse_head
 from .commit import Committer, Unit
-from .entities import FileVersion, VolumeInfo, learned_values, parse_head
+from .entities import FileVersion, VolumeInfo
 from .errors import CatalogError
 from .exchange import partition_of
 from .keys import head_row, version_row

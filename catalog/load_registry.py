@@ -12,8 +12,9 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
 
+from .columns import SCHEMA, volume_values
 from .dumped import DumpedVolume
-from .entities import SCHEMA, Registry, VolumeInfo, volume_values
+from .entities import Registry, VolumeInfo
 from .errors import ConflictError, OutcomeUnknownError, UnavailableError
 from .flow import concurrently, each
 from .keys import GATES, REGISTRY, gate_row, load_row, partition, volume_row

@@ -13,15 +13,9 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from .columns import file_values, head_values, purged_values, purging_values, request_values
 from .dumped import DumpedVersion
-from .entities import (
-    VolumeInfo,
-    file_values,
-    head_values,
-    purged_values,
-    purging_values,
-    request_values,
-)
+from .entities import VolumeInfo
 from .errors import IntegrityError, OutcomeUnknownError, UnavailableError
 from .flow import first_of
 from .keys import RowRange, head_row, partition, request_row, shard_of, version_row

@@ -1,7 +1,8 @@
 """The service's time: that of a marker just written. Labels and patience are compared with it, never with our clock."""
 
+from .columns import SCHEMA
 from .commit import Unit
-from .entities import SCHEMA, VolumeInfo
+from .entities import VolumeInfo
 from .exchange import gate_of
 from .listing import Lister
 from .table import Merge, RefusedError

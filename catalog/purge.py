@@ -14,7 +14,8 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from .entities import IN_PART, VolumeInfo, parse_in_part
+from .columns import IN_PART, parse_in_part
+from .entities import VolumeInfo
 from .errors import AccessDeniedError, CatalogError, NotFoundError, UnavailableError
 from .flow import concurrently, each
 from .keys import partition, versions_under

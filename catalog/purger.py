@@ -15,19 +15,10 @@ from typing import Final, TypeGuard, assert_never, cast
 from storage import ContentStore, IfMatch
 
 from .changes import NOTHING
+from .columns import IN_PART, parse_head, parse_in_part, parse_intent, parse_version, purged_values, purging_values
 from .commit import Committer, Unit
 from .driving import drive, proven
-from .entities import (
-    IN_PART,
-    VersionRow,
-    VolumeInfo,
-    parse_head,
-    parse_in_part,
-    parse_intent,
-    parse_version,
-    purged_values,
-    purging_values,
-)
+from .entities import VersionRow, VolumeInfo
 from .errors import CatalogError, NotFoundError, UnavailableError
 from .exchange import OP, partition_of
 from .filters import Comparison, Condition

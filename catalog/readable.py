@@ -13,17 +13,10 @@ from storage import ContentStore, Span
 from .adoption import Enrol
 from .arguments import check_callback, check_flags, check_whole
 from .browse import LIVE, Browser
+from .columns import parse_file, parse_head, parse_told, parse_version
 from .destination import Existing
 from .download import DownloadListener, DownloadReport, Downloads, check_existing, check_file_target, check_target
-from .entities import (
-    FileVersion,
-    Folder,
-    VolumeInfo,
-    parse_file,
-    parse_head,
-    parse_told,
-    parse_version,
-)
+from .entities import FileVersion, Folder, VolumeInfo
 from .errors import InvalidError, NotFoundError
 from .exchange import partition_of
 from .filters import Condition

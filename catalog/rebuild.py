@@ -27,7 +27,8 @@ from ulid import ULID
 
 from storage import Blob, ContentStore
 
-from .entities import FileVersion, VolumeInfo, chain, file_values
+from .columns import file_values
+from .entities import FileVersion, VolumeInfo, chain
 from .errors import CatalogError, ConflictError, InvalidError, NotFoundError, UnavailableError
 from .flow import concurrently
 from .keys import check_key_length, head_row, partition, shard_of, version_row

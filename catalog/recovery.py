@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from .arguments import is_number
+from .columns import parse_intent
 from .commit import Unit
-from .entities import IntentRow, VolumeInfo, parse_intent
+from .entities import IntentRow, VolumeInfo
 from .errors import CatalogError, InvalidError
 from .exchange import partition_of
 from .flow import concurrently

@@ -17,17 +17,8 @@ from typing import TypeVar
 
 from .adoption import Enrolled, enrolled, overlaps
 from .blob_listing import FirstForeign
-from .entities import (
-    SCHEMA,
-    Registry,
-    VolumeInfo,
-    VolumeRow,
-    VolumeState,
-    parse_registry,
-    parse_volume,
-    registry_values,
-    volume_values,
-)
+from .columns import SCHEMA, parse_registry, parse_volume, registry_values, volume_values
+from .entities import Registry, VolumeInfo, VolumeRow, VolumeState
 from .errors import ConflictError, InvalidError, NotFoundError, OutcomeUnknownError, UnavailableError
 from .filters import Comparison
 from .flow import concurrently, each

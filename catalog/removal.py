@@ -9,6 +9,7 @@ from contextlib import aclosing, contextmanager
 from typing import TypeGuard
 
 from .browse import LIVE
+from .columns import SCHEMA, parse_file
 from .deletion import (
     Advance,
     Deletion,
@@ -29,7 +30,7 @@ from .deletion import (
     help_along,
 )
 from .driving import drive, proven
-from .entities import SCHEMA, VolumeInfo, parse_file
+from .entities import VolumeInfo
 from .errors import (
     CatalogError,
     ConflictError,

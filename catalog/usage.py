@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from .entities import parse_summary
+from .columns import parse_summary
 from .rows import Entity
 from .times import from_microseconds
 

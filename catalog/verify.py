@@ -10,7 +10,8 @@ from typing import Final
 
 from storage import Span
 
-from .entities import FileVersion, VolumeInfo, parse_version
+from .columns import parse_version
+from .entities import FileVersion, VolumeInfo
 from .errors import CatalogError
 from .filters import Comparison
 from .flow import concurrently

@@ -12,7 +12,7 @@ from azure.storage.blob import BlobClient, ContentSettings
 from azurite.launch import Azurite
 from catalog import Settings, VolumeInfo
 from catalog.backends import Backend, backend
-from catalog.entities import parse_intent
+from catalog.columns import parse_intent
 from catalog.keys import INTENTS, partition
 from catalog.locations import DEFAULT_NAME, parse_location
 from storage.local import LocalContent

@@ -5,7 +5,8 @@ from typing import Any, Final
 
 from storage import Blob
 
-from ..entities import SCHEMA, FileVersion, chain, parse_file
+from ..columns import SCHEMA, parse_file
+from ..entities import FileVersion, chain
 from ..errors import IntegrityError, InvalidError
 from ..rows import Entity, Values
 

@@ -13,7 +13,8 @@ from typing import Final, TypeVar
 
 from storage import Blob, ContentStore, Digester, Digests, IfMatch
 
-from ..entities import Claim, Head, IntentRow, VersionRow, VolumeInfo, parse_head, parse_intent, parse_version
+from ..columns import parse_head, parse_intent, parse_version
+from ..entities import Claim, Head, IntentRow, VersionRow, VolumeInfo
 from ..errors import ConflictError, IntegrityError, NotFoundError, UnavailableError
 from ..exchange import OP, partition_of
 from ..filters import Comparison

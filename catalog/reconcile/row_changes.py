@@ -9,8 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
+from ..columns import SCHEMA, file_values
 from ..commit import Unit
-from ..entities import SCHEMA, file_values
 from ..errors import OutcomeUnknownError, UnavailableError
 from ..exchange import partition_of
 from ..keys import head_row, version_row

@@ -9,15 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalog.entities import (
+from catalog.columns import (
     SCHEMA,
-    FileVersion,
-    Intent,
-    Kind,
-    Registry,
-    VersionRow,
-    VolumeInfo,
-    chain,
     file_values,
     intent_values,
     learned_values,
@@ -34,6 +27,7 @@ from catalog.entities import (
     request_values,
     volume_values,
 )
+from catalog.entities import FileVersion, Intent, Kind, Registry, VersionRow, VolumeInfo, chain
 from catalog.errors import IntegrityError, InvalidError
 from catalog.rows import (
     Entity,

@@ -7,7 +7,8 @@ import pytest
 
 from catalog import Catalog, CatalogError, Create, NotFoundError, Volume
 from catalog.changes import Change
-from catalog.entities import IntentRow, VersionRow, parse_version
+from catalog.columns import parse_version
+from catalog.entities import IntentRow, VersionRow
 from catalog.exchange import partition_of
 from catalog.keys import version_row
 from catalog.messages import Found, InsertIntent, ReadSource, Refused

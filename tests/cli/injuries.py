@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from catalog import Catalog, connect
-from catalog.entities import Intent, VolumeInfo, intent_values
+from catalog.columns import intent_values
+from catalog.entities import Intent, VolumeInfo
 from catalog.keys import head_row, intent_row, partition, shard_of
 from catalog.table import Delete, Insert
 from storage import Always, Blob, Headers

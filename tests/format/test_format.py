@@ -16,7 +16,8 @@ from zipfile import ZipFile
 import pytest
 
 from catalog import Catalog, InvalidError, connect
-from catalog.entities import SCHEMA, chain
+from catalog.columns import SCHEMA
+from catalog.entities import chain
 from catalog.keys import encode, shard_of, version_row
 from catalog.sqlite_rows import to_stored
 from catalog.sqlite_table import SqliteTable

@@ -22,7 +22,8 @@ from catalog import (
     Overwrite,
     UnavailableError,
 )
-from catalog.entities import Kind, parse_file
+from catalog.columns import parse_file
+from catalog.entities import Kind
 from catalog.rows import Entity
 from tests.faults.world import World
 from tests.harness.history import NEVER, Call, Change, Look, Rows, check_history

@@ -12,7 +12,8 @@ import aiohttp
 import pytest
 
 from catalog import Create, IfMatch, IfVersion, Mode, Overwrite
-from catalog.entities import FileVersion, parse_file
+from catalog.columns import parse_file
+from catalog.entities import FileVersion
 from catalog.rows import Entity
 from catalog.token import Token
 from tests.faults.observer import Bytes, State

@@ -11,7 +11,7 @@ from random import Random
 from typing import Final
 
 from catalog import Catalog, Create, Item, Overwrite, Plan, Volume
-from catalog.entities import parse_version
+from catalog.columns import parse_version
 from catalog.exchange import partition_of
 from catalog.flow import concurrently, each
 from catalog.keys import INTENTS, intent_row, partition

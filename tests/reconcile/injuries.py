@@ -9,7 +9,8 @@ from hashlib import blake2b
 
 from catalog import Catalog, Volume
 from catalog.changes import Change
-from catalog.entities import VersionRow, parse_version, purging_values
+from catalog.columns import parse_version, purging_values
+from catalog.entities import VersionRow
 from catalog.exchange import partition_of
 from catalog.keys import head_row, shard_of, version_row
 from catalog.messages import InsertIntent

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from catalog import ApplyReport, Brake, InvalidError, NotFoundError, Plan, UndoReport
-from catalog.entities import parse_version
+from catalog.columns import parse_version
 from catalog.keys import head_row, version_row
 from catalog.metadata import Metadata
 from storage import Always, Headers, IfMatch, Touches

@@ -59,6 +59,11 @@ async def found_by(scene: Scene, meddler: Meddler, **options: object) -> list[Di
     return [*plan.differences()]
 
 
+def named(each: object) -> str:
+    """In every process the same."""
+    return str(getattr(each, "__name__", each))
+
+
 @pytest.mark.parametrize("meddling", [touched, overwritten, deleted])
 async def test_a_twin_that_changes_while_it_is_read_heals_nothing(small: Scene, meddling: Meddling) -> None:
     """The next one with the same bytes does."""
@@ -194,7 +199,7 @@ async def test_what_is_in_the_quarantine_already_is_taken_over(small: Scene, tmp
     assert not await is_there(small, aside)
 
 
-@pytest.mark.parametrize("change", [touched, overwritten, Fault.LOST_AFTER, Fault.LOST_BEFORE], ids=str)
+@pytest.mark.parametrize("change", [touched, overwritten, Fault.LOST_AFTER, Fault.LOST_BEFORE], ids=named)
 async def test_what_cannot_be_taken_over_keeps_the_orphan(
     small: Scene, change: Meddling | Fault, tmp_path: Path
 ) -> None:
@@ -253,7 +258,7 @@ async def test_an_orphan_that_never_went_is_kept_from_who_is_about_to_delete_it(
     assert not await is_there(small, aside)
 
 
-@pytest.mark.parametrize("change", [touched, overwritten, Fault.LOST_AFTER, Fault.LOST_BEFORE], ids=str)
+@pytest.mark.parametrize("change", [touched, overwritten, Fault.LOST_AFTER, Fault.LOST_BEFORE], ids=named)
 async def test_what_may_still_be_deleted_is_left_in_the_quarantine(
     small: Scene, change: Meddling | Fault, tmp_path: Path
 ) -> None:

@@ -9,7 +9,7 @@ from typing import Any, get_args
 import pytest
 
 from catalog import Create, Overwrite, Plan, Volume
-from catalog.entities import parse_version
+from catalog.columns import parse_version
 from catalog.reconcile.difference import DOES, MEANING, Difference
 from catalog.reconcile.plan import Depth
 from storage import Digests

@@ -11,7 +11,7 @@ import pytest
 
 from catalog import Catalog, FileVersion, Folder, FolderUsage, InvalidError, Item, Settings, Volume
 from catalog.backends import backend
-from catalog.entities import file_values
+from catalog.columns import file_values
 from catalog.exchange import partition_of
 from catalog.filters import Condition
 from catalog.glob import parse_glob

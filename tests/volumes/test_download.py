@@ -26,8 +26,8 @@ from catalog import (
     Settings,
     Volume,
 )
+from catalog.columns import head_values
 from catalog.destination import LocalFolder, Part
-from catalog.entities import head_values
 from catalog.exchange import partition_of
 from catalog.keys import head_row
 from catalog.sqlite_table import SqliteTable

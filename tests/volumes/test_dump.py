@@ -33,8 +33,9 @@ from catalog import (
     dump_line,
     parse_dump_line,
 )
+from catalog.columns import file_values, head_values, parse_version, purging_values
 from catalog.dumped import LINE_BYTES_MAX
-from catalog.entities import VersionRow, chain, file_values, head_values, parse_version, purging_values
+from catalog.entities import VersionRow, chain
 from catalog.keys import REGISTRY, RowRange, head_row, partition, shard_of, version_row
 from catalog.ledger import Ledger
 from catalog.purger import Purger

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from catalog import Catalog, InvalidError, NotFoundError, PurgeCount, PurgeItem, Volume
-from catalog.entities import purging_values
+from catalog.columns import purging_values
 from catalog.exchange import partition_of
 from catalog.keys import version_row
 from catalog.table import Merge

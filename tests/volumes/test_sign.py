@@ -18,7 +18,7 @@ from azure.storage.blob.aio import ContainerClient
 
 from azurite.launch import ACCOUNT_KEY, ACCOUNT_NAME, Azurite
 from catalog import AzureClients, Catalog, InvalidError, LocalPaths, NotFoundError, Volume, connect
-from catalog.entities import purging_values
+from catalog.columns import purging_values
 from catalog.exchange import partition_of
 from catalog.keys import version_row
 from catalog.table import Merge
