@@ -1,11 +1,13 @@
 """The reconciler as people use it: make a plan, look at it, apply it, undo that. How it works: see `reconcile`."""
 
+import os
 import shutil
 import tempfile
 import time
 import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from os import PathLike
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, get_args
 
 from storage import ContentStore
+from storage.disk_errors import meaning
 
 from .arguments import check_callback, check_file, check_whole, is_number
 from .entities import VolumeInfo
@@ -97,10 +100,18 @@ class Plan:
         yield from self._file.differences()  # a generator of its own, so that what it reads from stays there
 
     def save(self, path: PathLike[str] | str) -> Path:
-        """Keep it as a file, that people can read and `blobcat apply` takes. Raises: InvalidError, OSError."""
+        """Keep it as a file, that people can read and `blobcat apply` takes: whole, or not at all.
+
+        Raises: InvalidError, OSError.
+        """
         target = Path(path)
         if not target.exists() or not target.samefile(self._file.path):
-            shutil.copyfile(self._file.path, target)
+            copy = target.with_name(f"{target.name}.{os.getpid()}.part")
+            try:
+                shutil.copyfile(self._file.path, copy)
+                copy.replace(target)
+            finally:
+                copy.unlink(missing_ok=True)
         self._file = replace(self._file, path=target)
         return target
 
@@ -225,11 +236,12 @@ class Reconciling:
         volume = await self._volume_of(plan.header.volume, plan.header.epoch, "apply")
         looker, repairs = self._repairs(volume)
         applier = Applier(looker, self.recovery, repairs, patience_s=patience_s, listener=progress)
-        written = Journal.open(path, plan=plan.sha256, volume=volume.name, epoch=volume.epoch)
         try:
-            return await applier.run(plan, written)
-        finally:
-            written.close()
+            with closing(Journal.open(path, plan=plan.sha256, volume=volume.name, epoch=volume.epoch)) as written:
+                return await applier.run(plan, written)
+        except OSError as exc:  # of the journal: without it, nothing more may be done
+            kind_of_error, kind, text = meaning(exc.errno, "journal")
+            raise kind_of_error(f"apply: {path}: {text} ({exc})", op="apply", key=str(path), kind=kind) from exc
 
     async def undo(self, journal: PathLike[str] | str) -> UndoReport:
         """See `Catalog.undo`."""

@@ -85,9 +85,11 @@ class Journal:
             self._sync()
 
     def close(self) -> None:
-        """All of it is on disk afterwards."""
-        self._sync()
-        self._file.close()
+        """All of it is on disk afterwards; where that cannot be, another run may go on with it all the same."""
+        try:
+            self._sync()
+        finally:
+            self._file.close()
 
     def _line(self, record: Mapping[str, Any]) -> None:
         self._file.write(json.dumps(record, ensure_ascii=False) + "\n")

@@ -1,14 +1,15 @@
 """The file of what was done: who writes it, and what becomes of one that is damaged."""
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from catalog import InvalidError
-from catalog.reconcile.journal import Journal
+from catalog import InvalidError, connect
+from catalog.reconcile.journal import Entry, Journal
 from tests.reconcile import injuries as injury
 from tests.reconcile.scene import Scene
 
@@ -88,3 +89,44 @@ async def test_a_journal_that_does_not_say_what_it_is_of_is_refused(small: Scene
     assert caught.value.kind == "invalid.journal"
     with pytest.raises(InvalidError, match="is damaged"):
         await plan.apply(journal=journal)
+
+
+FULL = """
+import asyncio, os, resource, sys
+from catalog import Brake, CatalogError, connect
+
+async def main(url, plan, journal):
+    async with connect(url) as cat:
+        made, there = cat.plan(plan), os.stat(journal).st_size
+        resource.setrlimit(resource.RLIMIT_FSIZE, (there + 900, resource.RLIM_INFINITY))
+        try:
+            await made.apply(journal=journal, brake=Brake(1.0), force=made.sha256)
+        except CatalogError as error:
+            print(error.kind)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        print((await made.apply(journal=journal, brake=Brake(1.0), force=made.sha256)).ok)
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+async def test_where_the_disk_is_full_apply_says_so_and_the_same_journal_goes_on(tmp_path: Path) -> None:
+    """Nothing is done of which no line is on disk; so all that was done can be taken back."""
+    url, journal = f"local:{tmp_path / 'catalog'}", tmp_path / "journal"
+    async with connect(url, writer="tests") as cat:
+        scene = Scene(cat, await cat.create_volume("raw", shards=2))
+        for number in range(6):
+            await injury.touched(scene, f"f{number}")
+        plan = await cat.reconcile("raw")
+        file, info = plan.save(tmp_path / "plan"), scene.volume.info
+    long = Journal.open(journal, plan=plan.sha256, volume="raw", epoch=info.epoch)
+    long.add(*[Entry("x" * 1000, "touched", "refresh", "waiting")] * 5_000)  # longer than all else on this disk
+    long.close()
+    program = [sys.executable, "-c", FULL, url, f"{file}", f"{journal}"]
+    ran = subprocess.run(program, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.split() == ["unavailable.disk-full", "True"]
+    async with connect(url) as cat:
+        assert (await cat.reconcile("raw")).clean
+        undone = await cat.undo(journal)
+        assert (undone.undone, len(undone.kept)) == (6, 0)
