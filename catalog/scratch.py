@@ -11,7 +11,7 @@ import platform
 import shutil
 import stat
 import tempfile
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import IO, Final, Self
@@ -24,11 +24,10 @@ class Scratch:
 
     def __init__(self, prefix: str) -> None:
         self.path = Path(tempfile.mkdtemp(prefix=_of_this_machine(prefix)))
-        try:
+        with ExitStack() as made:
+            made.callback(shutil.rmtree, self.path, ignore_errors=True)
             self._lock = _locked(self.path)
-        except BaseException:
-            shutil.rmtree(self.path, ignore_errors=True)
-            raise
+            made.pop_all()
 
     def __repr__(self) -> str:
         return f"<Scratch {self.path}>"

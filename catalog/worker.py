@@ -39,8 +39,6 @@ def serve(first: Mapping[str, Any]) -> None:
             asyncio.run(_serve(first))
         except CatalogError as exc:
             _say(_told(exc, ends=True))
-        except BrokenPipeError:
-            raise
         except Exception as exc:  # noqa: BLE001 — its text may quote anything; one process shows it
             _say({"failed": f"{type(exc).__name__}; with one worker there is more to see"})
 

@@ -29,6 +29,7 @@ FIELDS = [
     "blob_version",
     "source",
     "learned",
+    "purged",
 ]
 
 

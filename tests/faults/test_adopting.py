@@ -5,12 +5,13 @@ from collections.abc import Mapping
 
 import pytest
 
-from catalog import AdoptReport, Catalog, Volume, VolumeInfo
+from catalog import AdoptReport, Catalog, NotFoundError, Volume, VolumeInfo
 from catalog.adopt import Adopt
 from catalog.adoption import Enrolled, Where
 from catalog.commit import Seat
 from catalog.exchange import partition_of
 from storage import Always, Digests, Headers
+from tests.faults.meddler import Before, Meddler
 from tests.faults.observer import Bytes
 from tests.faults.ports import CRASHES, ONCE, Fault, Wire
 from tests.faults.test_every_fault import for_every_request
@@ -148,3 +149,17 @@ def world_volume(volume: Volume, wire: Wire) -> Volume:
     """The same, once all is well again."""
     wire.heal()
     return volume
+
+
+async def test_of_a_volume_that_is_deleted_while_it_writes_nothing_is_left() -> None:
+    """Its window was noted while the volume was there."""
+    async with World() as world:
+        other = world.client()
+        await other.create_volume("v", shards=1)
+        await world.content.put("theirs", b"x", when=Always(), headers=Headers())
+        meddler = Meddler(Before("table.submit", lambda _: other.delete_volume("v"), "i"))
+        with pytest.raises(NotFoundError):
+            await adopt(world.client(meddler))
+        assert meddler.over
+        assert [volume async for volume in other.volumes()] == []
+        assert (await world.look()).blobs.keys() == {"theirs"}

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import os
 import sys
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
@@ -51,6 +52,39 @@ def test_a_worker_says_what_it_cannot_read_and_reads_on(
     assert (said["error"], said["kind"]) == ("InvalidError", "invalid.newer-schema")
     assert read["read"]["part"] == good
     assert [part.name.removesuffix(".part").partition("-")[2] for part in (tmp_path / "work").glob("*.part")] == [good]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "kind"),
+    [({"url": "nowhere:"}, "invalid.url"), ({"folder": "/dev/null"}, "invalid.folder"), ({"rate": 5}, "")],
+)
+def test_what_ends_a_worker_is_its_last_answer(
+    wrong: dict[str, object],
+    kind: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    first, bad = asyncio.run(_hurt(tmp_path))
+    good = next(task for task in ("shard-00", "shard-01") if task != bad)
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{good}\n"))
+    serve(json.loads(first) | wrong)
+    (said,) = map(json.loads, capfd.readouterr().out.splitlines())
+    if kind:
+        assert (said["kind"], said["ends"]) == (kind, True)
+    else:
+        assert said == {"failed": "TypeError; with one worker there is more to see"}
+
+
+def test_a_worker_ends_where_nobody_listens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, bad = asyncio.run(_hurt(tmp_path))
+    reads, writes = os.pipe()
+    os.close(reads)
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{bad}\n{bad}\n"))
+    with os.fdopen(writes, "w") as nowhere:
+        monkeypatch.setattr(sys, "stdout", nowhere)
+        serve(json.loads(first))
+    assert sys.stdin.readline() == f"{bad}\n", "it has read on"
 
 
 async def test_a_process_that_has_ended_has_read_nothing() -> None:

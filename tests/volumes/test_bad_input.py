@@ -3,14 +3,15 @@
 import inspect
 import string
 import unicodedata
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from catalog import Catalog, F, InvalidError, Item, Metadata, NotFoundError, Settings, Volume
+from catalog import Catalog, F, InvalidError, Item, Metadata, NotFoundError, Outcome, Settings, Volume
 from catalog.sqlite_table import SqliteTable
 from storage.memory import MemoryContent
 from tests.catalog.test_metadata import WRONG as WRONG_METADATA
@@ -40,9 +41,10 @@ async def put_many(volume: Volume, path: str, metadata: Metadata | None = None) 
     async def items() -> AsyncIterator[Item]:
         yield Item(path, b"x", metadata)
 
-    async for outcome in volume.put_many(items()):
-        assert outcome.error
-        raise outcome.error
+    async with aclosing(cast("AsyncGenerator[Outcome]", volume.put_many(items()))) as outcomes:
+        async for outcome in outcomes:
+            assert outcome.error
+            raise outcome.error
 
 
 OF_A_PATH: Mapping[str, Verb] = {
