@@ -32,7 +32,7 @@ class FileVersion:
     md5: str | None
     """Plain hex."""
     content_type: str
-    metadata: Metadata
+    metadata: Metadata = field(hash=False)
     created: datetime
     """When the write began, by the service's clock: a label. The order of a path is its version."""
     modified: datetime | None
@@ -52,9 +52,6 @@ class FileVersion:
     """Whether `digest` was not known when the version was made, and was learned by reading all of its content."""
     purged: bool = False
     """Whether its content was purged since, and can be read no more: said by `history`, and by `stat` of a version."""
-
-    def __hash__(self) -> int:
-        return hash((self.volume, self.path, self.version, self.etag))
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,10 +67,6 @@ class Op:
     unheard: bool = False  # the last W1 was not answered
     found: FileVersion | None = None  # what the caller is told in the end: this op's version, or that of its request
 
-    def __hash__(self) -> int:
-        """By what changes as it goes on: searches have millions of them in sets."""
-        return hash((self.id, self.phase, self.floor, self.base, self.intent, self.doubt, self.ending, self.blob_etag))
-
 
 def intent_of(op: Op) -> Intent:
     """The intent that W1 inserts."""

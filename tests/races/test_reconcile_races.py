@@ -64,7 +64,7 @@ def effort(repair: Repair) -> Effort:
     if NIGHTLY:
         return EVERY
     if repair.stale:
-        return Effort(15, 2) if repair.other in OF_THE_ISSUE else Effort(0, 2)
+        return Effort(10, 2) if repair.other in OF_THE_ISSUE else Effort(0, 2)
     return Effort(0, 1)
 
 
