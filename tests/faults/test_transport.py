@@ -1,8 +1,8 @@
 """On a real Azurite, through the real SDKs: each request of each scenario goes wrong in each way that there is.
 
 Every second request of every scenario that writes meets one of the four classes, in turn, and every third request of
-all one of the other kinds; all of them where BLOBCAT_NIGHTLY is set. (The whole matrix is run in memory: `test_every_fault`.) A
-persistent fault and the client's death meet a selection.
+all one of the other kinds; all of them where BLOBCAT_NIGHTLY is set. (The whole matrix is run in memory:
+`test_every_fault`.) A persistent fault and the client's death meet a selection.
 """
 
 from collections.abc import Sequence
