@@ -91,8 +91,11 @@ async def test_a_journal_that_does_not_say_what_it_is_of_is_refused(small: Scene
         await plan.apply(journal=journal)
 
 
+ROOT = Path(__file__).parents[2]
 FULL = """
 import asyncio, os, resource, sys
+from tests.harness.branches import take_part
+take_part()
 from catalog import Brake, CatalogError, connect
 
 async def main(url, plan, journal):
@@ -123,7 +126,7 @@ async def test_where_the_disk_is_full_apply_says_so_and_the_same_journal_goes_on
     long.add(*[Entry("x" * 1000, "touched", "refresh", "waiting")] * 5_000)  # longer than all else on this disk
     long.close()
     program = [sys.executable, "-c", FULL, url, f"{file}", f"{journal}"]
-    ran = subprocess.run(program, capture_output=True, text=True, check=False)
+    ran = subprocess.run(program, capture_output=True, text=True, check=False, cwd=ROOT)
     assert (ran.returncode, ran.stderr) == (0, "")
     assert ran.stdout.split() == ["unavailable.disk-full", "True"]
     async with connect(url) as cat:
