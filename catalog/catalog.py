@@ -225,9 +225,10 @@ class Catalog:
         all of them or a `sample` (a fraction; the same ones each time).
 
         `orphans` and `foreign` say what to propose about blobs of ours that nothing refers to ("report", "adopt",
-        "quarantine"), and about those of others ("report", "adopt"). `patience_s`: after how long a write under way is
-        thought to be left behind; else each says. With a folder `work`, a run that was stopped goes on from there;
-        without, it works in a temporary one. `workers` is how many processes read the shards; the plan is the same.
+        "quarantine"), and about those of others ("report", "adopt"). `patience_s`: after how many seconds a write under
+        way is thought to be left behind; None: as each write asked for. With a folder `work`, a run that was stopped
+        within the hour goes on from there; without, it works in a temporary one. `workers` is how many processes read
+        rows and listings; the plan is the same.
         `rate` is how many requests a second it may take of the account and of a partition; it takes fewer where the
         service is too busy. `progress` hears of a stage, and how much more of it is done. `timeout_s` is for
         each request.
@@ -274,9 +275,12 @@ class Catalog:
 
         The `brake` refuses a plan that deletes more than a fraction of the blobs, or more than a number; and one that
         deletes anything where a listing was empty or collapsed. `force`, the first 8 or more characters of the plan's
-        sha256, says that it is meant.
-        Raises: InvalidError (no plan; another catalog's; of kind "invalid.brake": refused), NotFoundError,
-        AccessDeniedError, UnavailableError. What fails is in the report.
+        sha256, says that it is meant. `patience_s`: after how many seconds an open write may be aborted; None: as long
+        as each asked for (600 or more); 0: at once. `progress` hears of the end of each action. `timeout_s` is for each
+        request.
+        Raises: InvalidError (`invalid.plan`, `invalid.other-volume`, `invalid.journal`, `invalid.incomplete-plan`,
+        `invalid.brake`), NotFoundError, AccessDeniedError, UnavailableError (also where the journal cannot be written:
+        the same call goes on). What fails is in the report.
         """
         return await self.plan(plan).apply(
             journal=journal, brake=brake, force=force, patience_s=patience_s, progress=progress, timeout_s=timeout_s
@@ -286,7 +290,8 @@ class Catalog:
         """Take back what an apply did, the last step first: rows as they were, blobs out of the quarantine.
 
         What was changed since stays as it is, and so does what cannot be taken back: writes that were settled, content
-        that was purged. The report says which and why. May be repeated.
+        that was purged, content that was healed, files that were adopted. The report says which and why. May be
+        repeated.
         Raises: InvalidError (no journal, or another catalog's), NotFoundError, UnavailableError.
         """
         return await self._reconciling.within(timeout_s).undo(journal)

@@ -14,6 +14,7 @@ from weakref import WeakValueDictionary
 
 from storage import Blob, ContentStore, Headers, IfAbsent, Span
 
+from .blob_listing import listed as listed_blobs
 from .dumped import DumpedVersion
 from .entities import FileVersion
 from .errors import (
@@ -159,31 +160,20 @@ async def listed(
     """The content below these roots, as a listing tells of it. Raises: UnavailableError, AccessDeniedError."""
     with Inventory() as inventory:
         for root in roots:
-            await _list(uploads.store, root, inventory, deadline())
+            await _list(uploads.store, root, inventory, deadline)
         yield LoadContent(uploads, inventory, origin, deadline, roots)
 
 
-async def _list(store: ContentStore, root: str, inventory: Inventory, deadline: Deadline) -> None:
-    """Note what is below a root. One that breaks is begun anew, as long as each gets further than the last."""
-    furthest = ""
-    while True:
-        gathered: list[Blob] = []
-        try:
-            async with aclosing(store.list(root)) as blobs:  # type: ignore[type-var]  # a generator, in every store
-                while (blob := await deadline.read(lambda: anext(blobs, None))) is not None:
-                    if blob.name > furthest:
-                        furthest = blob.name
-                        deadline.renew()
-                    gathered.append(blob)
-                    if len(gathered) >= LISTED_AT_A_TIME:
-                        inventory.add(gathered)
-                        gathered.clear()
-            inventory.add(gathered)
-            return
-        except UnavailableError as exc:
-            await deadline.pause(exc)
-            if deadline.passed:
-                raise deadline.expired(exc) from exc
+async def _list(store: ContentStore, root: str, inventory: Inventory, begin: Callable[[], Deadline]) -> None:
+    """Note what is below a root."""
+    gathered: list[Blob] = []
+    async with aclosing(listed_blobs(store, root, begin)) as blobs:
+        async for blob in blobs:
+            gathered.append(blob)
+            if len(gathered) >= LISTED_AT_A_TIME:
+                inventory.add(gathered)
+                gathered.clear()
+    inventory.add(gathered)
 
 
 def _agreed(found: Listed, file: FileVersion) -> Listed:

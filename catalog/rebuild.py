@@ -21,15 +21,16 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import pairwise
-from typing import Final, cast
+from typing import Final
 
 from ulid import ULID
 
 from storage import Blob, ContentStore
 
+from .blob_listing import listed
 from .columns import file_values
 from .entities import FileVersion, VolumeInfo, chain
-from .errors import CatalogError, ConflictError, InvalidError, NotFoundError, UnavailableError
+from .errors import CatalogError, ConflictError, InvalidError, NotFoundError
 from .flow import concurrently
 from .keys import check_key_length, head_row, partition, shard_of, version_row
 from .listing import Lister
@@ -177,7 +178,7 @@ class Rebuild:
     async def _histories(self) -> AsyncGenerator[Sequence[FileVersion], None]:
         """The versions of each path, in order."""
         growing: dict[str, list[FileVersion]] = {}
-        async with aclosing(self._listed()) as blobs:
+        async with aclosing(listed(self._store, self._prefix, self._lister.deadline)) as blobs:
             async for blob in blobs:
                 name = blob.name.removeprefix(self._prefix)
                 for path in [path for path in growing if not name.startswith(f"{path}~")]:
@@ -192,24 +193,6 @@ class Rebuild:
                     growing.setdefault(file.path, []).append(file)
         for history in growing.values():
             yield _chained(history)
-
-    async def _listed(self) -> AsyncGenerator[Blob, None]:
-        """The listing; where it breaks, it begins again, and goes on behind the last name."""
-        last, deadline = "", self._lister.deadline()
-        while True:
-            listing = cast("AsyncGenerator[Blob, None]", self._store.list(self._prefix))  # it is one
-            try:
-                async with aclosing(listing) as blobs:
-                    while (blob := await deadline.read(lambda blobs=blobs: anext(blobs, None))) is not None:  # type: ignore[misc]
-                        deadline = self._lister.deadline()
-                        if blob.name > last:
-                            last = blob.name
-                            yield blob
-                return
-            except UnavailableError as exc:
-                await deadline.pause(exc)
-                if deadline.passed:
-                    raise deadline.expired(exc) from exc
 
     def _version(self, blob: Blob) -> FileVersion:
         """What a blob says it is; not yet where in its path's history. Raises: InvalidError, TooLargeError."""

@@ -76,7 +76,7 @@ class Plan:
 
     @property
     def path(self) -> Path:
-        """Where it is on disk. Until it is saved, that is a temporary file, gone with this object."""
+        """Where it is on disk. Made without `work`, and not saved, it is a temporary file, gone with this object."""
         return self._file.path
 
     @property
@@ -102,9 +102,9 @@ class Plan:
     def save(self, path: PathLike[str] | str) -> Path:
         """Keep it as a file, that people can read and `blobcat apply` takes: whole, or not at all.
 
-        Raises: InvalidError, OSError.
+        Raises: InvalidError for what can be no file; OSError where it cannot be written.
         """
-        target = Path(path)
+        target = check_file("save", "path", path)
         if not target.exists() or not target.samefile(self._file.path):
             copy = target.with_name(f"{target.name}.{os.getpid()}.part")
             try:
@@ -146,7 +146,7 @@ class Reconciling:
     origin: Origin | None = None
     """How the catalog was opened, for other processes; None where somebody else has opened its ports."""
     now: Callable[[], float] = time.time
-    """This machine's clock: only to tell people how old something is."""
+    """This machine's clock: whether a write looks left behind. Before it is settled, the service's is asked."""
 
     def within(self, timeout_s: float | None) -> "Reconciling":
         """It, for a call with a time limit of its own. Raises: InvalidError."""

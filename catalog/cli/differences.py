@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from .columns import GAP, SIZE_WIDTH, size
+from .columns import GAP, SIZE_WIDTH, count, size
 from .output import Line, Output
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ EXAMPLES_WIDTH: Final = 44
 INDENT: Final = " " * (COUNT_WIDTH + SIZE_WIDTH + 2 * len(GAP))
 PROPOSED: Final[dict[str, str]] = {"none": "-"}
 CHOICES: Final[dict[str, str]] = {
-    "orphan-ours": "--orphans adopt or --orphans quarantine proposes something",
+    "orphan-ours": "--orphans adopt makes files of them; --orphans quarantine copies them aside, then deletes them",
     "foreign-new": "--foreign adopt makes files of them, in place",
 }
 """What is proposed only where somebody asks for it."""
@@ -47,22 +47,24 @@ def subject(found: "Difference") -> str:
     return found.versions[0] if len(found.versions) == 1 else found.path or found.key
 
 
-def rows_of(differences: Iterable["Difference"]) -> tuple[list[Row], int]:
-    """The findings, summed up in the order of states; and how many writes may just be under way."""
+def rows_of(differences: Iterable["Difference"]) -> tuple[list[Row], list[str]]:
+    """The findings, summed up in the order of states; and what is left alone, as others may be at work on it."""
     from ..reconcile.difference import MEANING
 
     rows: dict[tuple[State, Action], Row] = {}
     quiet, settled = set[str](), set[str]()  # a write and its content are two differences, and one write
+    needed = 0
     for found in differences:
         if found.quiet:
-            quiet.add(found.op)
+            needed += found.state == "purging"
+            quiet.update([] if found.state == "purging" else [found.op])
         else:
             settled.update([found.op] if found.state == "in-flight" else ())
             rows.setdefault((found.state, found.action), Row(found.state, found.action)).add(found)
-    order = [*MEANING]
-    return sorted(rows.values(), key=lambda row: (order.index(row.state), row.action == "none", row.action)), len(
-        quiet - settled
-    )
+    order, writes = [*MEANING], len(quiet - settled)
+    left = [f"{count(writes, 'write')} under way, left alone"] if writes else []
+    left += [f"{count(needed, 'content')} chosen by a purge, kept because a version needs it"] if needed else []
+    return sorted(rows.values(), key=lambda row: (order.index(row.state), row.action == "none", row.action)), left
 
 
 def table(output: Output, rows: list[Row]) -> None:

@@ -132,6 +132,9 @@ ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite what is at
 PatienceOption = Annotated[
     float | None,
     typer.Option(
-        "--patience", metavar="SECONDS", help="Settle writes that are older; 0 settles all. Else each says.", min=0
+        "--patience",
+        metavar="SECONDS",
+        help="After so long a write under way counts as left behind; 0: at once. Default: what it asked for, 600 up.",
+        min=0,
     ),
 ]

@@ -49,12 +49,12 @@ def show(output: Output, plan: "Plan", place: str | None, seconds: float) -> Non
         output.line(*_compared(header))
     if rows:
         table(output, rows)
-    if quiet:
-        output.line((f"{count(quiet, 'write')} under way, left alone", "dim"))
+    for text in quiet:
+        output.line((text, "dim"))
     for reason in header.incomplete:
         output.line((f"not read{GAP}", "bold red"), reason)
     for reason in header.refused:
-        output.line((f"brake{GAP}", "bold red"), f"{reason} Nothing may be deleted by this plan.")
+        output.line((f"brake{GAP}", "bold red"), f"{reason}. Nothing may be deleted by this plan.")
     output.line(*_sum(plan, rows), (f"{GAP}in {seconds:.1f} s", "dim"))
     if place is not None:
         output.line(f"plan{GAP}{place}", (f"{GAP}sha256 {plan.sha256[:HASH_WIDTH]}", "dim"))

@@ -53,13 +53,13 @@ def collapsed(*, blobs: int, wanted: int, missing: int, orphans: int) -> list[st
     why = list[str]()
     if wanted and not blobs:
         why.append(
-            f"the listing is empty, and versions refer to {wanted:,} blobs: another account, container or prefix?"
+            f"the listing is empty, and versions refer to {wanted:,} blobs (another account, container or prefix?)"
         )
     elif missing > FEW and missing >= COLLAPSED * wanted:
-        why.append(f"{missing:,} of {wanted:,} blobs are missing: another account, container or prefix?")
+        why.append(f"{missing:,} of {wanted:,} blobs are missing (another account, container or prefix?)")
     if orphans > FEW and orphans >= COLLAPSED * blobs:
         why.append(
-            f"{orphans:,} of {blobs:,} blobs have no version: were rows of the table lost? See `blobcat rebuild`"
+            f"{orphans:,} of {blobs:,} blobs have no version (were rows of the table lost? see `blobcat rebuild`)"
         )
     return why
 

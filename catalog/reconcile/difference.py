@@ -27,13 +27,13 @@ State = Literal[
 ]
 
 MEANING: Final[dict[State, str]] = {
-    "invalid-name": "a blob below the volume's prefix whose name can be no file's",
+    "invalid-name": "a blob among the volume's whose name can be no file's",
     "in-flight": "a write under way, or left behind by a client that died",
     "aborted": "content of a write that was given up: dead, and proven so",
     "purging": "content that a purge was about to delete",
     "missing": "a version whose content is not there",
-    "foreign-overwrite": "a blob of ours that others have written over",
-    "corrupt": "a blob of ours whose bytes are not what was written",
+    "foreign-overwrite": "content that others have written over",
+    "corrupt": "content whose bytes are not what was written",
     "stale-metadata": "a blob with the right bytes and the wrong headers",
     "touched": "a blob that others have touched: another etag, the same bytes and headers",
     "orphan-ours": "a blob that we wrote, and that no version refers to",

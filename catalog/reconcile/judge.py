@@ -75,12 +75,12 @@ def _of_purge(seen: SeenBlob) -> Difference:
 def _of_versions(seen: SeenBlob, name: Name) -> Difference | None:
     blob, files, file = seen.blob, seen.needed_by, seen.needed_by[0]
     if blob is None:
-        return _difference("missing", seen, files, "the blob is not there", "heal" if _ours(name) else "none")
+        return _difference("missing", seen, files, "the blob is not there", "heal" if name.op else "none")
     moved, wrong = _moved(seen), _wrong(seen, file)
-    ours = name.op == "" or blob.headers.metadata.get(OP) == name.op
+    signed = bool(name.op) and blob.headers.metadata.get(OP) == name.op
     if wrong:
-        state: State = "foreign-overwrite" if moved and (not ours or not _ours(name)) else "corrupt"
-        return _difference(state, seen, files, wrong, "heal" if _ours(name) else "none")
+        state: State = "foreign-overwrite" if moved and not signed else "corrupt"
+        return _difference(state, seen, files, wrong, "heal" if name.op else "none")
     if not moved:
         return None
     disagree = _headers(blob, file, name)
@@ -180,7 +180,7 @@ def _md5(blob: Blob) -> str:
 
 def _headers(blob: Blob, file: FileVersion, name: Name) -> str:
     """What the headers of one of our blobs say that is not so."""
-    if not _ours(name):
+    if not name.op:  # nobody but its owner knows what they ought to be
         return ""
     found = blob.headers.metadata
     told = {
@@ -193,11 +193,6 @@ def _headers(blob: Blob, file: FileVersion, name: Name) -> str:
     }
     wrong = [what for what, (says, is_) in told.items() if says != is_]
     return f"its headers are not: {', '.join(wrong)}" if wrong else ""
-
-
-def _ours(name: Name) -> bool:
-    """Whether the name is one that only we choose: nobody else may have a right to the blob."""
-    return bool(name.op)
 
 
 # --- Writes ----------------------------------------------------------------------------------------------------------

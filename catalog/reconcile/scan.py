@@ -24,7 +24,7 @@ from ..keys import INTENTS, RowRange, heads, partition, versions_under
 from ..listing import Lister
 from ..paths import RESERVED
 from ..threads import to_the_end
-from .facts import COLUMNS, FACTS, Chains, damaged, facts_of_blob, kind_of
+from .facts import COLUMNS, FACTS, KINDS, Chains, damaged, facts_of_blob, kind_of
 from .names import is_aside
 from .plan import Depth
 from .workspace import Part, certificate_of
@@ -37,8 +37,9 @@ FRESH_S: Final = 3_600
 """How long the parts of a run that was stopped are good for."""
 BLOBS_AT_A_TIME: Final = 1_000
 EVERYTHING: Final = RowRange(" ", "\ufffd\ufffd")
+_EDGES: Final = (" ", *(edge for kind in sorted(KINDS) for edge in (kind, chr(ord(kind) + 1))), "\ufffd\ufffd")
 UNKNOWN: Final = tuple(
-    RowRange(first, stop) for first, stop in ((" ", "g"), ("j", "q"), ("r", "v"), ("w", "y"), ("z", "\ufffd\ufffd"))
+    RowRange(first, stop) for first, stop in zip(_EDGES[::2], _EDGES[1::2], strict=True) if first < stop
 )
 """Where no row should be: read where not all rows are."""
 
@@ -83,14 +84,6 @@ def _within(volume: VolumeInfo, prefix: str) -> list[str]:
     return [max(one, prefix, key=len) for one in volume.adopted if one.startswith(prefix) or prefix.startswith(one)]
 
 
-def _is_fresh(path: Path) -> bool:
-    """Whether a part is there, and no older than that what it says may be concluded from."""
-    try:
-        return time.time() - path.stat().st_mtime < FRESH_S
-    except FileNotFoundError:
-        return False
-
-
 class Scanner:
     """Reads the parts of a scan into files of a folder."""
 
@@ -117,10 +110,17 @@ class Scanner:
         """The file of a part, there or not."""
         return self._folder / f"{self._scope.id}-{task}.part"
 
+    def has(self, task: str) -> bool:
+        """Whether a part is there, and no older than FRESH_S: an older one is read again."""
+        try:
+            return time.time() - self.part(task).stat().st_mtime < FRESH_S
+        except FileNotFoundError:
+            return False
+
     async def read(self, task: str) -> dict[str, Any]:
-        """Read a part, unless it is there; its certificate. Raises: as `listing` and `ContentStore.list`."""
+        """Read a part, unless it is there; its certificate. Raises: as `Lister.pages` and `ContentStore.list`."""
         path = self.part(task)
-        if not _is_fresh(path):
+        if not self.has(task):
             kind, _, number = task.partition("-")
             part = Part(path)
             try:

@@ -1,7 +1,8 @@
 """Takes back what an apply has done, as far as that can be: rows as they were, blobs out of the quarantine.
 
 It works from the journal, from its end to its beginning. A row or a blob that was changed since is left as it is, and
-so is what cannot be taken back: what was aborted, and what was purged. Both are said.
+so is what cannot be taken back: writes that were settled, content that was purged or healed, files that were adopted.
+All of that is said.
 """
 
 from collections.abc import Mapping, Sequence

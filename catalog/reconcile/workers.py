@@ -88,7 +88,7 @@ class Workers:
         self, scanner: Scanner, tasks: Sequence[str], scope: Scope, folder: Path
     ) -> tuple[list[Mapping[str, Any]], list[str]]:
         """As `scan.scan`. Raises: what reading a part raises; UnavailableError where no process can read at all."""
-        waiting = [task for task in tasks if not scanner.part(task).exists()][::-1]
+        waiting = [task for task in tasks if not scanner.has(task)][::-1]
         parts = Parts(waiting, [await scanner.read(task) for task in tasks if task not in waiting])
         first = self._first(scope, folder)
 

@@ -40,7 +40,7 @@ from tests.reconcile.scene import Scene
 
 EVERY = Effort(5_000, 500)
 """Of a night."""
-OF_THE_ISSUE = ("overwrite", "delete", "move", "copy", "purge", "reconcile")
+CHANGING = ("overwrite", "delete", "move", "copy", "purge", "reconcile")
 FAULTS = (
     (Fault.LOST_BEFORE, 0),
     (Fault.LOST_AFTER, 0),
@@ -60,11 +60,11 @@ def quick_files(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def effort(repair: Repair) -> Effort:
-    """All of those that the issue names, where the plan is given, unless they are many; of others a few."""
+    """All of those that change the same file, where the plan is given, unless they are many; of others a few."""
     if NIGHTLY:
         return EVERY
     if repair.stale:
-        return Effort(10, 2) if repair.other in OF_THE_ISSUE else Effort(0, 2)
+        return Effort(10, 2) if repair.other in CHANGING else Effort(0, 2)
     return Effort(0, 1)
 
 
@@ -80,7 +80,7 @@ async def test_interleavings(injury: str, other: str, stale: bool) -> None:
 
 
 @pytest.mark.timeout(TIMEOUT_S)
-@pytest.mark.parametrize("other", OF_THE_ISSUE if NIGHTLY else ["overwrite"])
+@pytest.mark.parametrize("other", CHANGING if NIGHTLY else ["overwrite"])
 @pytest.mark.parametrize("injury", INJURIES)
 async def test_interleavings_with_one_fault(injury: str, other: str) -> None:
     """A request that is lost, or that arrives late: above all a DELETE of what was put aside, or settled."""

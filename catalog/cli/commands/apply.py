@@ -26,7 +26,7 @@ async def apply(
     plan: Annotated[str, typer.Argument(metavar="PLAN", help="The file that blobcat reconcile --plan has written.")],
     journal: Annotated[
         str | None,
-        typer.Option("--journal", metavar="FILE", help="For blobcat undo. Else the plan's name and .journal."),
+        typer.Option("--journal", metavar="FILE", help="Where each step is noted, for undo. Default PLAN.journal."),
     ] = None,
     force: Annotated[
         str | None,
@@ -36,10 +36,11 @@ async def apply(
     ] = None,
     max_delete_fraction: Annotated[
         str,
-        typer.Option("--max-delete-fraction", metavar="SHARE", help="The brake: delete no more of the blobs. Else 1%."),
+        typer.Option("--max-delete-fraction", metavar="SHARE", help="Refuse a plan that deletes more. Default 1%."),
     ] = "1%",
     max_delete: Annotated[
-        int, typer.Option("--max-delete", metavar="N", help="The brake: delete no more blobs. Else 1000.", min=0)
+        int,
+        typer.Option("--max-delete", metavar="N", help="Refuse a plan that deletes more. Default 1000.", min=0),
     ] = 1000,
     patience: PatienceOption = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before something is deleted.")] = False,
@@ -50,11 +51,12 @@ async def apply(
         blobcat apply plan.jsonl
         blobcat undo plan.jsonl.journal
 
-    The plan names its volume. On a terminal you are asked before anything is deleted, and that is copied to the
-    quarantine first. Each step is written to the journal before it is done: stopped, the same command goes on.
+    The plan names its volume. On a terminal you are asked before anything is deleted, and elsewhere the brake alone
+    holds it; what is deleted is copied to the quarantine first. Each step is written to the journal before it is done:
+    stopped, the same command goes on.
 
-    Exit codes: 0 all done; 1 something had changed, is waiting, or failed; 2 refused by the brake (or wrong usage, or
-    no plan); 3 the plan is incomplete (or there is no such catalog).
+    Exit codes: 0 all done; 1 something had changed, is waiting, or failed, or you said no; 2 refused by the brake (or
+    wrong usage, or no plan); 3 the plan is incomplete (or there is no such catalog).
 
     --json: one ApplyReport (done, changed, waiting, failed, skipped, journal), where failed lists Applied (difference,
     phase, why, error). See docs/json.md.

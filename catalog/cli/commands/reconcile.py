@@ -58,7 +58,7 @@ DepthOption = Annotated[
         "--depth",
         metavar="DEPTH",
         help="etag (names, sizes, etags), headers (and digests in them, and the chains of history), or content "
-        "(and the bytes). Else etag.",
+        "(and the bytes). Default etag.",
         autocompletion=complete_depth,
     ),
 ]
@@ -71,7 +71,8 @@ OrphansOption = Annotated[
     typer.Option(
         "--orphans",
         metavar="POLICY",
-        help="Blobs of ours that nothing refers to: report, adopt or quarantine. Else report.",
+        help="Blobs of ours that nothing refers to: report, adopt (files again) or quarantine (copied aside, then "
+        "deleted). Default report.",
         autocompletion=complete_orphans,
     ),
 ]
@@ -80,7 +81,7 @@ ForeignOption = Annotated[
     typer.Option(
         "--foreign",
         metavar="POLICY",
-        help="Blobs that others put there: report or adopt. Else report.",
+        help="Blobs that others put there: report or adopt (files of them, in place). Default report.",
         autocompletion=complete_foreign,
     ),
 ]
@@ -89,7 +90,7 @@ WorkOption = Annotated[
     typer.Option(
         "--work",
         metavar="DIR",
-        help="Keep what was read there: stopped, the same command goes on.",
+        help="Keep what was read there: the same command within an hour does not read it again.",
     ),
 ]
 WorkersOption = Annotated[
@@ -97,7 +98,7 @@ WorkersOption = Annotated[
 ]
 RateOption = Annotated[
     float | None,
-    typer.Option("--rate", metavar="N", help="Take at most so many requests a second. Else 5,000.", min=0.01),
+    typer.Option("--rate", metavar="N", help="Take at most so many requests a second. Default 5,000.", min=0.01),
 ]
 PlanOption = Annotated[
     str | None, typer.Option("--plan", metavar="FILE", help="Write the plan there, for blobcat apply.")

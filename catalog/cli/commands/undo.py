@@ -17,7 +17,8 @@ async def undo(
     """Take back what an apply did: rows as they were, blobs out of the quarantine.
 
     What was changed since stays as it is, and so does what cannot be taken back: writes that were settled, content that
-    was purged, versions that were adopted. Each is named with its reason, and the exit code is 1. May be repeated.
+    was purged, content that was healed, files that were adopted. Each is named with its reason, and the exit code is 1.
+    May be repeated.
 
     --json: one UndoReport (items), where items lists Undone (key, action, undone, why, error). See docs/json.md.
     """
