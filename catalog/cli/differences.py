@@ -16,7 +16,7 @@ EXAMPLES_WIDTH: Final = 44
 INDENT: Final = " " * (COUNT_WIDTH + SIZE_WIDTH + 2 * len(GAP))
 PROPOSED: Final[dict[str, str]] = {"none": "-"}
 CHOICES: Final[dict[str, str]] = {
-    "orphan-ours": "--orphans adopt makes files of them; --orphans quarantine copies them aside, then deletes them",
+    "orphan-ours": "--orphans adopt makes files of them, --orphans quarantine puts them aside",
     "foreign-new": "--foreign adopt makes files of them, in place",
 }
 """What is proposed only where somebody asks for it."""

@@ -92,7 +92,7 @@ def test_a_terminal_is_told_what_it_means_and_what_would_be_done(filled: Blobcat
     row = next(number for number, line in enumerate(told) if "missing" in line)
     assert told[row + 1] == "a version whose content is not there"
     assert told[row + 2] == "→ write the bytes again, from a blob that has the same"
-    assert "→ --orphans adopt or --orphans quarantine proposes something" in told
+    assert "→ --orphans adopt makes files of them, --orphans quarantine puts them aside" in told
     assert told[-1] == "→ blobcat apply plan.jsonl"
 
 
@@ -145,9 +145,9 @@ def test_where_most_is_gone_the_brake_is_told_and_the_exit_is_2(filled: Blobcat)
     suffer(*(lost(path) for path in (*PATHS, "twin.csv")), forgotten("old.bin"))
     ran = filled("reconcile", "--orphans", "quarantine", "--plan", "plan.jsonl")
     assert ran.code == 2
-    assert "brake  5 of 5 blobs are missing: another account, container or prefix?" in ran.out
+    assert "brake  5 of 5 blobs are missing (another account, container or prefix?). Nothing may be deleted" in ran.out
     (record,) = valid(filled("reconcile", "--json"), "reconcile", 2)
-    assert record["refused"] == ["5 of 5 blobs are missing: another account, container or prefix?"]
+    assert record["refused"] == ["5 of 5 blobs are missing (another account, container or prefix?)"]
 
 
 # --- Plans, applied and undone ---------------------------------------------------------------------------------------
