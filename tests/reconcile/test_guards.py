@@ -10,10 +10,10 @@ import pytest
 
 from catalog import Brake, InvalidError, Plan
 from catalog.exchange import partition_of
-from catalog.keys import head_row, intent_row, version_row
+from catalog.keys import head_row, intent_row, partition, version_row
 from catalog.reconcile.plan import Depth
 from catalog.rows import Value
-from catalog.table import Delete
+from catalog.table import Delete, Insert
 from storage import Always, Headers, IfAbsent
 from tests.reconcile import injuries as injury
 from tests.reconcile.scene import Scene
@@ -208,3 +208,40 @@ async def test_where_versions_do_not_agree_lost_content_is_not_made_up(small: Sc
     report = await plan.apply(journal=tmp_path / "journal")
     assert (dict(report.done), report.changed) == ({}, 1)
     assert ("missing", "none") in await states(small)
+
+
+@pytest.mark.parametrize("several", [False, True])
+async def test_content_of_a_head_whose_version_row_is_lost_is_not_purged(small: Scene, *, several: bool) -> None:
+    await small.volume.put("a", b"precious")
+    await small.volume.copy("a", "b")
+    await small.volume.put("a", b"new")
+    if several:
+        await small.volume.put("a", b"newer")
+    await small.remove("b", version_row("b", 1))
+    report = await small.volume.purge(keep_versions=1)
+    assert (report.held.versions, report.purged.versions) == (1, int(several))
+    assert await small.volume.read("b") == b"precious"
+    assert ("history-broken", "insert-version") in await states(small)
+
+
+@pytest.mark.parametrize("several", [False, True])
+@pytest.mark.parametrize("row", ["w z", "v zz 9"])
+async def test_rows_that_are_not_known_stop_what_deletes(
+    small: Scene, tmp_path: Path, row: str, *, several: bool
+) -> None:
+    """R3: what they refer to is not known, either."""
+    await small.volume.put("a", b"1")
+    await small.volume.put("a", b"2")
+    if several:
+        await small.volume.put("a", b"3")
+    await orphaned(small, "o")
+    plan = await small.cat.reconcile("raw", orphans="quarantine")
+    before = {blob.name async for blob in small.content.list(small.volume.info.root)}
+    shard = partition(small.volume.info.epoch, 0)
+    await small.table.submit(shard, [Insert(row, {"schema": 2 if row[0] == "v" else 1, "kind": "put"})])
+    with pytest.raises(InvalidError, match="upgrade"):
+        await plan.apply(brake=ANY, force=plan.sha256, journal=tmp_path / "journal")
+    if row[0] == "w":
+        report = await small.volume.purge(keep_versions=1)
+        assert (report.ok, report.purged.versions) == (False, 0)
+    assert {blob.name async for blob in small.content.list(small.volume.info.root)} == before
