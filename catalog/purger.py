@@ -1,9 +1,10 @@
 """Purges contents: drives `purging` step by step against the table and the store. It decides nothing.
 
 Many purges go together, as each has to read all rows of the volume: all of them raise their flags first; then each
-shard is read once for all, its intents to the end and then its versions, and every purge is told what was found of its
-blob; then those that nobody held delete their content, and mark their rows. So a purge is answered from a reading that
-began after it had asked, which is what its search rests on, and each takes its own steps in their own order.
+shard is read once for all, its intents to the end and then its heads and versions, and every purge is told what was
+found of its blob; then those that nobody held delete their content, and mark their rows. So a purge is answered
+from a reading that began after it had asked, which is what its search rests on, and each takes its own steps in their
+own order.
 Flags and marks of many share transactions.
 """
 
@@ -15,7 +16,16 @@ from typing import Final, TypeGuard, assert_never, cast
 from storage import ContentStore, IfMatch
 
 from .changes import NOTHING
-from .columns import IN_PART, parse_head, parse_in_part, parse_intent, parse_version, purged_values, purging_values
+from .columns import (
+    IN_PART,
+    SCHEMA,
+    parse_head,
+    parse_in_part,
+    parse_intent,
+    parse_version,
+    purged_values,
+    purging_values,
+)
 from .commit import Committer, Unit
 from .driving import drive, proven
 from .entities import VersionRow, VolumeInfo
@@ -23,7 +33,8 @@ from .errors import CatalogError, NotFoundError, UnavailableError
 from .exchange import OP, partition_of
 from .filters import Comparison, Condition
 from .flow import concurrently, each
-from .keys import INTENTS, RowRange, head_row, partition, version_row, versions_under
+from .keys import INTENTS, RowRange, head_row, heads, partition, version_row, versions_under
+from .kinds import UNKNOWN, kind_of
 from .listing import Lister
 from .messages import Absent, Answer, Done, Expired, Failed, Foreign, Found, ReadHead, Stored
 from .purging import (
@@ -59,7 +70,10 @@ KEPT: Final = {
 """What the service says of a blob that it does not delete, by the error's kind, and what to do about it."""
 NO_BLOB: Final = "not-found.blob"  # where the container is gone, that is no proof of anything
 ROWS_AT_A_TIME: Final = 2_048  # enough for full transactions in sixteen shards
-_WITH_CONTENT: Final = Comparison("kind", "!=", "delete")
+IN_HEAD: Final = ("schema", "path", "version", "blob")
+_NEWER: Final = Comparison("schema", ">", SCHEMA)
+"""Rows that are read whatever they seem to say, and end the search."""
+_WITH_CONTENT: Final = Comparison("kind", "!=", "delete") | _NEWER
 
 Asked = PurgeRequest | PurgeResult
 
@@ -158,18 +172,36 @@ class Purger:
         return found
 
     async def _referred(self, shard: int, runs: Mapping[str, str]) -> Mapping[str, str]:
-        """Of the blobs that a version row of a shard refers to, such a version."""
-        found = dict[str, str]()
-        one = next(iter(runs)) if len(runs) == 1 else ""
-        where = Comparison("blob", "==", one) if one else _WITH_CONTENT
-        async with aclosing(self._rows(shard, versions_under(""), where, IN_PART)) as rows:
+        """Of the blobs that a version row of a shard refers to, such a version; or a head whose version row is lost.
+
+        Heads come before versions: each was written together with its version, and that stays.
+
+        Raises: InvalidError, where there is a row that this blobcat does not know: it may refer to any of them.
+        """
+        for unknown in UNKNOWN:
+            async with aclosing(self._rows(shard, unknown)) as rows:
+                async for row in rows:
+                    kind_of(row, "purge")
+        one = Comparison("blob", "==", next(iter(runs))) | _NEWER if len(runs) == 1 else None
+        found, at = dict[str, str](), dict[tuple[str, int], str]()
+        async with aclosing(self._rows(shard, heads(""), one, IN_HEAD)) as rows:
             async for row in rows:
+                kind_of(row, "purge")
+                if (blob := str(row.values.get("blob", ""))) in runs:
+                    at[str(row.values.get("path")), int(row.values.get("version", 0))] = blob
+        async with aclosing(
+            self._rows(shard, versions_under(""), _WITH_CONTENT if one is None else one, IN_PART)
+        ) as rows:
+            async for row in rows:
+                kind_of(row, "purge")
                 blob = str(row.values.get("blob", ""))
-                if blob in runs and blob not in found:
+                if blob in runs:
                     version = parse_in_part(self.volume.name, row)
-                    if refers(version, blob, runs[blob]):
+                    if at.get((version.file.path, version.file.version)) == blob:
+                        del at[version.file.path, version.file.version]
+                    if blob not in found and refers(version, blob, runs[blob]):
                         found[blob] = f"{version.file.path}@{version.file.version}"
-        return found
+        return {blob: f"{path}@{version}" for (path, version), blob in at.items()} | found
 
     def _rows(
         self, shard: int, rows: RowRange, where: Condition | None = None, select: Sequence[str] | None = None

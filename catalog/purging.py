@@ -6,7 +6,8 @@ the volume, and no transaction spans two shards. So both sides raise a flag befo
     G1  per candidate   read its head: it must be past the candidate
     G2  per candidate   version row: live, or purging under another run → purging(run), If-Match
     G3  per shard       read the intents to the end: none that is open names the blob
-        and then        read the version rows: none refers to the blob, but those that this run has flagged
+        and then        read the version rows: none refers to the blob, but those that this run has flagged;
+                        nor does a head whose own version row is lost, nor is there a row of a kind that is not known
     G4  blob            stat: does it carry the op id of the put that wrote it? then DELETE, If-Match      <- decides
     G5  per candidate   once the blob is proven gone, version row: purging → purged, If-Match
 

@@ -149,7 +149,7 @@ class Applier:
             return await self._settle(found, journal)  # whatever was done of it
         if now is None:
             return Applied(found, "done", "an earlier run has done it")
-        if found.action in NOTING and now.state == "touched":
+        if found.action in NOTING and now.action == "refresh":
             await self._repairs.rows.note(now, now.blob_etag)
             return Applied(found, "done")
         _check_unchanged(found, now)

@@ -51,11 +51,13 @@ class BlobChanges:
         }
 
     async def file(self, found: Difference) -> FileVersion:
-        """One of the versions that refer to a blob."""
+        """A version that tells what a blob should hold. Raises: Changed, where none needs it, or they do not agree."""
         seen = await self.looker.blob(found.key, found.users)
         if not seen.needed_by:
             raise Changed("no version refers to it any more")
-        return seen.needed_by[0]
+        if not seen.agreed:
+            raise Changed("the versions that refer to it do not agree about it")
+        return seen.wanted(name_of(self.volume, found.key).op)
 
     async def present(self, found: Difference) -> Blob:
         """The blob as it was found. Raises: Changed."""

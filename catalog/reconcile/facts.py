@@ -5,9 +5,9 @@ from typing import Any, Final
 
 from storage import Blob
 
-from ..columns import SCHEMA, parse_file
+from ..columns import parse_file
 from ..entities import FileVersion, chain
-from ..errors import IntegrityError, InvalidError
+from ..errors import IntegrityError
 from ..rows import Entity, Values
 
 Facts = tuple[Any, ...]
@@ -22,9 +22,6 @@ COLUMNS: Final = (
     "chain", "moving", "state",
 )  # fmt: skip
 """What is read of a row, where chains are not checked."""
-
-KINDS: Final = frozenset("ghiqvy")
-"""The kinds of rows that there are in a shard, by their letter. `y`: what a verification has found out."""
 
 
 def facts_of_blob(blob: Blob) -> Facts:
@@ -74,25 +71,6 @@ def facts_of_intent(values: Values, _record: str) -> Facts:
 
 
 FACTS: Final = {"v": facts_of_version, "h": facts_of_head, "i": facts_of_intent}
-
-
-def kind_of(row: Entity) -> str:
-    """The letter of a row's kind.
-
-    Raises: InvalidError for a row of a newer schema, or of a kind that is not known: what it refers to is not, either
-    (R3). IntegrityError where the row does not say its schema.
-    """
-    schema, kind = row.values.get("schema"), row.row[:1]
-    if not isinstance(schema, int):
-        message = f"row {row.row!a} of {row.partition} does not say its schema: not a row of blobcat's"
-        raise IntegrityError(message, op="reconcile", key=row.row, kind="integrity.row")
-    if schema > SCHEMA:
-        message = f"row {row.row!a} was written by a newer blobcat (schema {schema}, this one knows {SCHEMA}): upgrade"
-        raise InvalidError(message, op="reconcile", key=row.row, kind="invalid.newer-schema")
-    if kind not in KINDS:
-        message = f"row {row.row!a} of {row.partition} is of a kind that this blobcat does not know: upgrade"
-        raise InvalidError(message, op="reconcile", key=row.row, kind="invalid.unknown-row")
-    return kind
 
 
 def damaged(row: Entity, lacking: KeyError) -> IntegrityError:

@@ -5,6 +5,7 @@ bytes: `must_read` says when.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from storage import Blob
 
@@ -18,11 +19,11 @@ from .seen import SeenBlob, SeenOp, named, rows_of
 # --- Blobs -----------------------------------------------------------------------------------------------------------
 
 
-def must_read(seen: SeenBlob) -> bool:
+def must_read(volume: VolumeInfo, seen: SeenBlob) -> bool:
     """Whether only its bytes can tell what is the matter: its etag has moved, and nothing else says what it holds."""
     if seen.blob is None or not seen.needed_by or seen.content is not None or not _moved(seen):
         return False
-    file = seen.needed_by[0]
+    file = seen.wanted(name_of(volume, seen.name).op)
     return seen.blob.size == file.size and _same_by_md5(seen.blob, file) is None
 
 
@@ -73,7 +74,14 @@ def _of_purge(seen: SeenBlob) -> Difference:
 
 
 def _of_versions(seen: SeenBlob, name: Name) -> Difference | None:
-    blob, files, file = seen.blob, seen.needed_by, seen.needed_by[0]
+    found = _of_content(seen, name)
+    if found is None or seen.agreed:
+        return found
+    return replace(found, action="none", why=f"{found.why}; the versions that refer to it do not agree about it")
+
+
+def _of_content(seen: SeenBlob, name: Name) -> Difference | None:
+    blob, files, file = seen.blob, seen.needed_by, seen.wanted(name.op)
     if blob is None:
         return _difference("missing", seen, files, "the blob is not there", "heal" if name.op else "none")
     moved, wrong = _moved(seen), _wrong(seen, file)
@@ -86,7 +94,8 @@ def _of_versions(seen: SeenBlob, name: Name) -> Difference | None:
     disagree = _headers(blob, file, name)
     if disagree:
         return _difference("stale-metadata", seen, files, f"the bytes are right, but {disagree}", "rewrite-headers")
-    why = f"its etag is {blob.etag}, the rows say {file.blob_etag}; bytes and headers are as they were"
+    told = sorted({each.blob_etag for each in _told(seen)} - {blob.etag})
+    why = f"its etag is {blob.etag}, rows say {', '.join(told)}; bytes and headers are as they were"
     return _difference("touched", seen, files, why, "refresh")
 
 
@@ -139,8 +148,12 @@ def _difference(state: State, seen: SeenBlob, files: Sequence[FileVersion], why:
 
 def _moved(seen: SeenBlob) -> bool:
     """Whether the blob has another etag than somebody who needs it says."""
-    told = [row.file.blob_etag for row in seen.rows if row.live] + [head.file.blob_etag for head in seen.heads]
-    return seen.blob is not None and any(etag != seen.blob.etag for etag in told)
+    return seen.blob is not None and any(file.blob_etag != seen.blob.etag for file in _told(seen))
+
+
+def _told(seen: SeenBlob) -> list[FileVersion]:
+    """What rows and heads say, of those that need it."""
+    return [row.file for row in seen.rows if row.live] + [head.file for head in seen.heads]
 
 
 def _wrong(seen: SeenBlob, file: FileVersion) -> str:  # noqa: PLR0911 — one line per proof

@@ -18,7 +18,8 @@ from ..entities import Claim, Head, IntentRow, VersionRow, VolumeInfo
 from ..errors import ConflictError, IntegrityError, NotFoundError, UnavailableError
 from ..exchange import OP, partition_of
 from ..filters import Comparison
-from ..keys import INTENTS, head_row, intent_row, partition, version_row, versions, versions_under
+from ..keys import INTENTS, head_row, heads, intent_row, partition, version_row, versions, versions_under
+from ..kinds import UNKNOWN, kind_of
 from ..listing import Lister
 from ..rows import Entity
 from .names import may_be_of, name_of
@@ -117,11 +118,15 @@ class Looker:
         raise _busy(name)
 
     async def referred(self, names: AbstractSet[str]) -> frozenset[str]:
-        """Which of these blobs a write under way, or a version, refers to. Reads all shards. Raises: as `blob`."""
+        """Which of these blobs a write under way, or a version, or a head refers to. Reads all shards.
+
+        Raises: as `blob`; InvalidError where there is a row that this blobcat does not know.
+        """
         found = set[str]()
         for shard in range(self.volume.shards):
             key = partition(self.volume.epoch, shard)
-            for rows in (INTENTS, versions_under("")):  # in this order: what is not an intent any more is a version
+            # in this order: what is not an intent any more is a version
+            for rows in (INTENTS, heads(""), versions_under(""), *UNKNOWN):
                 async with aclosing(
                     self.lister.pages(key, rows, select=("schema", "blob", "state", "purged"))
                 ) as pages:
@@ -129,7 +134,7 @@ class Looker:
                         found |= {
                             str(row.values.get("blob", ""))
                             for row in page
-                            if row.values.get("state") != "aborted" and not row.values.get("purged")
+                            if kind_of(row) and row.values.get("state") != "aborted" and not row.values.get("purged")
                         } & names
         return frozenset(found)
 

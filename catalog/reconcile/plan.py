@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, get_args
 
 from ..arguments import is_number, is_whole
 from ..errors import InvalidError
+from ..kinds import UNKNOWN
 from ..pace import LISTED_AT_A_TIME
 from ..table import PAGE_ROWS
 from .difference import DELETING, FITTING, MEANING, Action, Difference
@@ -142,9 +143,9 @@ def _reading(header: Header) -> int:
 
 
 def _search(header: Header) -> int:
-    """How many requests it takes to read all intents and versions: before content is deleted, this has to be done."""
+    """How many requests it takes to read all that may refer to content, before that is deleted: empty ranges, too."""
     rows = [each["rows"] for each in header.certificates if "rows" in each]
-    return sum(_pages(each.get(kind, 0), PAGE_ROWS) for each in rows for kind in "iv")
+    return sum(_pages(each.get(kind, 0), PAGE_ROWS) for each in rows for kind in "hiv") + len(rows) * len(UNKNOWN)
 
 
 def _listings(header: Header) -> list[Mapping[str, Any]]:

@@ -23,6 +23,7 @@ from .findings import Findings
 from .history import judge_path
 from .judge import judge_blob, judge_op, must_read
 from .look import Looker
+from .names import name_of
 from .plan import Header, PlanFile, Policy, counted, write
 from .scan import Progress, Scanner, Scope
 from .seen import SeenBlob
@@ -146,7 +147,7 @@ class Reconciler:
             return Difference("invalid-name", name, why=why, size=size, blob_etag=etag)
 
         def wanted(seen: SeenBlob) -> bool:
-            return must_read(seen) or bool(seen.needed_by and self._wanted.samples(name))
+            return must_read(self._scope.volume, seen) or bool(seen.needed_by and self._wanted.samples(name))
 
         return await self._judged(workspace, await self._looker.whole(name, users, wanted))
 
@@ -156,7 +157,7 @@ class Reconciler:
             return replace(found, action="none", why=f"{found.why}; who gave it up may be about to delete it")
         if found is None or found.action != "heal":
             return found
-        digest = seen.needed_by[0].digest
+        digest = seen.wanted(name_of(self._scope.volume, seen.name).op).digest
         for twin in workspace.twins(digest, found.size, seen.name) if digest else []:
             if await self._has(twin, digest):
                 return replace(found, twin=twin)

@@ -21,10 +21,11 @@ from ..entities import VolumeInfo
 from ..errors import CatalogError, UnavailableError
 from ..flow import concurrently, each
 from ..keys import INTENTS, RowRange, heads, partition, versions_under
+from ..kinds import UNKNOWN, kind_of
 from ..listing import Lister
 from ..paths import RESERVED
 from ..threads import to_the_end
-from .facts import COLUMNS, FACTS, KINDS, Chains, damaged, facts_of_blob, kind_of
+from .facts import COLUMNS, FACTS, Chains, damaged, facts_of_blob
 from .names import is_aside
 from .plan import Depth
 from .workspace import Part, certificate_of
@@ -37,11 +38,6 @@ FRESH_S: Final = 3_600
 """How long the parts of a run that was stopped are good for."""
 BLOBS_AT_A_TIME: Final = 1_000
 EVERYTHING: Final = RowRange(" ", "\ufffd\ufffd")
-_EDGES: Final = (" ", *(edge for kind in sorted(KINDS) for edge in (kind, chr(ord(kind) + 1))), "\ufffd\ufffd")
-UNKNOWN: Final = tuple(
-    RowRange(first, stop) for first, stop in zip(_EDGES[::2], _EDGES[1::2], strict=True) if first < stop
-)
-"""Where no row should be: read where not all rows are."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,26 @@ class SeenBlob:
         lost = (head.file for head in self.heads if (head.file.path, head.file.version) not in known)
         return (*(row.file for row in self.rows if row.live), *lost)
 
+    @property
+    def agreed(self) -> bool:
+        """Whether all rows that need it tell of the same content: where not, some row was edited, and which is open.
+
+        What was adopted may lack a digest or an MD5: then it contradicts none.
+        """
+        told = (*self.needed_by, *(head.file for head in self.heads))
+        digests, md5s = {file.digest for file in told} - {""}, {file.md5 for file in told} - {"", None}
+        return max(len(digests), len(md5s), len({file.size for file in told})) <= 1
+
+    def wanted(self, op: str) -> FileVersion:
+        """What it should hold, in one version's words; not asked where nobody needs it.
+
+        Its own put's, if it needs it still: best the row, or the head, that knows the blob's etag. Others come second:
+        they share what was there.
+        """
+        files = [file for file in (*self.needed_by, *(head.file for head in self.heads)) if op and file.etag == op]
+        known = [file for file in files if self.blob is not None and file.blob_etag == self.blob.etag]
+        return (*known, *files, *self.needed_by)[0]
+
 
 @dataclass(frozen=True, slots=True)
 class SeenPath:

@@ -19,6 +19,7 @@ from catalog import (
 )
 from catalog import purge as purge_module
 from catalog.flow import each
+from catalog.kinds import UNKNOWN
 from storage import Precondition
 from storage.memory import MemoryContent
 from tests.faults.ports import Fault, Wire
@@ -42,7 +43,7 @@ async def test_many_share_readings_and_transactions() -> None:
         counts.clear()
         assert (await volume.purge(keep_versions=1)).purged == PurgeCount(400, 400, 400)
     assert (counts["stat"], counts["delete"]) == (400, 400)
-    assert counts["query"] == 3 * 4
+    assert counts["query"] == (4 + len(UNKNOWN)) * 4
     assert counts["submit"] <= 40
     assert counts["get"] == 0
 

@@ -65,6 +65,7 @@ CASES: Mapping[Injury, Case] = {
     injury.digest_edited: Case([("history-broken", "insert-version")]),
     injury.size_edited: Case([("history-broken", "insert-version")]),
     injury.content_swapped_in_row: Case([("history-broken", "insert-version")]),
+    injury.copy_edited: Case([("touched", "none")], headers=[BROKEN, ("touched", "none")]),
     injury.head_edited: Case([("history-broken", "insert-head")]),
     injury.head_type_edited: Case(NOTHING, headers=[("history-broken", "insert-head")]),
     injury.head_rolled_back: Case([("history-broken", "insert-head")]),

@@ -231,6 +231,17 @@ async def content_swapped_in_row(scene: Scene, path: str) -> None:
     await scene.merge(path, version_row(path, 2), values)
 
 
+async def copy_edited(scene: Scene, path: str) -> None:
+    """An older version, which shares its blob, says that it was the content of another file of the same size."""
+    subject = await scene.subject(path)
+    copied = f"{path}.copied"
+    await scene.volume.copy(path, copied)
+    await scene.volume.put(copied, b"later")
+    other = await scene.volume.put(f"{path}.other", b"x" * subject.second.size)
+    values: dict[str, Value] = {"digest": other.digest, "md5": other.md5 or "", "blob_etag": "of elsewhere"}
+    await scene.merge(copied, version_row(copied, 1), values)
+
+
 async def head_edited(scene: Scene, path: str) -> None:
     """The head says something that its version does not."""
     await scene.subject(path)

@@ -4,13 +4,16 @@ import json
 import os
 import time
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from catalog import Brake, InvalidError, Plan
 from catalog.exchange import partition_of
-from catalog.keys import head_row, intent_row, version_row
-from catalog.table import Delete
+from catalog.keys import head_row, intent_row, partition, version_row
+from catalog.reconcile.plan import Depth
+from catalog.rows import Value
+from catalog.table import Delete, Insert
 from storage import Always, Headers, IfAbsent
 from tests.reconcile import injuries as injury
 from tests.reconcile.scene import Scene
@@ -169,3 +172,76 @@ async def test_undo_takes_nothing_from_elsewhere(small: Scene, tmp_path: Path) -
     report = await small.cat.undo(tmp_path / "journal")
     assert [item.undone for item in report.items] == [False]
     assert (await small.cat._content.stat("elsewhere")).size == 1
+
+
+@pytest.mark.parametrize("touched", [False, True])
+async def test_a_wrong_row_of_a_copy_changes_no_content(small: Scene, tmp_path: Path, *, touched: bool) -> None:
+    """Content is judged by what its own put says; where others say otherwise, nothing is written."""
+    volume = small.volume
+    blob = (await volume.put("z", b"GOOD!")).blob
+    await volume.copy("z", "a")
+    other = await volume.put("t", b"other")
+    values: dict[str, Value] = {"digest": other.digest, "md5": other.md5 or ""}
+    for row in (version_row("a", 1), head_row("a")):
+        await small.merge("a", row, values if touched else {**values, "blob_etag": "of elsewhere"})
+    if touched:
+        there = await small.content.stat(blob)
+        await small.content.put(blob, b"GOOD!", when=Always(), headers=there.headers)
+    for depth in get_args(Depth):
+        plan = await small.cat.reconcile("raw", depth=depth)
+        found = [each for each in plan.differences() if each.key == blob]
+        assert [(each.state, each.action) for each in found] == [("touched", "none")]
+        assert found[0].why.endswith("; the versions that refer to it do not agree about it")
+        await plan.apply(journal=tmp_path / depth)
+    assert await volume.read("z") == b"GOOD!"
+
+
+async def test_where_versions_do_not_agree_lost_content_is_not_made_up(small: Scene, tmp_path: Path) -> None:
+    """Nor by a plan that was made when they did."""
+    blob = (await small.volume.put("z", b"GOOD!")).blob
+    await small.volume.put("twin", b"GOOD!")
+    await small.volume.copy("z", "a")
+    await small.content.delete(blob, when=Always())
+    plan = await small.cat.reconcile("raw")
+    other = await small.volume.put("t", b"other")
+    await small.merge("a", version_row("a", 1), {"digest": other.digest, "md5": other.md5 or ""})
+    report = await plan.apply(journal=tmp_path / "journal")
+    assert (dict(report.done), report.changed) == ({}, 1)
+    assert ("missing", "none") in await states(small)
+
+
+@pytest.mark.parametrize("several", [False, True])
+async def test_content_of_a_head_whose_version_row_is_lost_is_not_purged(small: Scene, *, several: bool) -> None:
+    await small.volume.put("a", b"precious")
+    await small.volume.copy("a", "b")
+    await small.volume.put("a", b"new")
+    if several:
+        await small.volume.put("a", b"newer")
+    await small.remove("b", version_row("b", 1))
+    report = await small.volume.purge(keep_versions=1)
+    assert (report.held.versions, report.purged.versions) == (1, int(several))
+    assert await small.volume.read("b") == b"precious"
+    assert ("history-broken", "insert-version") in await states(small)
+
+
+@pytest.mark.parametrize("several", [False, True])
+@pytest.mark.parametrize("row", ["w z", "v zz 9"])
+async def test_rows_that_are_not_known_stop_what_deletes(
+    small: Scene, tmp_path: Path, row: str, *, several: bool
+) -> None:
+    """R3: what they refer to is not known, either."""
+    await small.volume.put("a", b"1")
+    await small.volume.put("a", b"2")
+    if several:
+        await small.volume.put("a", b"3")
+    await orphaned(small, "o")
+    plan = await small.cat.reconcile("raw", orphans="quarantine")
+    before = {blob.name async for blob in small.content.list(small.volume.info.root)}
+    shard = partition(small.volume.info.epoch, 0)
+    await small.table.submit(shard, [Insert(row, {"schema": 2 if row[0] == "v" else 1, "kind": "put"})])
+    with pytest.raises(InvalidError, match="upgrade"):
+        await plan.apply(brake=ANY, force=plan.sha256, journal=tmp_path / "journal")
+    if row[0] == "w":
+        report = await small.volume.purge(keep_versions=1)
+        assert (report.ok, report.purged.versions) == (False, 0)
+    assert {blob.name async for blob in small.content.list(small.volume.info.root)} == before
