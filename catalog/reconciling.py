@@ -1,7 +1,6 @@
 """The reconciler as people use it: make a plan, look at it, apply it, undo that. How it works: see `reconcile`."""
 
 import os
-import shutil
 import tempfile
 import time
 import weakref
@@ -52,6 +51,8 @@ if TYPE_CHECKING:
 HASH_CHARACTERS_MIN: Final = 8
 UNSAVED: Final = "blobcat-plan-"
 """How the folder of a plan begins that nobody has saved, and that is gone with it."""
+APPLYING: Final = "blobcat-apply-"
+"""How the folder begins that has a copy of a plan for as long as that is carried out: others may replace the file."""
 
 
 class Plan:
@@ -102,13 +103,14 @@ class Plan:
     def save(self, path: PathLike[str] | str) -> Path:
         """Keep it as a file, that people can read and `blobcat apply` takes: whole, or not at all.
 
-        Raises: InvalidError for what can be no file; OSError where it cannot be written.
+        Raises: InvalidError for what can be no file, and where the plan's own file is not what it was; OSError where it
+        cannot be written.
         """
         target = check_file("save", "path", path)
         if not target.exists() or not target.samefile(self._file.path):
             copy = target.with_name(f"{target.name}.{os.getpid()}.part")
             try:
-                shutil.copyfile(self._file.path, copy)
+                self._file.copied(copy)
                 copy.replace(target)
             finally:
                 copy.unlink(missing_ok=True)
@@ -236,12 +238,17 @@ class Reconciling:
         volume = await self._volume_of(plan.header.volume, plan.header.epoch, "apply")
         looker, repairs = self._repairs(volume)
         applier = Applier(looker, self.recovery, repairs, patience_s=patience_s, listener=progress)
+        await to_the_end(self.threads, sweep, APPLYING)
+        place, what = tempfile.gettempdir(), "folder"
         try:
-            with closing(Journal.open(path, plan=plan.sha256, volume=volume.name, epoch=volume.epoch)) as written:
-                return await applier.run(plan, written)
-        except OSError as exc:  # of the journal: without it, nothing more may be done
-            kind_of_error, kind, text = meaning(exc.errno, "journal")
-            raise kind_of_error(f"apply: {path}: {text} ({exc})", op="apply", key=str(path), kind=kind) from exc
+            with Scratch(APPLYING) as scratch:
+                copy = await to_the_end(self.threads, plan.copied, scratch.path / "plan.jsonl")
+                place, what = str(path), "journal"
+                with closing(Journal.open(path, plan=plan.sha256, volume=volume.name, epoch=volume.epoch)) as written:
+                    return await applier.run(copy, written)
+        except OSError as exc:  # without the journal, nothing more may be done
+            kind_of_error, kind, text = meaning(exc.errno, what)
+            raise kind_of_error(f"apply: {place}: {text} ({exc})", op="apply", key=place, kind=kind) from exc
 
     async def undo(self, journal: PathLike[str] | str) -> UndoReport:
         """See `Catalog.undo`."""

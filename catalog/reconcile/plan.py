@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import IO, Any, Final, Literal, get_args
 
 from ..arguments import is_number, is_whole
 from ..errors import InvalidError
@@ -40,6 +40,8 @@ REQUESTS: Final[dict[Action, int]] = {
 
 PURGES_AT_A_TIME: Final = 5_000
 """Finished together, by one reading of the volume."""
+COPIED_BYTES: Final = 1 << 20
+"""Of a file, at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,11 +168,35 @@ class PlanFile:
     """Of the whole file: by this it is named where somebody forces it."""
 
     def differences(self) -> Iterator[Difference]:
-        """What was found, one by one. Raises: InvalidError where the file is not what it was."""
-        with self.path.open("rb") as file:
-            next(file)
+        """What was found, one by one. Raises: InvalidError, at the latest at its end, if the file is another by now."""
+        with self._opened() as file:
+            digest = hashlib.sha256(file.readline())
             for number, line in enumerate(file, 2):
+                digest.update(line)
                 yield _parsed(self.path, number, line)
+        self._check(digest.hexdigest())
+
+    def copied(self, path: Path) -> "PlanFile":
+        """A copy of this very plan, under another name. Raises: InvalidError where the file is not what it was."""
+        digest = hashlib.sha256()
+        with self._opened() as file, path.open("wb") as copy:
+            while piece := file.read(COPIED_BYTES):
+                digest.update(piece)
+                copy.write(piece)
+        self._check(digest.hexdigest())
+        return replace(self, path=path)
+
+    def _opened(self) -> IO[bytes]:
+        try:
+            return self.path.open("rb")
+        except FileNotFoundError as exc:
+            raise InvalidError(f"the plan {str(self.path)!r} is gone", op="plan", kind="invalid.plan") from exc
+
+    def _check(self, sha256: str) -> None:
+        """Raises: InvalidError where a file of this name is another by now."""
+        if sha256 != self.sha256:
+            message = f"the plan {str(self.path)!r} was changed meanwhile: read it again"
+            raise InvalidError(message, op="plan", kind="invalid.plan")
 
 
 def _parsed(path: Path, number: int, line: bytes) -> Difference:
@@ -213,9 +239,11 @@ def read(path: Path) -> PlanFile:
     """Open a plan. Raises: InvalidError for what is none, is of a newer format, or was cut."""
     try:
         with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-            file.seek(0)
-            values = json.loads(file.readline())
+            first = file.readline()
+            digest = hashlib.sha256(first)
+            while piece := file.read(COPIED_BYTES):
+                digest.update(piece)
+            values = json.loads(first)
     except FileNotFoundError as exc:
         raise InvalidError(f"there is no plan {str(path)!r}", op="plan", kind="invalid.plan") from exc
     except (ValueError, OSError) as exc:
@@ -227,7 +255,7 @@ def read(path: Path) -> PlanFile:
         raise InvalidError(message, op="plan", kind="invalid.newer-plan")
     if values.keys() != _KINDS.keys() or not all(_KINDS[name](value) for name, value in values.items()):
         raise InvalidError(f"{str(path)!r} is no plan that this blobcat wrote", op="plan", kind="invalid.plan")
-    plan = PlanFile(path, Header(**values), digest)
+    plan = PlanFile(path, Header(**values), digest.hexdigest())
     counts = counted(plan.header, plan.differences())
     if (counts.states, counts.actions) != (plan.header.states, plan.header.actions):  # the brake goes by them
         message = f"the findings of {str(path)!r} are not those that its first line tells of: it was cut or edited"
