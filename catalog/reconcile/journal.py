@@ -15,7 +15,6 @@ from ..errors import InvalidError
 
 FORMAT: Final = 1
 Phase = Literal["begun", "done", "changed", "waiting", "failed"]
-ENDS: Final = frozenset({"done", "changed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +42,9 @@ class Journal:
 
     def __init__(self, path: Path, file: IO[str], entries: Sequence[Entry] = ()) -> None:
         self.path = path
-        self.ended = {entry.subject: entry for entry in entries if entry.phase in ENDS}
-        """What an earlier run has brought to its end."""
-        self.begun = {entry.subject for entry in entries if entry.phase == "begun"} - self.ended.keys()
+        self.done = {entry.subject for entry in entries if entry.phase == "done"}
+        """What an earlier run has brought to its end. What it left alone is looked at again."""
+        self.begun = {entry.subject for entry in entries if entry.phase == "begun"} - self.done
         """What an earlier run has begun, and not brought to its end."""
         self._file = file
 

@@ -59,7 +59,7 @@ def test_a_journal_that_was_cut_within_a_character_is_gone_on_with(tmp_path: Pat
     path.write_bytes(whole[: whole.index("\N{CAT}".encode()) + 2])
     again = Journal.open(path, plan="p", volume="v", epoch="e")
     again.close()
-    assert [key for _, key, _ in again.ended] == ["one"]
+    assert [key for _, key, _ in again.done] == ["one"]
     assert path.read_bytes() == whole[: whole.rindex(b"\n", 0, -1) + 1]
 
 
