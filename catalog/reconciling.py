@@ -6,7 +6,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import partial
 from os import PathLike
@@ -39,7 +39,7 @@ from .reconcile.undo import Undo, UndoReport
 from .recovery import Recovery, check_patience
 from .registry import Volumes
 from .retry import Clock
-from .scratch import Scratch, sweep
+from .scratch import Scratch, held, sweep
 from .settings import Settings
 from .threads import to_the_end
 from .writer import Writer
@@ -204,7 +204,11 @@ class Reconciling:
                 folder = scratch.path
             folder.mkdir(parents=True, exist_ok=True)
             read = self._alone() if workers == 1 else self._workers(workers, rate, scope, folder)
-            plan = Plan(await reconciler.run(folder, read), self)
+            with ExitStack() as working:
+                if not scratch and not working.enter_context(held(folder)):
+                    message = f"another reconcile works in {str(folder)!r}: wait for its end, or name another folder"
+                    raise InvalidError(message, op="reconcile", key=str(folder), kind="invalid.work-in-use")
+                plan = Plan(await reconciler.run(folder, read), self)
         except BaseException as exc:
             if scratch:
                 scratch.close()
