@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any, Final, Literal
 
 from ..errors import InvalidError
+from .difference import parsed
 
 FORMAT: Final = 1
 Phase = Literal["begun", "done", "changed", "waiting", "failed"]
@@ -160,16 +161,45 @@ def _check(record: Mapping[str, Any], *names: str) -> None:
 def _entry(record: Mapping[str, Any]) -> Entry:
     """A line as it was added. Raises: TypeError."""
     _check(record, "key", "state", "action", "phase")
-    if not isinstance(record.get("undo", {}), dict):
+    if not _can_be_undone(record.get("undo", {})):
         raise TypeError("a line does not say what it changed")
     return Entry(**record)
+
+
+def _can_be_undone(undo: object) -> bool:
+    """Whether it is what a repair says ahead of a change: of rows, of a blob's headers, or of a blob put aside."""
+    if not isinstance(undo, dict):
+        return False
+    rows, blob, meant = undo.get("rows", []), undo.get("blob"), undo.get("headers")
+    if not isinstance(rows, list) or not all(isinstance(row, dict) and _is_row(row) for row in rows):
+        return False
+    if blob is None:
+        return True
+    whole = isinstance(blob, dict) and _says(blob, "name", "etag", "md5") and _is_headers(blob)
+    if meant:
+        return whole and isinstance(meant, dict) and _is_headers(meant) and isinstance(meant.get("size"), int)
+    return whole and _says(undo, "aside")
+
+
+def _is_row(row: Mapping[str, Any]) -> bool:
+    before, after = row.get("before", ""), row.get("after")
+    return _says(row, "path", "row") and (before is None or isinstance(before, dict)) and isinstance(after, dict)
+
+
+def _is_headers(record: Mapping[str, Any]) -> bool:
+    found = record.get("metadata")
+    return _says(record, "content_type") and isinstance(found, dict) and _says(found, *found)
+
+
+def _says(record: Mapping[str, Any], *names: str) -> bool:
+    return all(isinstance(record.get(name), str) for name in names)
 
 
 def _records(path: Path) -> Iterator[dict[str, Any]]:
     with path.open("rb") as file:
         for line in file:
             if line.endswith(b"\n"):
-                record = json.loads(line.decode())
+                record = parsed(line)
                 if not isinstance(record, dict):
                     raise ValueError("not a record")
                 yield record

@@ -16,7 +16,7 @@ from ..arguments import is_number, is_whole
 from ..errors import InvalidError
 from ..pace import LISTED_AT_A_TIME
 from ..table import PAGE_ROWS
-from .difference import DELETING, FITTING, MEANING, Action, Difference
+from .difference import DELETING, FITTING, MEANING, Action, Difference, parsed
 
 FORMAT: Final = 1
 Depth = Literal["etag", "headers", "content"]
@@ -201,9 +201,9 @@ class PlanFile:
 
 def _parsed(path: Path, number: int, line: bytes) -> Difference:
     try:
-        found = Difference.of_record(json.loads(line))
+        found = Difference.of_record(parsed(line))
         _check_types(found)
-    except (ValueError, TypeError, AttributeError) as exc:
+    except (ValueError, TypeError, AttributeError, KeyError, IndexError) as exc:
         message = f"{path}, line {number} is no finding of a plan: it was cut or edited"
         raise InvalidError(message, op="plan", kind="invalid.plan") from exc
     if found.action != "none" and found.action not in FITTING.get(found.state, ()):
@@ -243,7 +243,7 @@ def read(path: Path) -> PlanFile:
             digest = hashlib.sha256(first)
             while piece := file.read(COPIED_BYTES):
                 digest.update(piece)
-            values = json.loads(first)
+            values = parsed(first)
     except FileNotFoundError as exc:
         raise InvalidError(f"there is no plan {str(path)!r}", op="plan", kind="invalid.plan") from exc
     except (ValueError, OSError) as exc:
@@ -271,8 +271,15 @@ def _is_counts(value: object) -> bool:
     return isinstance(value, dict) and all(is_whole(each) and each >= 0 for each in value.values())
 
 
-def _is_records(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(each, dict) for each in value)
+def _is_certificates(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(each, dict) and _is_certificate(each) for each in value)
+
+
+def _is_certificate(value: Mapping[str, Any]) -> bool:
+    listing = ("blobs", "quarantined", "of other volumes")
+    if "blobs" in value and not all(_is_count(value.get(name)) for name in listing):
+        return False
+    return "rows" not in value or _is_counts(value["rows"])
 
 
 def _is_text(value: object) -> bool:
@@ -289,6 +296,6 @@ _KINDS: Final[dict[str, Callable[[object], bool]]] = {
     **dict.fromkeys(("states", "actions"), _is_counts),
     **dict.fromkeys(("incomplete", "refused"), _is_texts),
     "sample": is_number,
-    "certificates": _is_records,
+    "certificates": _is_certificates,
 }
 """What the first line says, and what each may be."""

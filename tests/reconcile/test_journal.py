@@ -89,6 +89,12 @@ ENTRY = {"key": "raw/x", "state": "touched", "action": "refresh", "phase": "done
         {**ENTRY, "key": ["raw/x"]},
         {**ENTRY, "phase": 1},
         {**ENTRY, "undo": ["rows"]},
+        {**ENTRY, "undo": {"rows": 5}},
+        {**ENTRY, "undo": {"rows": [1]}},
+        {**ENTRY, "undo": {"rows": [{}]}},
+        {**ENTRY, "undo": {"rows": [{"path": "a", "row": "h a", "before": None, "after": []}]}},
+        {**ENTRY, "undo": {"blob": "x", "aside": "y"}},
+        {**ENTRY, "undo": {"blob": {"name": "raw/x"}}},
     ],
 )
 async def test_a_journal_with_a_line_that_is_none_is_refused(

@@ -126,6 +126,32 @@ async def test_what_is_applied_is_the_plan_that_was_read(small: Scene, tmp_path:
         await again.apply(journal=tmp_path / "other", brake=Brake(1.0), force=again.sha256)
 
 
+@pytest.mark.parametrize(
+    ("number", "changed"),
+    [
+        (0, {"certificates": [{"rows": 1}]}),
+        (0, {"certificates": [{"rows": {"i": "x"}}]}),
+        (0, {"certificates": [{"blobs": 1}]}),
+        (0, {"certificates": [{"blobs": 1, "quarantined": 0, "of other volumes": "x"}]}),
+        (0, {"prefix": "\ud800"}),
+        (1, {"key": "\ud800"}),
+        (1, {"rows": {"v \ud800@1": "x"}}),
+        (1, {"rows": {"i": "x", "i ": "x"}}),
+    ],
+)
+async def test_a_plan_with_a_line_that_is_none_is_refused(
+    small: Scene, tmp_path: Path, number: int, changed: dict[str, object]
+) -> None:
+    await injury.touched(small, "a")
+    file = (await small.cat.reconcile("raw")).save(tmp_path / "plan")
+    lines = file.read_text("utf-8").splitlines()
+    lines[number] = json.dumps({**json.loads(lines[number]), **changed})
+    file.write_text("".join(f"{line}\n" for line in lines), "utf-8")
+    with pytest.raises(InvalidError) as caught:
+        small.cat.plan(file)
+    assert caught.value.kind == "invalid.plan"
+
+
 async def test_a_plan_that_is_replaced_while_it_is_applied(small: Scene, tmp_path: Path) -> None:
     """What was read first is what is carried out."""
     for number in range(3):
