@@ -1,13 +1,12 @@
 """The reconciler as people use it: make a plan, look at it, apply it, undo that. How it works: see `reconcile`."""
 
 import os
-import shutil
 import tempfile
 import time
 import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import partial
 from os import PathLike
@@ -40,7 +39,7 @@ from .reconcile.undo import Undo, UndoReport
 from .recovery import Recovery, check_patience
 from .registry import Volumes
 from .retry import Clock
-from .scratch import Scratch, sweep
+from .scratch import Scratch, held, sweep
 from .settings import Settings
 from .threads import to_the_end
 from .writer import Writer
@@ -52,6 +51,8 @@ if TYPE_CHECKING:
 HASH_CHARACTERS_MIN: Final = 8
 UNSAVED: Final = "blobcat-plan-"
 """How the folder of a plan begins that nobody has saved, and that is gone with it."""
+APPLYING: Final = "blobcat-apply-"
+"""How the folder begins that has a copy of a plan for as long as that is carried out: others may replace the file."""
 
 
 class Plan:
@@ -102,13 +103,14 @@ class Plan:
     def save(self, path: PathLike[str] | str) -> Path:
         """Keep it as a file, that people can read and `blobcat apply` takes: whole, or not at all.
 
-        Raises: InvalidError for what can be no file; OSError where it cannot be written.
+        Raises: InvalidError for what can be no file, and where the plan's own file is not what it was; OSError where it
+        cannot be written.
         """
         target = check_file("save", "path", path)
         if not target.exists() or not target.samefile(self._file.path):
             copy = target.with_name(f"{target.name}.{os.getpid()}.part")
             try:
-                shutil.copyfile(self._file.path, copy)
+                self._file.copied(copy)
                 copy.replace(target)
             finally:
                 copy.unlink(missing_ok=True)
@@ -202,7 +204,11 @@ class Reconciling:
                 folder = scratch.path
             folder.mkdir(parents=True, exist_ok=True)
             read = self._alone() if workers == 1 else self._workers(workers, rate, scope, folder)
-            plan = Plan(await reconciler.run(folder, read), self)
+            with ExitStack() as working:
+                if not scratch and not working.enter_context(held(folder)):
+                    message = f"another reconcile works in {str(folder)!r}: wait for its end, or name another folder"
+                    raise InvalidError(message, op="reconcile", key=str(folder), kind="invalid.work-in-use")
+                plan = Plan(await reconciler.run(folder, read), self)
         except BaseException as exc:
             if scratch:
                 scratch.close()
@@ -236,12 +242,17 @@ class Reconciling:
         volume = await self._volume_of(plan.header.volume, plan.header.epoch, "apply")
         looker, repairs = self._repairs(volume)
         applier = Applier(looker, self.recovery, repairs, patience_s=patience_s, listener=progress)
+        await to_the_end(self.threads, sweep, APPLYING)
+        place, what = tempfile.gettempdir(), "folder"
         try:
-            with closing(Journal.open(path, plan=plan.sha256, volume=volume.name, epoch=volume.epoch)) as written:
-                return await applier.run(plan, written)
-        except OSError as exc:  # of the journal: without it, nothing more may be done
-            kind_of_error, kind, text = meaning(exc.errno, "journal")
-            raise kind_of_error(f"apply: {path}: {text} ({exc})", op="apply", key=str(path), kind=kind) from exc
+            with Scratch(APPLYING) as scratch:
+                copy = await to_the_end(self.threads, plan.copied, scratch.path / "plan.jsonl")
+                place, what = str(path), "journal"
+                with closing(Journal.open(path, plan=plan.sha256, volume=volume.name, epoch=volume.epoch)) as written:
+                    return await applier.run(copy, written)
+        except OSError as exc:  # without the journal, nothing more may be done
+            kind_of_error, kind, text = meaning(exc.errno, what)
+            raise kind_of_error(f"apply: {place}: {text} ({exc})", op="apply", key=place, kind=kind) from exc
 
     async def undo(self, journal: PathLike[str] | str) -> UndoReport:
         """See `Catalog.undo`."""

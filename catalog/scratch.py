@@ -11,7 +11,8 @@ import platform
 import shutil
 import stat
 import tempfile
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import IO, Final, Self
@@ -45,6 +46,13 @@ class Scratch:
             self._lock.close()
 
 
+@contextmanager
+def held(folder: Path) -> Iterator[bool]:
+    """Hold a lock on a folder that stays; whether nobody else has it. Where there are no locks nobody is known to."""
+    with (folder / LOCK).open("ab") as lock:
+        yield _taken(lock) or not _can_lock()
+
+
 def sweep(prefix: str) -> None:
     """Remove the folders of that prefix that killed processes of this user have left."""
     for folder in Path(tempfile.gettempdir()).glob(f"{_of_this_machine(prefix)}*"):
@@ -75,6 +83,14 @@ def _taken(lock: IO[bytes]) -> bool:
     try:
         flock(lock, LOCK_EX | LOCK_NB)
     except OSError:
+        return False
+    return True
+
+
+def _can_lock() -> bool:
+    try:
+        import fcntl  # noqa: F401, PLC0415 — where the system has it
+    except ImportError:
         return False
     return True
 

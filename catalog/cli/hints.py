@@ -149,6 +149,7 @@ _HINTS: Final[dict[str, str | Callable[["CatalogError"], str]]] = {
     "invalid.other-volume": "give the --url of the catalog that it was made of",
     "invalid.plan": "blobcat reconcile --plan FILE makes one",
     "invalid.unknown-row": "upgrade blobcat: nothing is concluded where not every row is understood",
+    "invalid.work-in-use": "blobcat reconcile --work FOLDER names another",
     "invalid.name": "say where to: blobcat get PATH LOCAL",
     "invalid.source": "",
     "invalid.token": _token,

@@ -185,7 +185,7 @@ def _subject(found: Difference) -> tuple[str, str, str]:
 def _todo(plan: PlanFile, journal: Journal) -> Iterator[Difference]:
     """What is proposed, and was not brought to its end by an earlier run."""
     proposed = (found for found in plan.differences() if found.action != "none")
-    return (found for found in proposed if _subject(found) not in journal.ended)
+    return (found for found in proposed if _subject(found) not in journal.done)
 
 
 def _purged(found: Difference, result: PurgeResult) -> Applied:

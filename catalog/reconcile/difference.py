@@ -3,6 +3,7 @@
 Each blob, and each version that has content, is in exactly one state; that of the first of these which is true of it.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -165,6 +166,17 @@ class Difference:
     def of_record(record: Mapping[str, Any]) -> "Difference":
         """What `as_record` made a record of. Raises: KeyError, TypeError."""
         return Difference(**{**record, "versions": tuple(record.get("versions", ())), "rows": record.get("rows", {})})
+
+
+def parsed(line: bytes) -> Any:
+    """What a line of JSON says. Raises: ValueError for what is none, or has text that no file can have."""
+    try:
+        said = json.loads(line.decode())
+    except RecursionError as exc:
+        raise ValueError("nested too deep") from exc
+    if b"\\u" in line:
+        json.dumps(said, ensure_ascii=False).encode()  # half a character cannot be written
+    return said
 
 
 def at_of(op: str) -> str:

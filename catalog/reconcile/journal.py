@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import IO, Any, Final, Literal
 
 from ..errors import InvalidError
+from .difference import parsed
 
 FORMAT: Final = 1
 Phase = Literal["begun", "done", "changed", "waiting", "failed"]
-ENDS: Final = frozenset({"done", "changed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +43,9 @@ class Journal:
 
     def __init__(self, path: Path, file: IO[str], entries: Sequence[Entry] = ()) -> None:
         self.path = path
-        self.ended = {entry.subject: entry for entry in entries if entry.phase in ENDS}
-        """What an earlier run has brought to its end."""
-        self.begun = {entry.subject for entry in entries if entry.phase == "begun"} - self.ended.keys()
+        self.done = {entry.subject for entry in entries if entry.phase == "done"}
+        """What an earlier run has brought to its end. What it left alone is looked at again."""
+        self.begun = {entry.subject for entry in entries if entry.phase == "begun"} - self.done
         """What an earlier run has begun, and not brought to its end."""
         self._file = file
 
@@ -56,22 +56,26 @@ class Journal:
     def open(path: Path, *, plan: str, volume: str, epoch: str) -> "Journal":
         """Begin a journal of a plan, or go on with it. One run writes it at a time.
 
-        Raises: InvalidError where it is that of another plan, is being written by another run, or is no file.
+        Raises: InvalidError where it is that of another plan, is being written by another run, or is no journal: then
+        it stays as it is.
         """
         if path.exists() and not path.is_file():
             raise InvalidError(f"{str(path)!r} is no file: name another journal", op="apply", kind="invalid.journal")
+        first = _line({"blobcat": "journal", "format": FORMAT, "plan": plan, "volume": volume, "epoch": epoch})
         file = path.open("a+", encoding="utf-8", newline="\n")
         try:
             _lock(file, path)
-            if not _cut(path):
+            if _is_new(path, first):
+                file.truncate(0)
                 journal = Journal(path, file)
-                journal._line({"blobcat": "journal", "format": FORMAT, "plan": plan, "volume": volume, "epoch": epoch})
+                file.write(first)
                 journal._sync()
                 return journal
-            header, entries = read(path)
+            header, entries = read(path, op="apply")
             if header["plan"] != plan:
                 message = f"{str(path)!r} is the journal of another plan: name another file"
                 raise InvalidError(message, op="apply", kind="invalid.journal")
+            _cut(path)
             return Journal(path, file, entries)
         except BaseException:
             file.close()
@@ -80,7 +84,7 @@ class Journal:
     def add(self, *entries: Entry) -> None:
         """Write lines; what is about to be done is on disk when this returns."""
         for entry in entries:
-            self._line({name: value for name, value in asdict(entry).items() if value})
+            self._file.write(_line({name: value for name, value in asdict(entry).items() if value}))
         if any(entry.phase == "begun" for entry in entries):
             self._sync()
 
@@ -91,12 +95,13 @@ class Journal:
         finally:
             self._file.close()
 
-    def _line(self, record: Mapping[str, Any]) -> None:
-        self._file.write(json.dumps(record, ensure_ascii=False) + "\n")
-
     def _sync(self) -> None:
         self._file.flush()
         os.fsync(self._file.fileno())
+
+
+def _line(record: Mapping[str, Any]) -> str:
+    return json.dumps(record, ensure_ascii=False) + "\n"
 
 
 def _lock(file: IO[str], path: Path) -> None:
@@ -112,34 +117,38 @@ def _lock(file: IO[str], path: Path) -> None:
         raise InvalidError(message, op="apply", kind="invalid.journal") from exc
 
 
-def _cut(path: Path) -> int:
-    """Take away a last line that was cut off; how much there is."""
+def _is_new(path: Path, first: str) -> bool:
+    """Whether a file is empty, or was cut in this first line, which is then to be written anew."""
+    whole = first.encode()
+    with path.open("rb") as file:
+        there = file.read(len(whole))
+    return len(there) < len(whole) and whole.startswith(there)
+
+
+def _cut(path: Path) -> None:
+    """Take away a journal's last line where that was cut off."""
     with path.open("rb+") as file:
-        whole = file.read().rfind(b"\n") + 1
-        file.truncate(whole)
-    return whole
+        file.truncate(file.read().rfind(b"\n") + 1)
 
 
-def read(path: Path) -> tuple[dict[str, Any], list[Entry]]:
+def read(path: Path, *, op: str = "undo") -> tuple[dict[str, Any], list[Entry]]:
     """The first line of a journal, and all others that are whole. Raises: InvalidError for what is none."""
     if not path.exists():
-        raise InvalidError(f"there is no journal {str(path)!r}", op="undo", kind="invalid.journal")
+        raise InvalidError(f"there is no journal {str(path)!r}", op=op, kind="invalid.journal")
     try:
-        header, *entries = _records(path)
+        header, *entries = [*_records(path)] or [{}]  # with no whole line, it is none
     except (OSError, ValueError) as exc:
-        raise InvalidError(
-            f"{str(path)!r} cannot be read as a journal: {exc}", op="undo", kind="invalid.journal"
-        ) from exc
+        raise InvalidError(f"{str(path)!r} cannot be read as a journal: {exc}", op=op, kind="invalid.journal") from exc
     if header.get("blobcat") != "journal":
-        raise InvalidError(f"{str(path)!r} is no journal of blobcat's", op="undo", kind="invalid.journal")
+        raise InvalidError(f"{str(path)!r} is no journal of blobcat's", op=op, kind="invalid.journal")
     if header.get("format") != FORMAT:
         message = f"{str(path)!r} is a journal of format {header.get('format')}; this blobcat knows {FORMAT}"
-        raise InvalidError(message, op="undo", kind="invalid.journal")
+        raise InvalidError(message, op=op, kind="invalid.journal")
     try:
         _check(header, "plan", "volume", "epoch")
         return header, [_entry(record) for record in entries]
     except TypeError as exc:
-        raise InvalidError(f"{str(path)!r} is damaged: {exc}", op="undo", kind="invalid.journal") from exc
+        raise InvalidError(f"{str(path)!r} is damaged: {exc}", op=op, kind="invalid.journal") from exc
 
 
 def _check(record: Mapping[str, Any], *names: str) -> None:
@@ -152,16 +161,45 @@ def _check(record: Mapping[str, Any], *names: str) -> None:
 def _entry(record: Mapping[str, Any]) -> Entry:
     """A line as it was added. Raises: TypeError."""
     _check(record, "key", "state", "action", "phase")
-    if not isinstance(record.get("undo", {}), dict):
+    if not _can_be_undone(record.get("undo", {})):
         raise TypeError("a line does not say what it changed")
     return Entry(**record)
 
 
+def _can_be_undone(undo: object) -> bool:
+    """Whether it is what a repair says ahead of a change: of rows, of a blob's headers, or of a blob put aside."""
+    if not isinstance(undo, dict):
+        return False
+    rows, blob, meant = undo.get("rows", []), undo.get("blob"), undo.get("headers")
+    if not isinstance(rows, list) or not all(isinstance(row, dict) and _is_row(row) for row in rows):
+        return False
+    if blob is None:
+        return True
+    whole = isinstance(blob, dict) and _says(blob, "name", "etag", "md5") and _is_headers(blob)
+    if meant:
+        return whole and isinstance(meant, dict) and _is_headers(meant) and isinstance(meant.get("size"), int)
+    return whole and _says(undo, "aside")
+
+
+def _is_row(row: Mapping[str, Any]) -> bool:
+    before, after = row.get("before", ""), row.get("after")
+    return _says(row, "path", "row") and (before is None or isinstance(before, dict)) and isinstance(after, dict)
+
+
+def _is_headers(record: Mapping[str, Any]) -> bool:
+    found = record.get("metadata")
+    return _says(record, "content_type") and isinstance(found, dict) and _says(found, *found)
+
+
+def _says(record: Mapping[str, Any], *names: str) -> bool:
+    return all(isinstance(record.get(name), str) for name in names)
+
+
 def _records(path: Path) -> Iterator[dict[str, Any]]:
-    with path.open(encoding="utf-8") as file:
+    with path.open("rb") as file:
         for line in file:
-            if line.endswith("\n"):
-                record = json.loads(line)
+            if line.endswith(b"\n"):
+                record = parsed(line)
                 if not isinstance(record, dict):
                     raise ValueError("not a record")
                 yield record

@@ -10,14 +10,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import IO, Any, Final, Literal, get_args
 
 from ..arguments import is_number, is_whole
 from ..errors import InvalidError
 from ..kinds import UNKNOWN
 from ..pace import LISTED_AT_A_TIME
 from ..table import PAGE_ROWS
-from .difference import DELETING, FITTING, MEANING, Action, Difference
+from .difference import DELETING, FITTING, MEANING, Action, Difference, parsed
 
 FORMAT: Final = 1
 Depth = Literal["etag", "headers", "content"]
@@ -41,6 +41,8 @@ REQUESTS: Final[dict[Action, int]] = {
 
 PURGES_AT_A_TIME: Final = 5_000
 """Finished together, by one reading of the volume."""
+COPIED_BYTES: Final = 1 << 20
+"""Of a file, at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,18 +169,42 @@ class PlanFile:
     """Of the whole file: by this it is named where somebody forces it."""
 
     def differences(self) -> Iterator[Difference]:
-        """What was found, one by one. Raises: InvalidError where the file is not what it was."""
-        with self.path.open("rb") as file:
-            next(file)
+        """What was found, one by one. Raises: InvalidError, at the latest at its end, if the file is another by now."""
+        with self._opened() as file:
+            digest = hashlib.sha256(file.readline())
             for number, line in enumerate(file, 2):
+                digest.update(line)
                 yield _parsed(self.path, number, line)
+        self._check(digest.hexdigest())
+
+    def copied(self, path: Path) -> "PlanFile":
+        """A copy of this very plan, under another name. Raises: InvalidError where the file is not what it was."""
+        digest = hashlib.sha256()
+        with self._opened() as file, path.open("wb") as copy:
+            while piece := file.read(COPIED_BYTES):
+                digest.update(piece)
+                copy.write(piece)
+        self._check(digest.hexdigest())
+        return replace(self, path=path)
+
+    def _opened(self) -> IO[bytes]:
+        try:
+            return self.path.open("rb")
+        except FileNotFoundError as exc:
+            raise InvalidError(f"the plan {str(self.path)!r} is gone", op="plan", kind="invalid.plan") from exc
+
+    def _check(self, sha256: str) -> None:
+        """Raises: InvalidError where a file of this name is another by now."""
+        if sha256 != self.sha256:
+            message = f"the plan {str(self.path)!r} was changed meanwhile: read it again"
+            raise InvalidError(message, op="plan", kind="invalid.plan")
 
 
 def _parsed(path: Path, number: int, line: bytes) -> Difference:
     try:
-        found = Difference.of_record(json.loads(line))
+        found = Difference.of_record(parsed(line))
         _check_types(found)
-    except (ValueError, TypeError, AttributeError) as exc:
+    except (ValueError, TypeError, AttributeError, KeyError, IndexError) as exc:
         message = f"{path}, line {number} is no finding of a plan: it was cut or edited"
         raise InvalidError(message, op="plan", kind="invalid.plan") from exc
     if found.action != "none" and found.action not in FITTING.get(found.state, ()):
@@ -214,9 +240,11 @@ def read(path: Path) -> PlanFile:
     """Open a plan. Raises: InvalidError for what is none, is of a newer format, or was cut."""
     try:
         with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-            file.seek(0)
-            values = json.loads(file.readline())
+            first = file.readline()
+            digest = hashlib.sha256(first)
+            while piece := file.read(COPIED_BYTES):
+                digest.update(piece)
+            values = parsed(first)
     except FileNotFoundError as exc:
         raise InvalidError(f"there is no plan {str(path)!r}", op="plan", kind="invalid.plan") from exc
     except (ValueError, OSError) as exc:
@@ -228,7 +256,7 @@ def read(path: Path) -> PlanFile:
         raise InvalidError(message, op="plan", kind="invalid.newer-plan")
     if values.keys() != _KINDS.keys() or not all(_KINDS[name](value) for name, value in values.items()):
         raise InvalidError(f"{str(path)!r} is no plan that this blobcat wrote", op="plan", kind="invalid.plan")
-    plan = PlanFile(path, Header(**values), digest)
+    plan = PlanFile(path, Header(**values), digest.hexdigest())
     counts = counted(plan.header, plan.differences())
     if (counts.states, counts.actions) != (plan.header.states, plan.header.actions):  # the brake goes by them
         message = f"the findings of {str(path)!r} are not those that its first line tells of: it was cut or edited"
@@ -244,8 +272,15 @@ def _is_counts(value: object) -> bool:
     return isinstance(value, dict) and all(is_whole(each) and each >= 0 for each in value.values())
 
 
-def _is_records(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(each, dict) for each in value)
+def _is_certificates(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(each, dict) and _is_certificate(each) for each in value)
+
+
+def _is_certificate(value: Mapping[str, Any]) -> bool:
+    listing = ("blobs", "quarantined", "of other volumes")
+    if "blobs" in value and not all(_is_count(value.get(name)) for name in listing):
+        return False
+    return "rows" not in value or _is_counts(value["rows"])
 
 
 def _is_text(value: object) -> bool:
@@ -262,6 +297,6 @@ _KINDS: Final[dict[str, Callable[[object], bool]]] = {
     **dict.fromkeys(("states", "actions"), _is_counts),
     **dict.fromkeys(("incomplete", "refused"), _is_texts),
     "sample": is_number,
-    "certificates": _is_records,
+    "certificates": _is_certificates,
 }
 """What the first line says, and what each may be."""

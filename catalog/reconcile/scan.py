@@ -107,27 +107,32 @@ class Scanner:
         return self._folder / f"{self._scope.id}-{task}.part"
 
     def has(self, task: str) -> bool:
-        """Whether a part is there, and no older than FRESH_S: an older one is read again."""
+        """Whether a part is there, complete, and no older than FRESH_S: any other one is read again."""
+        return self._certificate(task) is not None
+
+    def _certificate(self, task: str) -> dict[str, Any] | None:
         try:
-            return time.time() - self.part(task).stat().st_mtime < FRESH_S
+            fresh = time.time() - self.part(task).stat().st_mtime < FRESH_S
         except FileNotFoundError:
-            return False
+            return None
+        return certificate_of(self.part(task)) if fresh else None
 
     async def read(self, task: str) -> dict[str, Any]:
         """Read a part, unless it is there; its certificate. Raises: as `Lister.pages` and `ContentStore.list`."""
-        path = self.part(task)
-        if not self.has(task):
+        certificate = self._certificate(task)
+        if certificate is None:
             kind, _, number = task.partition("-")
-            part = Part(path)
+            part = Part(self.part(task))
             try:
                 if kind == "blobs":
                     said = await self._listing(part, self._scope.listings[int(number)])
                 else:
                     said = await self._shard(part, int(number, 16))
-                await to_the_end(self._threads, part.complete, {"part": task, **said})
+                certificate = {"part": task, **said}
+                await to_the_end(self._threads, part.complete, certificate)
             finally:
                 part.close()
-        return certificate_of(path)
+        return certificate
 
     async def _listing(self, part: Part, prefix: str) -> dict[str, Any]:
         """A listing that breaks off is begun again: where it broke off is not known."""

@@ -110,11 +110,19 @@ def _make_tables(database: sqlite3.Connection) -> None:
         database.execute(f"CREATE TABLE {name} ({columns})")
 
 
-def certificate_of(path: Path) -> dict[str, Any]:
-    """What a complete part says of itself."""
-    with closing(sqlite3.connect(path)) as database:
-        found: dict[str, Any] = json.loads(database.execute("SELECT text FROM certificate").fetchone()[0])
-        return found
+def certificate_of(path: Path) -> dict[str, Any] | None:
+    """What a complete part says of itself; None for a file that is none."""
+    try:
+        with closing(sqlite3.connect(_there(path), uri=True)) as database:
+            found = json.loads(database.execute("SELECT text FROM certificate").fetchone()[0])
+    except (sqlite3.DatabaseError, TypeError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _there(path: Path) -> str:
+    """A database by a name that never makes an empty one."""
+    return f"{path.absolute().as_uri()}?mode=rw"
 
 
 class Workspace:
@@ -123,7 +131,7 @@ class Workspace:
     def __init__(self, folder: Path, parts: Sequence[Path]) -> None:
         file = folder / "scan.db"
         file.unlink(missing_ok=True)
-        self._database = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+        self._database = sqlite3.connect(file.absolute(), isolation_level=None, check_same_thread=False, uri=True)
         for setting in ("journal_mode = OFF", "synchronous = OFF", f"cache_size = -{_CACHE_KIB}", "temp_store = FILE"):
             self._database.execute(f"PRAGMA {setting}")
         _make_tables(self._database)
@@ -136,7 +144,7 @@ class Workspace:
         return "<Workspace>"
 
     def _take(self, part: Path) -> None:
-        self._database.execute("ATTACH ? AS part", [f"{part}"])
+        self._database.execute("ATTACH ? AS part", [_there(part)])
         for name in TABLES:
             self._database.execute(f"INSERT INTO main.{name} SELECT * FROM part.{name}")  # noqa: S608 — our own
         self._database.execute("DETACH part")

@@ -296,6 +296,20 @@ async def test_the_same_plan_again_does_nothing(small: Scene, tmp_path: Path) ->
     assert (other.done, other.changed, sent) == ({}, 9, [])
 
 
+async def test_what_was_left_alone_is_looked_at_again(small: Scene, tmp_path: Path) -> None:
+    """As long as it is not as the plan says, each run says so; none says that nothing is left to do."""
+    await injury.touched(small, PATH)
+    await injury.head_removed(small, "b")
+    plan, journal = await planned(small), tmp_path / "journal"
+    blob = await small.content.stat((await small.volume.stat(PATH)).blob)
+    await small.content.touch(blob.name, headers=blob.headers, when=IfMatch(blob.etag))
+    first = await applied(plan, journal)
+    assert (first.done, first.changed) == ({"insert-head": 1}, 1)
+    again, sent = await writes_of(small, journal, plan)
+    assert (again.done, again.changed, sent) == ({}, 1, [])
+    assert [item.action for item in (await small.cat.undo(journal)).items] == ["insert-head"]
+
+
 async def test_the_journal_of_another_plan_is_refused(small: Scene, tmp_path: Path) -> None:
     await injury.touched(small, PATH)
     await applied(await planned(small), tmp_path / "journal")

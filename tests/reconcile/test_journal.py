@@ -30,6 +30,39 @@ def test_a_journal_that_was_cut_in_its_first_line_begins_anew(tmp_path: Path) ->
     assert json.loads(path.read_text("utf-8"))["plan"] == "p"
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"my only copy, no newline at the end",
+        b"line\n" + b"\x00" * 1000,
+        b"{}\nnot whole",
+        b'{"blobcat": "journal", "format": 1, "plan": "another", "volume": "v", "epoch": "e"}\n{"key": "cut',
+        b'{"blobcat": "journal", "format": 1, "plan": "another", "vol',
+        b"[]",
+    ],
+)
+def test_a_file_that_is_no_journal_of_the_plan_stays_as_it_is(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "notes"
+    path.write_bytes(content)
+    with pytest.raises(InvalidError) as caught:
+        Journal.open(path, plan="p", volume="v", epoch="e")
+    assert (caught.value.kind, caught.value.op) == ("invalid.journal", "apply")
+    assert path.read_bytes() == content
+
+
+def test_a_journal_that_was_cut_within_a_character_is_gone_on_with(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    journal = Journal.open(path, plan="p", volume="v", epoch="e")
+    journal.add(Entry("one", "touched", "refresh", "done"), Entry("\N{CAT}", "touched", "refresh", "done"))
+    journal.close()
+    whole = path.read_bytes()
+    path.write_bytes(whole[: whole.index("\N{CAT}".encode()) + 2])
+    again = Journal.open(path, plan="p", volume="v", epoch="e")
+    again.close()
+    assert [key for _, key, _ in again.done] == ["one"]
+    assert path.read_bytes() == whole[: whole.rindex(b"\n", 0, -1) + 1]
+
+
 async def test_where_files_cannot_be_locked_a_plan_is_applied_and_undone(
     small: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -56,6 +89,12 @@ ENTRY = {"key": "raw/x", "state": "touched", "action": "refresh", "phase": "done
         {**ENTRY, "key": ["raw/x"]},
         {**ENTRY, "phase": 1},
         {**ENTRY, "undo": ["rows"]},
+        {**ENTRY, "undo": {"rows": 5}},
+        {**ENTRY, "undo": {"rows": [1]}},
+        {**ENTRY, "undo": {"rows": [{}]}},
+        {**ENTRY, "undo": {"rows": [{"path": "a", "row": "h a", "before": None, "after": []}]}},
+        {**ENTRY, "undo": {"blob": "x", "aside": "y"}},
+        {**ENTRY, "undo": {"blob": {"name": "raw/x"}}},
     ],
 )
 async def test_a_journal_with_a_line_that_is_none_is_refused(

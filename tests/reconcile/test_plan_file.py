@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalog import Plan, connect
+from catalog import Brake, InvalidError, Plan, connect
 from catalog.reconcile.difference import FITTING, MEANING, Action, Difference, State
 from catalog.reconcile.plan import FORMAT, REQUESTS, Header, Policy, counted, read, write
 from tests.reconcile import injuries as injury
@@ -103,6 +103,63 @@ async def test_a_plan_of_nobodys_is_gone_with_its_folder(small: Scene) -> None:
     assert folder.exists()
     del plan
     assert not folder.exists()
+
+
+async def test_what_is_applied_is_the_plan_that_was_read(small: Scene, tmp_path: Path) -> None:
+    """Each plan of a work folder is the same file; its brake was checked of the one that was made then."""
+    await injury.all_rows_removed(small, "a")
+    before = await small.look()
+    made = await small.cat.reconcile("raw", work=tmp_path / "work")
+    assert made.header.deletions == 0
+    again = await small.cat.reconcile("raw", work=tmp_path / "work", orphans="quarantine")
+    assert again.header.deletions == 1
+    for act in (lambda: [*made.differences()], lambda: made.save(tmp_path / "saved")):
+        with pytest.raises(InvalidError, match="was changed meanwhile: read it again") as caught:
+            act()
+        assert caught.value.kind == "invalid.plan"
+    with pytest.raises(InvalidError, match="was changed meanwhile: read it again"):
+        await made.apply(journal=tmp_path / "journal")
+    assert (await small.look()).exact == before.exact
+    assert not (tmp_path / "saved").exists()
+    again.path.unlink()
+    with pytest.raises(InvalidError, match="is gone"):
+        await again.apply(journal=tmp_path / "other", brake=Brake(1.0), force=again.sha256)
+
+
+@pytest.mark.parametrize(
+    ("number", "changed"),
+    [
+        (0, {"certificates": [{"rows": 1}]}),
+        (0, {"certificates": [{"rows": {"i": "x"}}]}),
+        (0, {"certificates": [{"blobs": 1}]}),
+        (0, {"certificates": [{"blobs": 1, "quarantined": 0, "of other volumes": "x"}]}),
+        (0, {"prefix": "\ud800"}),
+        (1, {"key": "\ud800"}),
+        (1, {"rows": {"v \ud800@1": "x"}}),
+        (1, {"rows": {"i": "x", "i ": "x"}}),
+    ],
+)
+async def test_a_plan_with_a_line_that_is_none_is_refused(
+    small: Scene, tmp_path: Path, number: int, changed: dict[str, object]
+) -> None:
+    await injury.touched(small, "a")
+    file = (await small.cat.reconcile("raw")).save(tmp_path / "plan")
+    lines = file.read_text("utf-8").splitlines()
+    lines[number] = json.dumps({**json.loads(lines[number]), **changed})
+    file.write_text("".join(f"{line}\n" for line in lines), "utf-8")
+    with pytest.raises(InvalidError) as caught:
+        small.cat.plan(file)
+    assert caught.value.kind == "invalid.plan"
+
+
+async def test_a_plan_that_is_replaced_while_it_is_applied(small: Scene, tmp_path: Path) -> None:
+    """What was read first is what is carried out."""
+    for number in range(3):
+        await injury.touched(small, f"{number}")
+    plan = await small.cat.reconcile("raw")
+    file = plan.save(tmp_path / "plan")
+    report = await plan.apply(journal=tmp_path / "journal", progress=lambda _: file.write_text("another"))
+    assert (report.ok, report.done) == (True, {"refresh": 3})
 
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)

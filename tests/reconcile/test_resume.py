@@ -106,6 +106,32 @@ async def test_what_a_killed_reconcile_has_left_is_removed_by_the_next(
     assert kept.path.exists()
 
 
+async def test_one_reconcile_works_in_a_folder(small: Scene, tmp_path: Path) -> None:
+    """The other is told so, at once; the folder stays good."""
+    await injury.touched(small, "a")
+    work = tmp_path / "work"
+    results = await asyncio.gather(*(small.cat.reconcile("raw", work=work) for _ in range(3)), return_exceptions=True)
+    errors = [each for each in results if isinstance(each, BaseException)]
+    assert [getattr(error, "kind", error) for error in errors] == ["invalid.work-in-use"] * 2
+    assert str(work) in str(errors[0])
+    assert (await small.cat.reconcile("raw", work=work)).findings == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"no database"])
+async def test_a_part_that_is_not_complete_is_read_again(small: Scene, tmp_path: Path, content: bytes) -> None:
+    await injury.touched(small, "a")
+    work, taken = tmp_path / "work", set[str]()
+    wanted = (await small.cat.reconcile("raw", work=work, progress=lambda *_: taken.update(names(work)))).sha256
+    assert taken
+    for name in taken:
+        (work / name).write_bytes(content)
+    assert (await small.cat.reconcile("raw", work=work)).sha256 == wanted
+
+
+def names(work: Path) -> set[str]:
+    return {part.name for part in parts(work)}
+
+
 def parts(work: Path) -> set[Path]:
     return set(work.glob("*.part"))
 
