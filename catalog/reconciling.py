@@ -252,7 +252,7 @@ class Reconciling:
     def _repairs(self, volume: VolumeInfo) -> tuple[Looker, Repairs]:
         looker = Looker(volume, *self._paced(Rate()))
         rows, blobs = RowChanges(looker, self.writer), BlobChanges(looker, self.content, self.writer)
-        return looker, Repairs(looker, self.writer, rows, blobs, self.settings.transfers_max)
+        return looker, Repairs(looker, self.writer, rows, blobs, self.settings.transfers_max, self.volumes.enrol)
 
     def _paced(self, rate: Rate) -> tuple[Lister, ContentStore]:
         """What reads, at no more than a rate."""
@@ -291,7 +291,12 @@ class Reconciling:
         return volume
 
     async def _roots_of_others(self, volume: VolumeInfo) -> tuple[str, ...]:
-        return tuple([other.root async for other in self.volumes.all() if other.epoch != volume.epoch])
+        """Also of those that were deleted, whose blobs are still theirs; but for what a root took over from them."""
+        roots = {other.root async for other in self.volumes.all() if other.epoch != volume.epoch}
+        gone = {other.root for other in await self.volumes.gone()}
+        own = volume.root
+        roots |= {root for root in gone if not (root.startswith(own) or own.startswith(root))}
+        return tuple(sorted(roots))
 
     def _check_brake(self, plan: PlanFile, brake: Brake, force: str | None) -> None:
         if not isinstance(brake, Brake):
