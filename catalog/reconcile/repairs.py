@@ -100,7 +100,7 @@ class Repairs:
     async def _meant(self, found: Difference) -> dict[str, Any]:
         """What a blob will be."""
         file = await self.blobs.file(found)
-        headers = self.blobs.headers(found.key, file)
+        headers = self.blobs.headers(found.key, file, await self.blobs.present(found))
         metadata = dict(headers.metadata)
         return {"size": file.size, "digest": file.digest, "content_type": headers.content_type, "metadata": metadata}
 
@@ -125,7 +125,7 @@ class Repairs:
     async def _rewritten(self, found: Difference) -> str:
         """Write a blob's headers as they were; its new etag."""
         file = await self.blobs.file(found)
-        headers = self.blobs.headers(found.key, file)
+        headers = self.blobs.headers(found.key, file, await self.blobs.present(found))
         return await self.blobs.touch(found.key, found.blob_etag, headers)
 
     async def _heal(self, found: Difference) -> None:
@@ -138,7 +138,7 @@ class Repairs:
             with suppress(IntegrityError):  # what cannot be read cannot be kept, and nobody misses it
                 await self.blobs.put_aside(there, self.blobs.aside(found))
         when = IfMatch(there.etag) if there else IfAbsent()
-        copier, headers = Copier(self.writer.uploads), self.blobs.headers(found.key, file)
+        copier, headers = Copier(self.writer.uploads), self.blobs.headers(found.key, file, there)
         etag = await copier.copy(
             twin, found.key, when=when, headers=headers, digest=file.digest, deadline=self.writer.deadline()
         )
