@@ -235,7 +235,7 @@ class Catalog:
 
         Where a side could not be read to the end, the plan says so, finds nothing, and cannot be applied.
         Raises: InvalidError (rows that a newer blobcat has written), IntegrityError (rows that are none of ours),
-        NotFoundError, AccessDeniedError, UnavailableError.
+        NotFoundError (also where nothing is below `prefix`), AccessDeniedError, UnavailableError.
         """
         return await self._reconciling.within(timeout_s).reconcile(
             volume,
