@@ -29,7 +29,7 @@ from .reconcile.apply_report import Applied, ApplyReport
 from .reconcile.blob_changes import BlobChanges
 from .reconcile.brake import Brake, halted
 from .reconcile.difference import QUIET, Difference
-from .reconcile.journal import Journal
+from .reconcile.journal import Journal, kept_still
 from .reconcile.journal import read as read_journal
 from .reconcile.look import Looker
 from .reconcile.plan import Depth, Header, PlanFile, Policy
@@ -245,9 +245,11 @@ class Reconciling:
 
     async def undo(self, journal: PathLike[str] | str) -> UndoReport:
         """See `Catalog.undo`."""
-        header, entries = read_journal(check_file("undo", "journal", journal))
-        volume = await self._volume_of(header["volume"], header["epoch"], "undo")
-        return await Undo(self._repairs(volume)[1]).run(entries)
+        path = check_file("undo", "journal", journal)
+        with kept_still(path):
+            header, entries = read_journal(path)
+            volume = await self._volume_of(header["volume"], header["epoch"], "undo")
+            return await Undo(self._repairs(volume)[1]).run(entries)
 
     def _repairs(self, volume: VolumeInfo) -> tuple[Looker, Repairs]:
         looker = Looker(volume, *self._paced(Rate()))
