@@ -235,7 +235,7 @@ class Catalog:
 
         Where a side could not be read to the end, the plan says so, finds nothing, and cannot be applied.
         Raises: InvalidError (rows that a newer blobcat has written), IntegrityError (rows that are none of ours),
-        NotFoundError, AccessDeniedError, UnavailableError.
+        NotFoundError (also where nothing is below `prefix`), AccessDeniedError, UnavailableError.
         """
         return await self._reconciling.within(timeout_s).reconcile(
             volume,
@@ -292,7 +292,7 @@ class Catalog:
         What was changed since stays as it is, and so does what cannot be taken back: writes that were settled, content
         that was purged, content that was healed, files that were adopted. The report says which and why. May be
         repeated.
-        Raises: InvalidError (no journal, or another catalog's), NotFoundError, UnavailableError.
+        Raises: InvalidError (no journal, one that an apply is writing, or another catalog's), NotFoundError, UnavailableError.
         """
         return await self._reconciling.within(timeout_s).undo(journal)
 

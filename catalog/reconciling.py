@@ -28,7 +28,7 @@ from .reconcile.apply_report import Applied, ApplyReport
 from .reconcile.blob_changes import BlobChanges
 from .reconcile.brake import Brake, halted
 from .reconcile.difference import QUIET, Difference
-from .reconcile.journal import Journal
+from .reconcile.journal import Journal, kept_still
 from .reconcile.journal import read as read_journal
 from .reconcile.look import Looker
 from .reconcile.plan import Depth, Header, PlanFile, Policy
@@ -256,14 +256,16 @@ class Reconciling:
 
     async def undo(self, journal: PathLike[str] | str) -> UndoReport:
         """See `Catalog.undo`."""
-        header, entries = read_journal(check_file("undo", "journal", journal))
-        volume = await self._volume_of(header["volume"], header["epoch"], "undo")
-        return await Undo(self._repairs(volume)[1]).run(entries)
+        path = check_file("undo", "journal", journal)
+        with kept_still(path):
+            header, entries = read_journal(path)
+            volume = await self._volume_of(header["volume"], header["epoch"], "undo")
+            return await Undo(self._repairs(volume)[1]).run(entries)
 
     def _repairs(self, volume: VolumeInfo) -> tuple[Looker, Repairs]:
         looker = Looker(volume, *self._paced(Rate()))
         rows, blobs = RowChanges(looker, self.writer), BlobChanges(looker, self.content, self.writer)
-        return looker, Repairs(looker, self.writer, rows, blobs, self.settings.transfers_max)
+        return looker, Repairs(looker, self.writer, rows, blobs, self.settings.transfers_max, self.volumes.enrol)
 
     def _paced(self, rate: Rate) -> tuple[Lister, ContentStore]:
         """What reads, at no more than a rate."""
@@ -302,7 +304,12 @@ class Reconciling:
         return volume
 
     async def _roots_of_others(self, volume: VolumeInfo) -> tuple[str, ...]:
-        return tuple([other.root async for other in self.volumes.all() if other.epoch != volume.epoch])
+        """Also of those that were deleted, whose blobs are still theirs; but for what a root took over from them."""
+        roots = {other.root async for other in self.volumes.all() if other.epoch != volume.epoch}
+        gone = {other.root for other in await self.volumes.gone()}
+        own = volume.root
+        roots |= {root for root in gone if not (root.startswith(own) or own.startswith(root))}
+        return tuple(sorted(roots))
 
     def _check_brake(self, plan: PlanFile, brake: Brake, force: str | None) -> None:
         if not isinstance(brake, Brake):

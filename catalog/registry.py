@@ -200,7 +200,7 @@ class Volumes:
         """
         if not (shared := overlaps(wanted.root, there)):
             return
-        roots = [each.root for each in await self._gone(deadline)]
+        roots = [each.root for each in await self.gone(deadline)]
         for prefix, other in shared:
             if prefix.startswith(tuple(roots)):  # what lies there is adopted by nobody
                 continue
@@ -282,7 +282,7 @@ class Volumes:
 
         async def attempt(deadline: Deadline) -> Enrolled | None:
             registry = await self.catalog_row(deadline)
-            there, gone = await self.there(registry, deadline), await self._gone(deadline)
+            there, gone = await self.there(registry, deadline), await self.gone(deadline)
             row = await self.row(info, deadline)
             if row is None:
                 message = f"volume {info.name!r} was deleted: where one has its name again, open it anew"
@@ -300,8 +300,9 @@ class Volumes:
 
         return await self.settled(attempt, "adopt", info.name, deadline)
 
-    async def _gone(self, deadline: Deadline) -> list[VolumeInfo]:
-        """All volumes that were deleted: what is left of their blobs is still theirs."""
+    async def gone(self, deadline: Deadline | None = None) -> list[VolumeInfo]:
+        """All volumes that were deleted: what is left of their blobs is still theirs. Raises: UnavailableError."""
+        deadline = deadline or self._deadline()
         gone = list[VolumeInfo]()
         async with aclosing(self._table.query(REGISTRY, DELETED)) as pages:
             while (page := await deadline.read(lambda: anext(pages, None))) is not None:

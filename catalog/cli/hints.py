@@ -57,6 +57,12 @@ def _volume(error: "CatalogError") -> str:
     return f"blobcat volumes shows those that are there, blobcat init --volume {_about(error)} makes it"
 
 
+def _prefix(error: "CatalogError") -> str:
+    if error.op == "adopt":
+        return "a prefix is how blobs' names begin in the container, from its top; nothing was changed"
+    return "a prefix is how paths begin: blobcat ls shows what is there"
+
+
 def _token(error: "CatalogError") -> str:
     if error.key:
         return "give the --url of the catalog that the write went to"
@@ -157,7 +163,7 @@ _HINTS: Final[dict[str, str | Callable[["CatalogError"], str]]] = {
     "not-found": _folder,
     "not-found.container": _NO_CATALOG,
     "not-found.deleted": lambda error: f"blobcat history {_about(error)}, then blobcat get --version N {_about(error)}",
-    "not-found.prefix": "a prefix is how blobs' names begin in the container, from its top; nothing was changed",
+    "not-found.prefix": _prefix,
     "not-found.purged": lambda error: f"blobcat history {_about(error)} shows its other versions",
     "not-found.source": "",
     "not-found.target": "make it first: mkdir -p",

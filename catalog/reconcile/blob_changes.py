@@ -66,10 +66,20 @@ class BlobChanges:
             raise Changed("it was changed meanwhile")
         return blob
 
-    def headers(self, name: str, file: FileVersion) -> Headers:
-        """As the put wrote them, as far as its version tells."""
+    def headers(self, name: str, file: FileVersion, there: Blob | None) -> Headers:
+        """As the put wrote them, as far as its version tells, and the blob, where it is that put's."""
         said, md5 = name_of(self.volume, name), file.md5 or ""
-        metadata = {OP: said.op, "path": said.path, "sha256": file.digest.removeprefix("sha256:"), "md5": md5}
+        found = there.headers.metadata if there and there.headers.metadata.get(OP) == said.op else {}
+        written = {
+            name: found.get(name) or own for name, own in (("writer", file.writer), ("epoch", self.volume.epoch))
+        }
+        metadata = {
+            OP: said.op,
+            "path": said.path,
+            "sha256": file.digest.removeprefix("sha256:"),
+            "md5": md5,
+            **written,
+        }
         return Headers(file.content_type, bytes.fromhex(md5) or None, {**metadata, "size": f"{file.size}"})
 
     def aside(self, found: Difference) -> str:

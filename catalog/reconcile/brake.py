@@ -3,13 +3,14 @@
 One brake, on the whole plan, before anything is applied, in one unit: blobs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import isfinite
 
 from ..arguments import is_number, is_whole
-from ..errors import InvalidError
+from ..errors import InvalidError, NotFoundError
+from .difference import Difference
 from .plan import Header
 
 COLLAPSED = 0.5
@@ -62,6 +63,19 @@ def collapsed(*, blobs: int, wanted: int, missing: int, orphans: int) -> list[st
             f"{orphans:,} of {blobs:,} blobs have no version (were rows of the table lost? see `blobcat rebuild`)"
         )
     return why
+
+
+def check_not_mistyped(header: Header, found: Iterable[Difference]) -> None:
+    """Raises: NotFoundError where neither side has anything below the prefix, so that nothing is wrong there either."""
+    prefix = header.prefix
+    if not prefix or header.incomplete or header.blobs:
+        return
+    if any(each.get("rows", {}).keys() & {"h", "v"} for each in header.certificates):
+        return
+    if any(path.startswith(prefix) for each in found for path in (each.path, *each.intents)):  # a first write, perhaps
+        return
+    message = f"volume {header.volume!r} has no file below {prefix!r}, and no blob: nothing to compare"
+    raise NotFoundError(message, op="reconcile", key=prefix, kind="not-found.prefix")
 
 
 def halted(reasons: Sequence[str], sha256: str) -> str:

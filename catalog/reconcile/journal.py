@@ -7,6 +7,7 @@ after it, a line says how it ended. A last line that was cut off was not yet act
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any, Final, Literal
@@ -149,6 +150,22 @@ def read(path: Path, *, op: str = "undo") -> tuple[dict[str, Any], list[Entry]]:
         return header, [_entry(record) for record in entries]
     except TypeError as exc:
         raise InvalidError(f"{str(path)!r} is damaged: {exc}", op=op, kind="invalid.journal") from exc
+
+
+@contextmanager
+def kept_still(path: Path) -> Iterator[None]:
+    """While this lasts, no apply writes a journal; others may read it, too. Raises: InvalidError where one does."""
+    with ExitStack() as stack:
+        with suppress(ImportError, OSError):  # where the system has no such lock; what cannot be read, its reader says
+            from fcntl import LOCK_NB, LOCK_SH, flock  # noqa: PLC0415
+
+            file = stack.enter_context(path.open("rb"))
+            try:
+                flock(file, LOCK_SH | LOCK_NB)
+            except BlockingIOError as exc:
+                message = f"an apply is writing {str(path)!r}: wait for its end"
+                raise InvalidError(message, op="undo", kind="invalid.journal") from exc
+        yield
 
 
 def _check(record: Mapping[str, Any], *names: str) -> None:

@@ -17,7 +17,7 @@ from ..flow import concurrently, each
 from ..listing import Lister
 from ..scratch import Scratch, sweep
 from ..threads import to_the_end
-from .brake import collapsed
+from .brake import check_not_mistyped, collapsed
 from .difference import Difference
 from .findings import Findings
 from .history import judge_path
@@ -87,7 +87,8 @@ class Reconciler:
         """Compare, and write a plan into the folder. What is there of an earlier run is not read again.
 
         Raises: InvalidError (rows of a kind or schema that is not known), IntegrityError (rows that are none of ours),
-        NotFoundError, AccessDeniedError, UnavailableError (while a suspicion was looked at).
+        NotFoundError (also where nothing is below the prefix), AccessDeniedError, UnavailableError (while a suspicion
+        was looked at).
         """
         scanner = Scanner(self._scope, self._lister, self._content, self._threads, folder, self._progress)
         certificates, trouble = await read(scanner, self._scope.tasks)
@@ -106,6 +107,7 @@ class Reconciler:
                 workspace.close()
         for part in parts:  # the next run of this folder is to look anew
             part.unlink(missing_ok=True)
+        check_not_mistyped(plan.header, plan.differences())
         return plan
 
     async def _look(self, workspace: Workspace, findings: Findings) -> None:

@@ -3,18 +3,19 @@
 `prepare` says, ahead of any change, what will be changed and how it was: that is what `undo` works from.
 """
 
+from asyncio import Lock
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from storage import IfAbsent, IfMatch
 
-from ..adoption import adopted_of, content_type
+from ..adoption import Enrol, adopted_of, content_type
 from ..changes import Change
 from ..copying import Copier
 from ..entities import VersionRow, VolumeInfo
-from ..errors import ConflictError, IntegrityError
+from ..errors import ConflictError, IntegrityError, InvalidError
 from ..modes import Create
 from ..purger import Purger
 from ..purging import PurgeResult
@@ -49,6 +50,10 @@ class Repairs:
     rows: RowChanges
     blobs: BlobChanges
     transfers_max: int
+    enrol: Enrol
+    _roots: tuple[str, ...] | None = None
+    """Of all volumes, as of the note that a run makes before it adopts anything."""
+    _noting: Lock = field(default_factory=Lock)
 
     @property
     def volume(self) -> VolumeInfo:
@@ -69,12 +74,33 @@ class Repairs:
                 return Prepared({"blob": blob, "aside": self.blobs.aside(found) if blob else ""})
             case "quarantine" | "put-again":
                 return Prepared({"blob": await self.blobs.described(found.key), "aside": self.blobs.aside(found)})
+            case "adopt":
+                await self._check_is_adoptable(found.key)
         return Prepared({})
+
+    async def _check_is_adoptable(self, name: str) -> None:
+        """Whether a blob of others may become this volume's: it lies in its root, or in that of none.
+
+        Else it would be two volumes'. As in `adopt`: who makes a volume there after the note meets the blob, which was
+        there when the plan was made, and is refused; one that was made before is known from the note. Raises: Changed.
+        """
+        volume = self.volume
+        if name.startswith(volume.root):
+            return
+        async with self._noting:
+            if self._roots is None:
+                prefix = next((each for each in volume.adopted if name.startswith(each)), name)
+                try:
+                    self._roots = (await self.enrol(volume, prefix, self.writer.deadline(), True)).roots  # noqa: FBT003 — `adoption.Enrol`
+                except InvalidError as exc:
+                    raise Changed(exc.message) from exc
+        if name.startswith(self._roots):
+            raise Changed("it lies in the root of another volume")
 
     async def _meant(self, found: Difference) -> dict[str, Any]:
         """What a blob will be."""
         file = await self.blobs.file(found)
-        headers = self.blobs.headers(found.key, file)
+        headers = self.blobs.headers(found.key, file, await self.blobs.present(found))
         metadata = dict(headers.metadata)
         return {"size": file.size, "digest": file.digest, "content_type": headers.content_type, "metadata": metadata}
 
@@ -99,7 +125,7 @@ class Repairs:
     async def _rewritten(self, found: Difference) -> str:
         """Write a blob's headers as they were; its new etag."""
         file = await self.blobs.file(found)
-        headers = self.blobs.headers(found.key, file)
+        headers = self.blobs.headers(found.key, file, await self.blobs.present(found))
         return await self.blobs.touch(found.key, found.blob_etag, headers)
 
     async def _heal(self, found: Difference) -> None:
@@ -112,7 +138,7 @@ class Repairs:
             with suppress(IntegrityError):  # what cannot be read cannot be kept, and nobody misses it
                 await self.blobs.put_aside(there, self.blobs.aside(found))
         when = IfMatch(there.etag) if there else IfAbsent()
-        copier, headers = Copier(self.writer.uploads), self.blobs.headers(found.key, file)
+        copier, headers = Copier(self.writer.uploads), self.blobs.headers(found.key, file, there)
         etag = await copier.copy(
             twin, found.key, when=when, headers=headers, digest=file.digest, deadline=self.writer.deadline()
         )

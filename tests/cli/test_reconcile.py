@@ -124,6 +124,16 @@ def test_a_prefix_is_all_that_is_compared(filled: Blobcat) -> None:
     assert "twin.csv" not in ran.out
 
 
+def test_a_prefix_that_nothing_has_is_no_health(filled: Blobcat) -> None:
+    ran = filled("reconcile", "--prefix", "2062/", "--plan", "plan")
+    assert (ran.code, ran.out) == (3, "")
+    assert ran.err.splitlines() == [
+        "blobcat: volume 'main' has no file below '2062/', and no blob: nothing to compare",
+        "  → a prefix is how paths begin: blobcat ls shows what is there",
+    ]
+    assert not Path("plan").exists()
+
+
 def test_the_summary_in_json_is_one_line_of_its_schema(filled: Blobcat) -> None:
     suffer(lost("2026/a.csv"), foreign("main/found.txt"))
     (record,) = valid(filled("reconcile", "--plan", "plan.jsonl", "--json"), "reconcile", 1)

@@ -1,13 +1,19 @@
 """What reconcile says of blobs that were adopted, and of those that could be; on every kind of catalog."""
 
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
 import pytest
 
-from catalog import Brake, Catalog
+from catalog import Brake, Catalog, ConflictError, VolumeInfo
+from catalog.columns import volume_values
 from catalog.exchange import partition_of
-from catalog.keys import head_row, version_row
+from catalog.keys import REGISTRY, head_row, version_row, volume_row
 from catalog.reconcile.difference import Difference
-from catalog.table import Delete
+from catalog.table import Delete, Insert, Operation, Written
+from catalog.times import EPOCH
 from storage import Always, Digests, Headers
+from tests.faults.ports import FaultContent, FaultTable, VirtualClock, Wire
 from tests.reconcile.scene import Scene
 
 OTHERS = "in"
@@ -93,6 +99,73 @@ async def test_blobs_of_other_volumes_and_catalogs_among_the_adopted_are_theirs(
     other = await small.cat.create_volume("other", shards=1, root="in/other/")
     await other.put("c", b"3")
     assert await found(small.cat, orphans="quarantine", foreign="adopt") == []
+
+
+async def test_what_lies_in_the_root_of_a_volume_that_was_deleted_is_adopted_by_nobody(small: Scene) -> None:
+    """The volume may be made again: the blob would be two volumes'."""
+    await upload(small.cat, "in/a", b"1")
+    await small.volume.adopt("in/")
+    await small.cat.create_volume("other", shards=1, root="in/other/")
+    await small.cat.delete_volume("other")
+    await upload(small.cat, "in/other/b", b"2")
+    assert await found(small.cat, foreign="adopt") == []
+
+
+async def test_a_volume_in_the_root_of_one_that_was_deleted_is_compared_as_any(small: Scene) -> None:
+    await small.cat.create_volume("other", shards=1, root="around/")
+    await small.cat.delete_volume("other")
+    for number, root in enumerate(("around/", "around/within/")):
+        volume = await small.cat.create_volume(f"anew{number}", shards=1, root=root)
+        await upload(small.cat, f"{root}theirs", b"1")
+        plan = await small.cat.reconcile(volume.name)
+        assert [_said(each) for each in plan.differences()] == [("foreign-new", f"{root}theirs", "none")]
+        await small.cat._content.delete(f"{root}theirs", when=Always())
+        await small.cat.delete_volume(volume.name)
+
+
+async def test_no_blob_becomes_that_of_a_volume_in_whose_root_it_lies_by_now(small: Scene, tmp_path: Path) -> None:
+    """The plan is of before; the blob has another's root around it since."""
+    await upload(small.cat, "in/a", b"1")
+    await small.volume.adopt("in/")
+    for name in ("in/b", "in/other/c"):
+        await upload(small.cat, name, b"2")
+    plan = await small.cat.reconcile("raw", foreign="adopt")
+    other = VolumeInfo("other", "e" * 26, small.volume.info.layout, 1, "in/other/", 1, created=EPOCH, default=False)
+    await small.cat._table.submit(REGISTRY, [Insert(volume_row("other"), volume_values(other))])
+    report = await plan.apply(journal=tmp_path / "journal")
+    assert (dict(report.done), report.changed) == ({"adopt": 1}, 1)
+    assert [file.path async for file in small.volume.list(recursive=True)] == ["in/a", "in/b"]
+
+
+class Beside(FaultTable):
+    """A table below a client that makes a volume: just before that is written, others work."""
+
+    others: Callable[[], Awaitable[object]] | None = None
+
+    async def submit(self, partition: str, operations: Sequence[Operation]) -> Sequence[Written]:
+        others, self.others = self.others, None
+        if others:
+            await others()
+        return await super().submit(partition, operations)
+
+
+async def test_a_volume_that_is_made_beside_an_apply_meets_what_it_adopts(small: Scene, tmp_path: Path) -> None:
+    """What it has listed before is not there any more: the note of the apply makes it look again."""
+    await upload(small.cat, "in/a", b"1")
+    await small.volume.adopt("in/")
+
+    async def others() -> None:
+        await upload(small.cat, "in/other/b", b"2")
+        plan = await small.cat.reconcile("raw", foreign="adopt")
+        assert dict((await plan.apply(journal=tmp_path / "journal")).done) == {"adopt": 1}
+
+    table, wire = Beside(small.table, Wire()), Wire()
+    table.others = others
+    client = Catalog(table, FaultContent(small.content, wire), clock=VirtualClock())
+    with pytest.raises(ConflictError) as caught:
+        await client.create_volume("other", shards=1, root="in/other/")
+    await client.close()
+    assert caught.value.kind == "conflict.adopted-root"
 
 
 async def test_foreign_blobs_are_adopted_in_place_where_that_is_asked_for(scene: Scene) -> None:

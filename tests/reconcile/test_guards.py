@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import get_args
 
@@ -98,6 +99,32 @@ async def test_an_orphan_whose_op_tells_no_time_is_reported_without_one(small: S
     await small.cat._content.put(name, b"x", when=IfAbsent(), headers=headers)
     (found,) = (await small.cat.reconcile("raw")).differences()
     assert (found.state, found.op, found.at, "at" in found.as_record()) == ("orphan-ours", op, "", False)
+
+
+@pytest.mark.parametrize("how", [injury.headers_stripped, injury.headers_changed, injury.deleted])
+async def test_a_repair_writes_all_the_headers_that_a_put_writes(
+    small: Scene, how: Callable[[Scene, str], Awaitable[None]], tmp_path: Path
+) -> None:
+    """Without the epoch, the content of a volume that was deleted would be taken for that of the next one."""
+    await how(small, "a")
+    repaired, twin = [(await small.volume.stat(path)).blob for path in ("a", "a.twin")]
+    report = await (await small.cat.reconcile("raw", depth="headers")).apply(brake=ANY, journal=tmp_path / "journal")
+    assert report.ok
+    found, put = [(await small.cat._content.stat(blob)).headers.metadata for blob in (repaired, twin)]
+    own = {"op": found["op"], "path": "a"}
+    assert found == {**put, **own}
+    assert (found["writer"], found["epoch"]) == (small.cat._writer.name, small.volume.info.epoch)
+
+
+async def test_a_repair_keeps_what_a_blob_of_a_volume_before_says_of_itself(small: Scene, tmp_path: Path) -> None:
+    """A catalog that was rebuilt refers to content that says the epoch of the one that was lost."""
+    blob = await small.cat._content.stat((await small.volume.put("a", b"content")).blob)
+    told = {**blob.headers.metadata, "epoch": "before", "writer": "somebody"}
+    changed = Headers("text/x", None, told)
+    await small.cat._content.put(blob.name, b"content", when=Always(), headers=changed)
+    report = await (await small.cat.reconcile("raw", depth="headers")).apply(brake=ANY, journal=tmp_path / "journal")
+    assert dict(report.done) == {"rewrite-headers": 1}
+    assert dict((await small.cat._content.stat(blob.name)).headers.metadata) == told
 
 
 async def test_a_history_of_many_versions_of_one_content_is_refreshed(small: Scene, tmp_path: Path) -> None:

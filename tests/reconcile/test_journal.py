@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from catalog import InvalidError, connect
-from catalog.reconcile.journal import Entry, Journal
+from catalog.reconcile.journal import Entry, Journal, kept_still
 from tests.reconcile import injuries as injury
 from tests.reconcile.scene import Scene
 
@@ -21,6 +21,25 @@ def test_one_run_writes_a_journal(tmp_path: Path) -> None:
     assert caught.value.kind == "invalid.journal"
     first.close()
     Journal.open(tmp_path / "journal", plan="p", volume="v", epoch="e").close()
+
+
+async def test_nothing_is_undone_while_an_apply_writes_the_journal(small: Scene, tmp_path: Path) -> None:
+    """What it is about to do would be done after that, and stay."""
+    path, info = tmp_path / "journal", small.volume.info
+    running = Journal.open(path, plan="p", volume=info.name, epoch=info.epoch)
+    with pytest.raises(InvalidError, match="an apply is writing") as caught:
+        await small.cat.undo(path)
+    assert caught.value.kind == "invalid.journal"
+    running.close()
+    assert (await small.cat.undo(path)).ok
+
+
+def test_no_apply_begins_while_its_journal_is_undone_and_two_may_undo_it(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    Journal.open(path, plan="p", volume="v", epoch="e").close()
+    with kept_still(path), kept_still(path), pytest.raises(InvalidError):
+        Journal.open(path, plan="p", volume="v", epoch="e")
+    Journal.open(path, plan="p", volume="v", epoch="e").close()
 
 
 def test_a_journal_that_was_cut_in_its_first_line_begins_anew(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from catalog import Brake, Catalog, CatalogError, IntegrityError, InvalidError, Plan, Settings, connect
+from catalog import Brake, Catalog, CatalogError, IntegrityError, InvalidError, NotFoundError, Plan, Settings, connect
 from catalog.errors import UnavailableError
 from catalog.filters import Condition
 from catalog.keys import RowRange
@@ -340,6 +340,39 @@ async def test_r13_content_that_a_copy_refers_to_is_nobodys_garbage(small: Scene
     part = await small.cat.reconcile("raw", prefix="here/", orphans="quarantine")
     assert part.clean
     assert await small.volume.read(copy) == b"content"
+
+
+# --- A prefix that nothing has ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_prefix_below_which_there_is_nothing_is_refused(workers: int, tmp_path: Path) -> None:
+    """Mistyped, perhaps. In a folder, too, where the next run is to look anew."""
+    async with connect(f"local:{tmp_path}/catalog") as cat:
+        volume = await cat.create_volume("raw", shards=2)
+        await volume.put("data/a", b"1")
+        with pytest.raises(NotFoundError, match="'dtaa/'") as caught:
+            await cat.reconcile("raw", prefix="dtaa/", work=tmp_path / "work", workers=workers)
+        assert (caught.value.kind, caught.value.key) == ("not-found.prefix", "dtaa/")
+        await volume.put("dtaa/a", b"1")
+        assert (await cat.reconcile("raw", prefix="dtaa/", work=tmp_path / "work", workers=workers)).header.blobs == 1
+
+
+@pytest.mark.parametrize("left", ["tombstone", "blob", "write"])
+async def test_what_little_is_left_below_a_prefix_is_compared(small: Scene, left: str) -> None:
+    """While others write elsewhere, too."""
+    await injury.begun(small, "elsewhere", "delete")
+    if left == "tombstone":
+        await small.volume.put("data/a", b"1")
+        await small.volume.delete("data/a")
+        await small.volume.purge(keep_versions=1)
+    elif left == "blob":
+        await injury.foreign(small, "data/a")
+    else:
+        await injury.begun(small, "data/a", "delete")
+    assert (await small.cat.reconcile("raw", prefix="data/")).complete
+    with pytest.raises(NotFoundError):
+        await small.cat.reconcile("raw", prefix="dtaa/")
 
 
 # --- Plans of other places -------------------------------------------------------------------------------------------
