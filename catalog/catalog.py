@@ -292,7 +292,8 @@ class Catalog:
         What was changed since stays as it is, and so does what cannot be taken back: writes that were settled, content
         that was purged, content that was healed, files that were adopted. The report says which and why. May be
         repeated.
-        Raises: InvalidError (no journal, one that an apply is writing, or another catalog's), NotFoundError, UnavailableError.
+        Raises: InvalidError (no journal, one that an apply is writing, or another catalog's), NotFoundError,
+        UnavailableError.
         """
         return await self._reconciling.within(timeout_s).undo(journal)
 

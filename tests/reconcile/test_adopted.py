@@ -64,7 +64,8 @@ async def test_adopted_content_of_files_elsewhere_is_nobody_elses(small: Scene, 
     await upload(cat, "in/new", b"new")
     for prefix in ("", "in/", "in/n"):
         assert await found(cat, prefix=prefix) == [("foreign-new", "in/new", "none")]
-    for prefix in ("in/a", "old/", "z"):
+    there = {"into": ("in/a", "old/"), "move": ("in/a", "z"), "both": ("in/a", "old/", "z")}
+    for prefix in there[how]:
         assert await found(cat, prefix=prefix) == []
     report = await (await cat.reconcile("raw", prefix="in/", foreign="adopt")).apply()
     assert dict(report.done) == {"adopt": 1}

@@ -302,6 +302,7 @@ async def test_what_was_left_alone_is_looked_at_again(small: Scene, tmp_path: Pa
     await injury.head_removed(small, "b")
     plan, journal = await planned(small), tmp_path / "journal"
     blob = await small.content.stat((await small.volume.stat(PATH)).blob)
+    assert isinstance(small.content, Touches)
     await small.content.touch(blob.name, headers=blob.headers, when=IfMatch(blob.etag))
     first = await applied(plan, journal)
     assert (first.done, first.changed) == ({"insert-head": 1}, 1)

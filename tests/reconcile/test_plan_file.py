@@ -158,7 +158,11 @@ async def test_a_plan_that_is_replaced_while_it_is_applied(small: Scene, tmp_pat
         await injury.touched(small, f"{number}")
     plan = await small.cat.reconcile("raw")
     file = plan.save(tmp_path / "plan")
-    report = await plan.apply(journal=tmp_path / "journal", progress=lambda _: file.write_text("another"))
+
+    def replaced(_: object) -> None:
+        file.write_text("another")
+
+    report = await plan.apply(journal=tmp_path / "journal", progress=replaced)
     assert (report.ok, report.done) == (True, {"refresh": 3})
 
 

@@ -98,7 +98,9 @@ async def test_a_process_that_has_ended_has_read_nothing() -> None:
     assert await _asked(before, "shard-00") is None
     meanwhile = await asyncio.create_subprocess_exec("sh", "-c", "read line; printf half", stdin=PIPE, stdout=PIPE)
     assert await _asked(meanwhile, "shard-00") is None
-    assert (await before.wait(), await meanwhile.wait()) == (0, 0)
+    for process in (before, meanwhile):
+        await process.communicate()  # and its pipes are closed
+        assert process.returncode == 0
 
 
 async def _hurt(folder: Path) -> tuple[str, str]:
