@@ -1,4 +1,4 @@
-"""Each action of a plan, counted request by request: the header's estimate is enough, and not twice as much."""
+"""Each action of a plan, counted request by request: the estimate is enough, and little more than twice as much."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -67,7 +67,7 @@ async def test_an_action_takes_what_the_plan_estimates(
     sent = sum(name not in FREE for name in wire.sent)
     assert n == MANY
     assert sent <= plan.header.requests or make in DEARER, Counter(wire.sent)
-    assert plan.header.requests <= 2 * sent or make in CHEAPER, Counter(wire.sent)
+    assert plan.header.requests <= 2.5 * sent or make in CHEAPER, Counter(wire.sent)
 
 
 async def test_all_purges_of_a_plan_are_finished_by_one_reading(small: Scene, tmp_path: Path) -> None:
