@@ -50,7 +50,7 @@ class Scratch:
 def held(folder: Path) -> Iterator[bool]:
     """Hold a lock on a folder that stays; whether nobody else has it. Where there are no locks nobody is known to."""
     with (folder / LOCK).open("ab") as lock:
-        yield _taken(lock) or not _can_lock()
+        yield _taken(lock) is not False
 
 
 def sweep(prefix: str) -> None:
@@ -75,22 +75,15 @@ def _locked(folder: Path) -> IO[bytes] | None:
     return lock
 
 
-def _taken(lock: IO[bytes]) -> bool:
+def _taken(lock: IO[bytes]) -> bool | None:
+    """Whether a lock is ours by now; None where there are no locks."""
     try:
         from fcntl import LOCK_EX, LOCK_NB, flock  # noqa: PLC0415 — where the system has it
     except ImportError:
-        return False
+        return None
     try:
         flock(lock, LOCK_EX | LOCK_NB)
     except OSError:
-        return False
-    return True
-
-
-def _can_lock() -> bool:
-    try:
-        import fcntl  # noqa: F401, PLC0415 — where the system has it
-    except ImportError:
         return False
     return True
 

@@ -15,7 +15,7 @@ from ..adoption import Enrol, adopted_of, content_type
 from ..changes import Change
 from ..copying import Copier
 from ..entities import VersionRow, VolumeInfo
-from ..errors import ConflictError, IntegrityError, InvalidError
+from ..errors import ConflictError, IntegrityError
 from ..modes import Create
 from ..purger import Purger
 from ..purging import PurgeResult
@@ -82,7 +82,9 @@ class Repairs:
         """Whether a blob of others may become this volume's: it lies in its root, or in that of none.
 
         Else it would be two volumes'. As in `adopt`: who makes a volume there after the note meets the blob, which was
-        there when the plan was made, and is refused; one that was made before is known from the note. Raises: Changed.
+        there when the plan was made, and is refused; one that was made before is known from the note.
+
+        Raises: Changed; InvalidError, ConflictError: all with that prefix is another volume's.
         """
         volume = self.volume
         if name.startswith(volume.root):
@@ -90,10 +92,8 @@ class Repairs:
         async with self._noting:
             if self._roots is None:
                 prefix = next((each for each in volume.adopted if name.startswith(each)), name)
-                try:
-                    self._roots = (await self.enrol(volume, prefix, self.writer.deadline(), True)).roots  # noqa: FBT003 — `adoption.Enrol`
-                except InvalidError as exc:
-                    raise Changed(exc.message) from exc
+                noted = await self.enrol(volume, prefix, self.writer.deadline(), True)  # noqa: FBT003 — `adoption.Enrol`
+                self._roots = noted.roots
         if name.startswith(self._roots):
             raise Changed("it lies in the root of another volume")
 

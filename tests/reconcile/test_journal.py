@@ -89,11 +89,20 @@ async def test_where_files_cannot_be_locked_a_plan_is_applied_and_undone(
     monkeypatch.setitem(sys.modules, "fcntl", None)
     await injury.touched(small, "a")
     injured = await small.look()
-    plan = await small.cat.reconcile("raw")
+    plan = await small.cat.reconcile("raw", work=tmp_path / "work")
     assert (await plan.apply(journal=tmp_path / "journal")).done == {"refresh": 1}
     assert (await small.cat.reconcile("raw")).clean
     assert (await small.cat.undo(tmp_path / "journal")).ok
     assert (await small.look()).lasting == injured.lasting
+
+
+async def test_a_line_that_is_nested_without_end_is_no_line(small: Scene, tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    Journal.open(path, plan="p", volume="raw", epoch="e").close()
+    with path.open("a") as file:
+        file.write("[" * 200_000 + "\n")
+    with pytest.raises(InvalidError, match="nested too deep"):
+        await small.cat.undo(path)
 
 
 ENTRY = {"key": "raw/x", "state": "touched", "action": "refresh", "phase": "done"}
