@@ -306,7 +306,7 @@ class Reconciling:
     async def _roots_of_others(self, volume: VolumeInfo) -> tuple[str, ...]:
         """Also of those that were deleted, whose blobs are still theirs; but for what a root took over from them."""
         roots = {other.root async for other in self.volumes.all() if other.epoch != volume.epoch}
-        gone = {other.root for other in await self.volumes.gone()}
+        gone = {other.root async for other in self.volumes.deleted()}
         own = volume.root
         roots |= {root for root in gone if not (root.startswith(own) or own.startswith(root))}
         return tuple(sorted(roots))

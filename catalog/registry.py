@@ -96,6 +96,12 @@ class Volumes:
             async for row in rows:
                 yield parse_volume(row, registry.default)
 
+    async def deleted(self) -> AsyncGenerator[VolumeInfo, None]:
+        """All volumes that were deleted: what is left of their blobs is still theirs."""
+        async with aclosing(self._lister.rows(REGISTRY, DELETED)) as rows:
+            async for row in rows:
+                yield parse_volume(row, None)
+
     async def reload(self, info: VolumeInfo, deadline: Deadline) -> VolumeInfo:
         """A volume as it is now. Raises: NotFoundError where it is gone, or another one by now."""
         row = await deadline.retried(lambda: self._row(info))
@@ -200,7 +206,7 @@ class Volumes:
         """
         if not (shared := overlaps(wanted.root, there)):
             return
-        roots = [each.root for each in await self.gone(deadline)]
+        roots = [each.root for each in await self._gone(deadline)]
         for prefix, other in shared:
             if prefix.startswith(tuple(roots)):  # what lies there is adopted by nobody
                 continue
@@ -282,7 +288,7 @@ class Volumes:
 
         async def attempt(deadline: Deadline) -> Enrolled | None:
             registry = await self.catalog_row(deadline)
-            there, gone = await self.there(registry, deadline), await self.gone(deadline)
+            there, gone = await self.there(registry, deadline), await self._gone(deadline)
             row = await self.row(info, deadline)
             if row is None:
                 message = f"volume {info.name!r} was deleted: where one has its name again, open it anew"
@@ -300,9 +306,8 @@ class Volumes:
 
         return await self.settled(attempt, "adopt", info.name, deadline)
 
-    async def gone(self, deadline: Deadline | None = None) -> list[VolumeInfo]:
-        """All volumes that were deleted: what is left of their blobs is still theirs. Raises: UnavailableError."""
-        deadline = deadline or self._deadline()
+    async def _gone(self, deadline: Deadline) -> list[VolumeInfo]:
+        """As `deleted`, each page read once: for attempts that are made again as a whole. Raises: UnavailableError."""
         gone = list[VolumeInfo]()
         async with aclosing(self._table.query(REGISTRY, DELETED)) as pages:
             while (page := await deadline.read(lambda: anext(pages, None))) is not None:
