@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 VARIABLE: Final = "_BLOBCAT_COMPLETE"
 """Set by the script in the shell: this run is to say what Tab may offer, and nothing else."""
+PATIENCE: Final = "BLOBCAT_COMPLETION_TIMEOUT"
+"""How long Tab may take to ask the catalog, in seconds, else `PATIENCE_S`: for links and machines that are slow."""
 PATIENCE_S: Final = 2.0
 OFFERED_MAX: Final = 200
 
@@ -51,14 +53,15 @@ def _asked(
     ctx: typer.Context, question: "Callable[[Catalog, str | None], Coroutine[Any, Any, list[str]]]"
 ) -> list[str]:
     import asyncio
+    import os
 
     from .options import Common
     from .output import Output
     from .session import Session
 
     async def answer() -> list[str]:
-        options = Common.chosen(ctx)
-        async with asyncio.timeout(PATIENCE_S), Session(options, Output(json=True)).catalog() as catalog:
+        options, patience_s = Common.chosen(ctx), float(os.environ.get(PATIENCE) or PATIENCE_S)
+        async with asyncio.timeout(patience_s), Session(options, Output(json=True)).catalog() as catalog:
             return await question(catalog, options.volume)
 
     try:

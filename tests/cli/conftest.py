@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from catalog.cli.completion import PATIENCE
 from tests.cli.driver import Blobcat
 from tests.harness.branches import LOG
 
@@ -16,6 +17,7 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Blobcat:
         monkeypatch.delenv(name)
     monkeypatch.setenv("BLOBCAT_URL", f"local:{tmp_path / 'cat'}")
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    monkeypatch.setenv(PATIENCE, "60")  # a machine may be busy with other tests
     monkeypatch.chdir(tmp_path)
     return Blobcat(tmp_path)
 

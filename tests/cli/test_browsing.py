@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from catalog.cli.completion import PATIENCE
 from tests.cli.driver import PROGRAM, Blobcat
 
 FILES = {"2026/a.csv": 1500, "2026/deep/b.csv": 2000, "2026/deep/c.txt": 10, "top.txt": 2}
@@ -196,3 +197,10 @@ def test_tab_offers_commands_volumes_and_paths(filled: Blobcat) -> None:
     assert offered("blobcat ls --volume m") == ["main"]
     assert offered("blobcat cat --url local:nowhere x") == []
     assert not Path("nowhere").exists()
+
+
+def test_tab_waits_for_no_longer_than_it_may(filled: Blobcat, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(PATIENCE, "0")
+    assert offered("blobcat cat to") == []
+    monkeypatch.setenv(PATIENCE, "soon")
+    assert offered("blobcat cat to") == []
