@@ -1,9 +1,8 @@
 """AzureBlobContent: the Blob service of a flat account.
 
-Each method is one request (`touch`: two or three), sent once (see `azure_transport`), through the pipeline of the
-SDK's own container client: signing, tokens and headers are the SDK's. Its methods are not used for blobs: they may
-split an upload, ask twice for an empty blob, repeat a cut download, and cost several times as much. What the requests
-look like is `azure_wire`'s, what a failure means `azure_errors`'.
+Each method is one request (`touch`: two or three), sent once, by a lean client of ours (`azure_sender`). The SDK's
+methods are not used for blobs: they may split an upload, ask twice for an empty blob, repeat a cut download, and cost
+several times as much. What the requests look like is `azure_wire`'s, what a failure means `azure_errors`'.
 
 A read is one GET, streamed: the service answers from one version of the blob, so it is pinned from the first byte to
 the last without asking again. Only a span that turns out to be empty costs a second request.
@@ -12,21 +11,19 @@ the last without asking again. Only a span that turns out to be empty costs a se
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
-from io import BytesIO
-from typing import Any, Final, NoReturn, Self
+from typing import Any, Final, NoReturn
 from urllib.parse import quote
 
-from azure.core.exceptions import HttpResponseError
-from azure.core.pipeline.transport import AsyncHttpTransport
-from azure.core.rest import AsyncHttpResponse, HttpRequest
 from azure.storage.blob import UserDelegationKey
 from azure.storage.blob.aio import ContainerClient
 
 from .abilities import Examination
 from .azure_errors import code_of, status_of, translating
 from .azure_examination import examination
+from .azure_sender import Answer, Arriving, RefusedAnswerError, Sender
+from .azure_signers import signer
 from .azure_signing import DELEGATION_MAX, credential_kind, key_request, parse_key, reaches, signed_url
-from .azure_transport import SENT_ONCE
+from .azure_transport import SENT_ONCE, SingleShotTransport
 from .azure_transport import transport as single_shot
 from .azure_wire import (
     blob_from_headers,
@@ -49,14 +46,19 @@ from .names import check_container
 from .preconditions import decide_there
 from .requests import check_delete, check_list, check_open, check_put, check_stage, check_stat, check_touch
 
-WHOLE_BYTES_MAX: Final = 1 << 20
-_SUCCESS: Final = range(200, 300)
 _NO_SUCH_RANGE: Final = 416
 _UNTOLD: Final = frozenset({400, 401, 403, 404, 409})  # to whoever may not ask, or where nobody knows the question
 
 
-class UnpickledContainerClient(ContainerClient):
-    """The SDK's client, which would take its key along into a pickle, in plain text (S15)."""
+class OurContainerClient(ContainerClient):
+    """The SDK's client, and beside it ours, on the same connections and with the same credential.
+
+    It cannot be pickled: the SDK would take the key along, in plain text (S15).
+    """
+
+    def __init__(self, endpoint: str, container: str, credential: Any, *, transport: SingleShotTransport) -> None:
+        super().__init__(endpoint, container, credential, transport=transport, **SENT_ONCE)
+        self.sender = Sender(transport, signer(credential, blob=True), str(self.api_version))
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a client holds connections and a credential: it cannot be pickled")
@@ -67,22 +69,23 @@ def blob_client(
     container: str,
     credential: Any = None,
     *,
-    transport: AsyncHttpTransport[Any, Any] | None = None,
-) -> ContainerClient:
+    transport: SingleShotTransport | None = None,
+) -> OurContainerClient:
     """A client of one container that sends each request once. Constructing does no I/O.
 
-    `endpoint` is the account's, as in "https://account.blob.core.windows.net"; `credential` whatever the SDK takes.
+    `endpoint` is the account's, as in "https://account.blob.core.windows.net", and may carry a SAS in the place of a
+    credential, which is an object of azure-core or azure-identity.
     Time-outs and proxies are the transport's: see `azure_transport.transport`. Raises: InvalidError (the container's
     name).
     """
     check_container(container, op="connect")
-    return UnpickledContainerClient(endpoint, container, credential, transport=transport or single_shot(), **SENT_ONCE)
+    return OurContainerClient(endpoint, container, credential, transport=transport or single_shot())
 
 
 class AzureBlobContent:
     """The port `storage.content.ContentStore` over a container of a flat account. Owns the client that it is given."""
 
-    def __init__(self, client: ContainerClient) -> None:
+    def __init__(self, client: OurContainerClient) -> None:
         self._client = client
         self._url, _, self._sas = client.url.partition("?")
         self._signing_key: UserDelegationKey | None = None
@@ -102,7 +105,7 @@ class AzureBlobContent:
         with self._asking("create", self._client.container_name, write=True):
             try:
                 await self._answer("PUT", self._address("", "restype=container"), {})
-            except HttpResponseError as exc:
+            except RefusedAnswerError as exc:
                 if code_of(exc) != "ContainerAlreadyExists":
                     raise
 
@@ -138,7 +141,7 @@ class AzureBlobContent:
                 size = int(answer.headers["Content-Length"])
             yield Opened(blob, _chunks(name, answer, size))
         finally:
-            await answer.close()
+            answer.close()
 
     async def stat(self, name: str) -> Blob:
         check_stat(name)
@@ -185,11 +188,11 @@ class AzureBlobContent:
         with self._asking("examine", self._client.container_name, write=False):
             try:
                 answer = await self._answer("GET", f"{self._account_url('restype=service&comp=properties')}", {})
-            except HttpResponseError as exc:
+            except RefusedAnswerError as exc:
                 if status_of(exc) not in _UNTOLD:
                     raise
                 return examination(self._client, None)
-            return examination(self._client, answer.content)
+            return examination(self._client, answer.body)
 
     def unwrap(self) -> ContainerClient:
         """The SDK's client, which stays this store's own."""
@@ -223,14 +226,12 @@ class AzureBlobContent:
             answer = await self._answer("HEAD", self._address(name), conditions(when))
             return blob_from_headers(name, answer.headers)
 
-    async def _ranged(self, name: str, span: Span, when: Precondition) -> AsyncHttpResponse | None:
+    async def _ranged(self, name: str, span: Span, when: Precondition) -> Arriving | None:
         """The answer to GET, its body still to be read; None where the span begins at the end or beyond."""
         with self._asking("open", name, write=False):
             try:
-                return await self._answer(
-                    "GET", self._address(name), {**byte_range(span), **conditions(when)}, stream=True
-                )
-            except HttpResponseError as exc:
+                return await self._opened("GET", self._address(name), {**byte_range(span), **conditions(when)})
+            except RefusedAnswerError as exc:
                 if status_of(exc) == _NO_SUCH_RANGE:
                     return None
                 raise
@@ -251,7 +252,7 @@ class AzureBlobContent:
             query += f"&marker={quote(marker, safe='')}" if marker else ""
             with self._asking("list", prefix, write=False):
                 answer = await self._answer("GET", self._address("", query), {})
-                page, marker = page_of_blobs(answer.content)
+                page, marker = page_of_blobs(answer.body)
             yield page
             more = bool(marker)
 
@@ -268,7 +269,7 @@ class AzureBlobContent:
             raise InvalidError(message, op="sign", key=name, kind="invalid.expires")
         if not reaches(self._signing_key, expires):
             address = self._account_url("restype=service&comp=userdelegationkey")
-            self._signing_key = parse_key((await self._answer("POST", address, {}, key_request(expires))).content)
+            self._signing_key = parse_key((await self._answer("POST", address, {}, key_request(expires))).body)
         return self._signing_key
 
     def _account_url(self, query: str) -> str:
@@ -279,38 +280,35 @@ class AzureBlobContent:
         asked = "&".join(filter(None, (query, self._sas)))
         return f"{path}?{asked}" if asked else path
 
-    async def _answer(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes = b"", *, stream: bool = False
-    ) -> AsyncHttpResponse:
-        """Send one request through the SDK's pipeline. Raises: HttpResponseError for an answer that is a refusal."""
-        sent = {"x-ms-version": self._client.api_version, **headers}
-        if body:
-            sent |= {"Content-Type": "application/octet-stream", "Content-Length": f"{len(body)}"}
-        content = _Pieces(body) if len(body) > WHOLE_BYTES_MAX else body or None
-        request = HttpRequest(method, url, headers=sent, content=content)
-        answer: AsyncHttpResponse = await self._client._client._send_request(request, stream=stream)  # noqa: SLF001
-        if answer.status_code in _SUCCESS:
+    async def _answer(self, method: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> Answer:
+        """Send one request. Raises: RefusedAnswerError, for an answer that is no success."""
+        sent = {**headers, "Content-Type": "application/octet-stream"} if body else headers
+        answer = await self._client.sender.send(method, url, sent, body)
+        if not answer.succeeded:
+            raise self._refusal(answer)
+        return answer
+
+    async def _opened(self, method: str, url: str, headers: Mapping[str, str]) -> Arriving:
+        """The same, with the body still to be read."""
+        answer = await self._client.sender.open(method, url, headers)
+        if answer.succeeded:
             return answer
-        await answer.close()
-        raise HttpResponseError(response=answer)
+        answer.close()
+        raise self._refusal(answer)
 
-
-class _Pieces(BytesIO):
-    """A long body, sent piece by piece: aiohttp would send bytes at one go, and block the loop for as long."""
-
-    def __deepcopy__(self, _memo: object) -> Self:
-        return self  # the pipeline copies each request; it shall not copy the content
+    def _refusal(self, answer: Answer | Arriving) -> RefusedAnswerError:
+        return self._client.sender.refusal(answer.status, answer.headers.get("x-ms-error-code", ""))
 
 
 def _by_name(blobs: list[Blob]) -> list[Blob]:
     return sorted(blobs, key=lambda blob: blob.name)
 
 
-async def _chunks(name: str, answer: AsyncHttpResponse, size: int) -> AsyncIterator[bytes]:
+async def _chunks(name: str, answer: Arriving, size: int) -> AsyncIterator[bytes]:
     """The body as it arrives, all of it. Raises: UnavailableError."""
     received = 0
     with translating("open", name, write=False):
-        async for chunk in answer.iter_raw():
+        async for chunk in answer.chunks():
             received += len(chunk)
             yield chunk
     if received != size:

@@ -29,6 +29,7 @@ from typing import Final
 import aiohttp
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 
+from .azure_sender import RefusedAnswerError
 from .errors import (
     AccessDeniedError,
     CatalogError,
@@ -141,13 +142,15 @@ def translated(exc: Exception, *, op: str, key: str, write: bool) -> CatalogErro
 
 
 def status_of(exc: BaseException) -> int | None:
-    """The HTTP status of the answer that made an SDK raise this; None where there was no answer."""
+    """The HTTP status of the answer that this was raised for; None where there was no answer."""
+    if isinstance(exc, RefusedAnswerError):
+        return exc.status
     return exc.status_code if isinstance(exc, HttpResponseError) and exc.response is not None else None
 
 
 def code_of(exc: BaseException) -> str:
     """The service's error code, "" where there is none. It is one word: what is not is not a code."""
-    code = getattr(exc, "error_code", None)
+    code = exc.code if isinstance(exc, RefusedAnswerError) else getattr(exc, "error_code", None)
     if not code and isinstance(exc, HttpResponseError) and exc.response is not None:
         code = getattr(exc.response, "headers", {}).get("x-ms-error-code")
     text = str(getattr(code, "value", code) or "")
@@ -168,6 +171,8 @@ def _refusal(exc: Exception) -> _Meaning | None:
 
 def _signed_by_key(exc: BaseException) -> bool:
     """Whether the request carried an account key's signature; a SAS is in its url, and a token is a bearer's."""
+    if isinstance(exc, RefusedAnswerError):
+        return exc.signed_by_key
     headers = getattr(getattr(getattr(exc, "response", None), "request", None), "headers", {})
     return str(headers.get("Authorization", "")).startswith("SharedKey")
 

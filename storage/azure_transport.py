@@ -11,10 +11,13 @@ Redirects are never followed, cookies never kept, bodies never decompressed: a b
 """
 
 import ssl
+from collections.abc import Mapping
+from io import BytesIO
 from typing import Any, Final
 
 import aiohttp
 from azure.core.pipeline.transport import AioHttpTransport
+from yarl import URL
 
 SENT_ONCE: Final[dict[str, Any]] = {
     "retry_total": 0,
@@ -30,6 +33,8 @@ SENT_ONCE: Final[dict[str, Any]] = {
 CONNECTIONS_MAX: Final = 128
 READ_BYTES: Final = 1 << 18
 """At most so much of a body is handed on at a time."""
+WHOLE_BYTES_MAX: Final = 1 << 20
+"""Longer bodies are sent piece by piece: aiohttp would send them at one go, and block the loop for as long."""
 
 
 class ConnectionLostError(aiohttp.ClientConnectionError):
@@ -46,6 +51,9 @@ class SingleShotTransport(AioHttpTransport):  # type: ignore[misc]  # azure-core
         super().__init__(connection_data_block_size=READ_BYTES, **timeouts)
         self._trust_env = trust_env
         self._ca_file = ca_file
+        self._timeout = aiohttp.ClientTimeout(
+            sock_connect=self.connection_config.timeout, sock_read=self.connection_config.read_timeout
+        )
         self._made = False
 
     async def open(self) -> None:
@@ -60,6 +68,23 @@ class SingleShotTransport(AioHttpTransport):  # type: ignore[misc]  # azure-core
                 trust_env=self._trust_env,
             )
         await super().open()
+
+    async def request(self, method: str, url: URL, headers: Mapping[str, str], body: bytes) -> aiohttp.ClientResponse:
+        """Send one request past azure-core, on the same connections: with these headers, and few that aiohttp adds.
+
+        Whoever asks reads the body of the answer, or closes it. Raises: what aiohttp raises.
+        """
+        await self.open()
+        answer: aiohttp.ClientResponse = await self.session.request(
+            method,
+            url,
+            headers=headers,
+            data=BytesIO(body) if len(body) > WHOLE_BYTES_MAX else body or None,
+            skip_auto_headers=("Content-Type",),
+            timeout=self._timeout,
+            allow_redirects=False,
+        )
+        return answer
 
     def _trusted(self) -> ssl.SSLContext | bool:
         return ssl.create_default_context(cafile=self._ca_file) if self._ca_file else True

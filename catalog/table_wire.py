@@ -1,0 +1,264 @@
+"""How the Table service writes things down: operations as a batch, answers as rows. Pure; no request here.
+
+**A batch** ("Performing entity group transactions") is one POST to `/$batch`: a MIME envelope, and in it one more,
+the change set, whose parts are HTTP requests. CRLF ends each line, and a blank one each head:
+
+    --batch_B                                                     the envelope
+    Content-Type: multipart/mixed; boundary=changeset_B
+
+    --changeset_B                                                 a part for each operation
+    Content-Type: application/http
+    Content-Transfer-Encoding: binary
+
+    PUT https://HOST/TABLE(PartitionKey='p',RowKey='r') HTTP/1.1  POST inserts, PUT replaces, PATCH merges, DELETE
+    Accept: application/json                                      in which form to tell an error
+    Content-Type: application/json
+    DataServiceVersion: 3.0
+    If-Match: W/"datetime'...'"                                   or *; an insert has none
+
+    {"PartitionKey":"p","RowKey":"r","n":"5","n@odata.type":"Edm.Int64"}
+    --changeset_B--
+    --batch_B--
+
+**Its answer** is a 202 whatever became of it, built alike: a 204 with an etag for each operation, in order, or else one
+part alone, the error of the operation that failed, whose message begins with its index. Nothing of this is taken for
+granted: an answer that is shorter, or longer, or no envelope at all proves nothing, and `decoded_batch` says so.
+
+**A page** of a query is JSON, `{"value": [...]}`. A number of 64 bits is text there, with its type beside it, since
+JSON's numbers are doubles. All whole numbers are written as such: a filter that compares with an Int64 may not find an
+Int32, which is what the service makes of a bare small one.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from secrets import token_hex
+from typing import Any, Final
+from urllib.parse import quote, unquote
+
+import orjson
+
+from .rows import Entity, Value, Values
+from .table import Delete, Insert, Merge, Operation, Replace
+from .times import microseconds
+
+_CRLF: Final = b"\r\n"
+_PART: Final = b"Content-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n\r\n"
+_HEAD: Final = b" HTTP/1.1\r\nAccept: application/json\r\nDataServiceVersion: 3.0\r\n"
+_JSON: Final = b"Content-Type: application/json\r\n"
+_UNANSWERED: Final = b"Prefer: return-no-content\r\n"  # else the service sends each inserted entity back
+_METHODS: Final[Mapping[type, bytes]] = {Replace: b"PUT ", Merge: b"PATCH ", Delete: b"DELETE "}
+_TYPE: Final = "@odata.type"
+_STATUS: Final = re.compile(rb"HTTP/1\.1 (\d{3})(?: |$)")
+_INDEX: Final = re.compile(r"(\d{1,3}):")
+
+
+class UnreadableError(ValueError):
+    """An answer that is none: what was asked may have been done, or not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What the service says of a request that it refused, or of a batch as a whole."""
+
+    status: int
+    code: str
+    index: int | None = None
+    """Which operation it blames, where it names one."""
+
+
+# Requests.
+
+
+def encoded_batch(table_url: str, partition: str, operations: Sequence[Operation]) -> tuple[str, bytes]:
+    """The content type and the body of a batch. `table_url` is absolute, as in "https://HOST/TABLE"."""
+    mark = token_hex(16).encode()  # nobody can guess it, so no value contains it
+    start = b"--changeset_" + mark + _CRLF + _PART
+    insert = b"POST " + table_url.encode() + _HEAD + _JSON + _UNANSWERED
+    entity = f"{table_url}(PartitionKey='{_in_url(partition)}',RowKey='".encode()
+    parts = [b"--batch_", mark, b"\r\nContent-Type: multipart/mixed; boundary=changeset_", mark, b"\r\n\r\n"]
+    for operation in operations:
+        if isinstance(operation, Insert):
+            parts += (start, insert)
+        else:
+            at = b"%b%b')" % (entity, _in_url(operation.row).encode())
+            parts += (start, _METHODS[type(operation)], at, _HEAD, b"If-Match: ", operation.etag.encode(), _CRLF)
+            parts += () if isinstance(operation, Delete) else (_JSON,)
+        if isinstance(operation, Delete):
+            parts += (_CRLF, _CRLF)
+        else:
+            body = _json(partition, operation.row, operation.values)
+            parts += (b"Content-Length: %d\r\n\r\n" % len(body), body, _CRLF)
+    parts += (b"--changeset_", mark, b"--\r\n\r\n--batch_", mark, b"--\r\n")
+    return f"multipart/mixed; boundary=batch_{mark.decode()}", b"".join(parts)
+
+
+def entity_address(table_url: str, partition: str, row: str) -> str:
+    """The url of one row."""
+    return f"{table_url}(PartitionKey='{_in_url(partition)}',RowKey='{_in_url(row)}')"
+
+
+def _in_url(key: str) -> str:
+    return quote(key.replace("'", "''"), safe="")
+
+
+def _json(partition: str, row: str, values: Values) -> bytes:
+    found: dict[str, object] = {"PartitionKey": partition, "RowKey": row}
+    for name, value in values.items():
+        kind = type(value)
+        if kind is str or kind is bool:
+            found[name] = value
+        elif isinstance(value, str):  # of a class of its own
+            found[name] = str.__str__(value)
+        elif isinstance(value, int):
+            found[name] = int.__repr__(value)
+            found[name + _TYPE] = "Edm.Int64"
+        else:
+            found[name] = float(value)
+            found[name + _TYPE] = "Edm.Double"
+    body = orjson.dumps(found)
+    # Else escaped, as the SDK does it: Azurite takes U+2028, as it is, for the end of a line.
+    return body if body.isascii() else json.dumps(found, separators=(",", ":")).encode()
+
+
+# Answers.
+
+
+def decoded_batch(content_type: str, body: bytes, operations: Sequence[Operation]) -> list[str | None] | Failure:
+    """The etag of each operation, None of a deleted row; or why none was applied.
+
+    Raises: UnreadableError, for whatever is not an answer to exactly these operations.
+    """
+    results = [_result(part) for part in _changes(content_type, body)]
+    if len(results) == 1 and isinstance(failure := results[0], Failure):
+        return failure
+    if len(results) != len(operations):
+        raise UnreadableError(f"it answers for {len(results)} of {len(operations)} operations")
+    etags: list[str | None] = []
+    for operation, result in zip(operations, results, strict=True):
+        if isinstance(result, Failure):
+            raise UnreadableError("it says of one operation that it failed, and of others that they did not")
+        if not result and not isinstance(operation, Delete):
+            raise UnreadableError("it lacks an etag")
+        etags.append(None if isinstance(operation, Delete) else result)
+    return etags
+
+
+def failure(status: int, header: str | None, body: bytes) -> Failure:
+    """What a refusal says: its code in the header, else in the body, as batches have it."""
+    code, message = _told(body)
+    index = _INDEX.match(message)
+    return Failure(status, header or code, int(index[1]) if index else None)
+
+
+def decoded_entity(body: bytes) -> Entity:
+    """The row that an answer to GET is. Raises: UnreadableError."""
+    return next(_entities([_loaded(body)]))
+
+
+def decoded_page(body: bytes) -> list[Entity]:
+    """The rows of a page. Raises: UnreadableError."""
+    found = _loaded(body).get("value")
+    if not isinstance(found, list):
+        raise UnreadableError("it is no page of a query")
+    return list(_entities(found))
+
+
+def etag_time(etag: str) -> int | None:
+    """The row's timestamp in µs, where its etag is one: the service's are, though it promises nothing."""
+    try:
+        time = datetime.fromisoformat(unquote(etag).removeprefix("W/\"datetime'").removesuffix("'\""))
+    except ValueError:
+        return None
+    return None if time.tzinfo is None else microseconds(time)
+
+
+def _changes(content_type: str, body: bytes) -> list[bytes]:
+    """The parts of the change set in a batch's answer; the only part, where it has none."""
+    (part,) = _parts(content_type, body, at_least=1)[:1]
+    head, _, inner = part.partition(_CRLF * 2)
+    kind = _header(head, b"content-type").decode("latin-1")
+    return [part] if kind.startswith("application/http") else _parts(kind, inner)
+
+
+def _parts(content_type: str, body: bytes, *, at_least: int = 0) -> list[bytes]:
+    """The parts of a MIME envelope, which must have its end."""
+    kind, _, boundary = content_type.partition("boundary=")
+    if not kind.startswith("multipart/mixed") or not boundary:
+        raise UnreadableError("it is no batch")
+    fence = b"--" + boundary.strip('"').encode("latin-1")
+    before, *parts = (_CRLF + body).split(_CRLF + fence)
+    if before or not parts or not parts[-1].startswith(b"--") or len(parts) <= at_least:
+        raise UnreadableError("it is cut")
+    if not all(part.startswith(_CRLF) for part in parts[:-1]):
+        raise UnreadableError("it is no batch")
+    return [part.removeprefix(_CRLF) for part in parts[:-1]]
+
+
+def _result(part: bytes) -> str | Failure:
+    """The etag, or "", of an operation that was carried out; or why it was not."""
+    _mime, _, answer = part.partition(_CRLF * 2)
+    head, end, body = answer.partition(_CRLF * 2)
+    said = _STATUS.match(head)
+    if not said or not end:
+        raise UnreadableError("a part of it is no answer")
+    status = int(said[1])
+    if 200 <= status < 300:  # noqa: PLR2004
+        return _header(head, b"etag").decode("latin-1")
+    return failure(status, None, body)
+
+
+def _header(head: bytes, name: bytes) -> bytes:
+    for line in head.split(_CRLF):
+        key, _, value = line.partition(b":")
+        if key.lower() == name:
+            return value.strip()
+    return b""
+
+
+def _told(body: bytes) -> tuple[str, str]:
+    """The code and the message of an error; "" for what is not there."""
+    try:
+        error = orjson.loads(body)["odata.error"]
+        return str(error["code"]), str(error["message"]["value"])
+    except (ValueError, LookupError, TypeError):
+        return "", ""
+
+
+def _loaded(body: bytes) -> dict[str, Any]:
+    try:
+        found = orjson.loads(body)
+    except ValueError as exc:
+        raise UnreadableError("it is no JSON") from exc
+    if not isinstance(found, dict):
+        raise UnreadableError("it is no object")
+    return found
+
+
+_CONVERTED: Final[Mapping[str, Callable[[Any], Value]]] = {"Edm.Int64": int, "Edm.Int32": int, "Edm.Double": float}
+_PLAIN: Final = frozenset({str, bool, int, float})
+
+
+def _entities(items: Sequence[dict[str, Any]]) -> Iterator[Entity]:
+    """Rows from JSON."""
+    for item in items:
+        try:
+            yield _entity(item)
+        except (LookupError, TypeError, ValueError, AttributeError) as exc:
+            raise UnreadableError("it has an entity that is none") from exc
+
+
+def _entity(item: dict[str, Any]) -> Entity:
+    partition, row, time = item.pop("PartitionKey"), item.pop("RowKey"), item.pop("Timestamp")
+    etag = item.pop("odata.etag", None) or f"W/\"datetime'{quote(time)}'\""
+    values: dict[str, Value] = {}
+    for name, value in item.items():
+        if "@" in name or "." in name:
+            continue  # a type, which its value looks up, or something about the answer
+        convert = _CONVERTED.get(item.get(name + _TYPE, ""))  # of any other type is what others have written: its text
+        values[name] = convert(value) if convert else value
+        if type(values[name]) not in _PLAIN:
+            raise TypeError(name)
+    return Entity(partition, row, values, etag, microseconds(datetime.fromisoformat(time)))

@@ -1,0 +1,121 @@
+"""One request to Azure, signed, sent once, and its answer.
+
+The SDKs send each request through some twenty policies, which cost several times what the request itself costs. Here
+it is what must be: a signature (`azure_signers`), the transport's own session (`azure_transport`), and the answer. The
+transport is the one that the SDK's client has, so both share their connections, their time-outs, and the seam at which
+tests let things go wrong.
+"""
+
+import logging
+import re
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import aiohttp
+from yarl import URL
+
+from .azure_signers import Signer
+from .azure_transport import READ_BYTES, SingleShotTransport
+
+_LOG: Final = logging.getLogger(__name__)
+_SUCCESS: Final = range(200, 300)
+_UNAUTHORIZED: Final = 401
+_CODE: Final = re.compile(r"[A-Za-z]{1,64}")
+_AGENT: Final = "blobcat"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the service said: a status, headers, and all of the body. Printed, it shows the status alone (S15)."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether it is no refusal, and no failure."""
+        return self.status in _SUCCESS
+
+
+class Arriving:
+    """An answer whose body is still to be read; whoever asked closes it. Printed, it shows nothing of the url (S15)."""
+
+    def __init__(self, answer: aiohttp.ClientResponse) -> None:
+        self.status = answer.status
+        self.headers: Mapping[str, str] = answer.headers
+        self._answer = answer
+
+    @property
+    def succeeded(self) -> bool:
+        """See Answer."""
+        return self.status in _SUCCESS
+
+    async def whole(self) -> bytes:
+        """All of the body."""
+        return await self._answer.read()
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body as it arrives."""
+        while chunk := await self._answer.content.read(READ_BYTES):
+            yield chunk
+
+    def close(self) -> None:
+        """Let go of its connection: back to the others, if the body was read; else for good."""
+        self._answer.close()
+
+
+class RefusedAnswerError(Exception):
+    """An answer that is no success. It tells its status and the service's code, and nothing that was sent."""
+
+    def __init__(self, status: int, code: str, *, signed_by_key: bool) -> None:
+        self.status = status
+        self.code = code if _CODE.fullmatch(code) else ""  # one word: what is not is no code
+        super().__init__(f"{status} {self.code}".strip())
+        self.signed_by_key = signed_by_key
+
+
+class Sender:
+    """Sends requests for one credential, over one transport, which its owner closes. Constructing does no I/O."""
+
+    def __init__(self, transport: SingleShotTransport, signer: Signer, version: str) -> None:
+        self._transport = transport
+        self._signer = signer
+        self._version = version
+
+    async def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> Answer:
+        """Send a request once and read its answer, whatever it says. Raises: what aiohttp raises, see `azure_errors`.
+
+        `url` is written as it goes over the wire. A 401 that asks for another token is answered with one, once.
+        """
+        answer = await self.open(method, url, headers, body)
+        try:
+            return Answer(answer.status, answer.headers, await answer.whole())
+        finally:
+            answer.close()
+
+    async def open(self, method: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> Arriving:
+        """Send a request once; its answer, with the body still to be read."""
+        answer = await self._open(method, url, headers, body)
+        if answer.status == _UNAUTHORIZED and await self._signer.answer(answer.headers.get("WWW-Authenticate", "")):
+            answer.close()
+            answer = await self._open(method, url, headers, body)
+        return answer
+
+    def refusal(self, status: int, code: str) -> RefusedAnswerError:
+        """What to raise for an answer that is no success."""
+        return RefusedAnswerError(status, code, signed_by_key=self._signer.by_key)
+
+    async def _open(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Arriving:
+        query = self._signer.query
+        whole = f"{url}{'&' if '?' in url else '?'}{query}" if query else url
+        sent = {"x-ms-version": self._version, "User-Agent": _AGENT, "Accept-Encoding": "identity", **headers}
+        if body:
+            sent["Content-Length"] = f"{len(body)}"
+        await self._signer.sign(method, whole, sent)
+        place = url.partition("?")[0]  # a query may be a SAS
+        _LOG.debug("%s %s", method, place)
+        answer = await self._transport.request(method, URL(whole, encoded=True), sent, body)
+        _LOG.debug("%s %s: %d", method, place, answer.status)
+        return Arriving(answer)
