@@ -36,7 +36,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from secrets import token_hex
 from typing import Any, Final
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 import orjson
 
@@ -76,23 +76,25 @@ def encoded_batch(table_url: str, partition: str, operations: Sequence[Operation
     """The content type and the body of a batch. `table_url` is absolute, as in "https://HOST/TABLE"."""
     mark = token_hex(16).encode()  # nobody can guess it, so no value contains it
     start = b"--changeset_" + mark + _CRLF + _PART
-    insert = b"POST " + table_url.encode() + _HEAD + _JSON + _UNANSWERED
+    insert = start + b"POST " + table_url.encode() + _HEAD + _JSON + _UNANSWERED
     entity = f"{table_url}(PartitionKey='{_in_url(partition)}',RowKey='".encode()
-    parts = [b"--batch_", mark, b"\r\nContent-Type: multipart/mixed; boundary=changeset_", mark, b"\r\n\r\n"]
-    for operation in operations:
+    body = bytearray(b"--batch_" + mark + b"\r\nContent-Type: multipart/mixed; boundary=changeset_" + mark + _CRLF * 2)
+    for operation in operations:  # into one buffer: hundreds of small ones would cost as much again
         if isinstance(operation, Insert):
-            parts += (start, insert)
+            body += insert
         else:
-            at = b"%b%b')" % (entity, _in_url(operation.row).encode())
-            parts += (start, _METHODS[type(operation)], at, _HEAD, b"If-Match: ", operation.etag.encode(), _CRLF)
-            parts += () if isinstance(operation, Delete) else (_JSON,)
-        if isinstance(operation, Delete):
-            parts += (_CRLF, _CRLF)
-        else:
-            body = _json(partition, operation.row, operation.values)
-            parts += (b"Content-Length: %d\r\n\r\n" % len(body), body, _CRLF)
-    parts += (b"--changeset_", mark, b"--\r\n\r\n--batch_", mark, b"--\r\n")
-    return f"multipart/mixed; boundary=batch_{mark.decode()}", b"".join(parts)
+            body += start + _METHODS[type(operation)] + entity + _in_url(operation.row).encode() + b"')" + _HEAD
+            body += b"If-Match: " + operation.etag.encode() + _CRLF
+            if isinstance(operation, Delete):
+                body += _CRLF * 2
+                continue
+            body += _JSON
+        sent = _json(partition, operation.row, operation.values)
+        body += b"Content-Length: %d\r\n\r\n" % len(sent)
+        body += sent
+        body += _CRLF
+    body += b"--changeset_" + mark + b"--\r\n\r\n--batch_" + mark + b"--\r\n"
+    return f"multipart/mixed; boundary=batch_{mark.decode()}", bytes(body)
 
 
 def entity_address(table_url: str, partition: str, row: str) -> str:
@@ -105,17 +107,16 @@ def _in_url(key: str) -> str:
 
 
 def _json(partition: str, row: str, values: Values) -> bytes:
-    found: dict[str, object] = {"PartitionKey": partition, "RowKey": row}
+    """An entity. Text and truth values are as JSON has them; a number has its type beside it."""
+    found: dict[str, object] = {"PartitionKey": partition, "RowKey": row, **values}
     for name, value in values.items():
         kind = type(value)
         if kind is str or kind is bool:
-            found[name] = value
-        elif isinstance(value, str):  # of a class of its own
-            found[name] = str.__str__(value)
-        elif isinstance(value, int):
+            continue
+        if isinstance(value, int):
             found[name] = int.__repr__(value)
             found[name + _TYPE] = "Edm.Int64"
-        else:
+        elif isinstance(value, float):
             found[name] = float(value)
             found[name + _TYPE] = "Edm.Double"
     body = orjson.dumps(found)
@@ -168,8 +169,9 @@ def decoded_page(body: bytes) -> list[Entity]:
 
 def etag_time(etag: str) -> int | None:
     """The row's timestamp in µs, where its etag is one: the service's are, though it promises nothing."""
+    text = etag.removeprefix("W/\"datetime'").removesuffix("'\"").replace("%3A", ":")
     try:
-        time = datetime.fromisoformat(unquote(etag).removeprefix("W/\"datetime'").removesuffix("'\""))
+        time = datetime.fromisoformat(text)
     except ValueError:
         return None
     return None if time.tzinfo is None else microseconds(time)
@@ -179,7 +181,7 @@ def _changes(content_type: str, body: bytes) -> list[bytes]:
     """The parts of the change set in a batch's answer; the only part, where it has none."""
     (part,) = _parts(content_type, body, at_least=1)[:1]
     head, _, inner = part.partition(_CRLF * 2)
-    kind = _header(head, b"content-type").decode("latin-1")
+    kind = _header(_CRLF + head, b"content-type").decode("latin-1")
     return [part] if kind.startswith("application/http") else _parts(kind, inner)
 
 
@@ -211,11 +213,13 @@ def _result(part: bytes) -> str | Failure:
 
 
 def _header(head: bytes, name: bytes) -> bytes:
-    for line in head.split(_CRLF):
-        key, _, value = line.partition(b":")
-        if key.lower() == name:
-            return value.strip()
-    return b""
+    """A header's value; empty where there is none. The name is in lower case; a head begins with another line."""
+    start = head.lower().find(b"\r\n" + name + b":")
+    if start < 0:
+        return b""
+    start += len(name) + 3
+    end = head.find(_CRLF, start)
+    return head[start : end if end >= 0 else None].strip()
 
 
 def _told(body: bytes) -> tuple[str, str]:
@@ -251,14 +255,15 @@ def _entities(items: Sequence[dict[str, Any]]) -> Iterator[Entity]:
 
 
 def _entity(item: dict[str, Any]) -> Entity:
+    """A row; what is left of the item when all else is taken from it are its values."""
     partition, row, time = item.pop("PartitionKey"), item.pop("RowKey"), item.pop("Timestamp")
     etag = item.pop("odata.etag", None) or f"W/\"datetime'{quote(time)}'\""
-    values: dict[str, Value] = {}
-    for name, value in item.items():
-        if "@" in name or "." in name:
-            continue  # a type, which its value looks up, or something about the answer
-        convert = _CONVERTED.get(item.get(name + _TYPE, ""))  # of any other type is what others have written: its text
-        values[name] = convert(value) if convert else value
-        if type(values[name]) not in _PLAIN:
-            raise TypeError(name)
-    return Entity(partition, row, values, etag, microseconds(datetime.fromisoformat(time)))
+    item.pop("odata.metadata", None)
+    for mark in [name for name in item if "@" in name]:
+        convert = _CONVERTED.get(item.pop(mark))  # what has another type is by others: it stays the text that it is
+        if convert:
+            name = mark.removesuffix(_TYPE)
+            item[name] = convert(item[name])
+    if not _PLAIN.issuperset(map(type, item.values())) or type(partition) is not str or type(row) is not str:
+        raise TypeError
+    return Entity(partition, row, item, etag, microseconds(datetime.fromisoformat(time)))

@@ -7,7 +7,8 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def microseconds(time: datetime) -> int:
     """An aware datetime as it is stored."""
-    return (time - EPOCH) // timedelta(microseconds=1)
+    since = time - EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 def in_calendar(time: datetime) -> bool:
