@@ -183,7 +183,7 @@ def _is_whole(config: pytest.Config) -> bool:
     return (
         not hasattr(config, "workerinput")
         and config.args == config.getini("testpaths")
-        and not any(config.getoption(name, None) for name in chosen)
+        and not any(config.getoption(name, None) for name in (*chosen, *stopped))
     )
 
 
