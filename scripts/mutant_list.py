@@ -651,8 +651,8 @@ MUTANTS: Final = (
         "load-of-anothers-content",
         "what a load refers to is no other volume's",
         "catalog/load_registry.py",
-        "                        await self._check_outside(others)\n",
-        "                        pass\n",
+        "            await self._check_outside(others)\n",
+        "            pass\n",
         ("tests/volumes/test_dump.py::test_content_that_another_volume_adopts_is_refused",),
     ),
 )
