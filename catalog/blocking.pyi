@@ -65,6 +65,7 @@ class Catalog:
         foreign: Foreign = ...,
         patience_s: float | None = ...,
         work: PathLike[str] | str | None = ...,
+        counts: PathLike[str] | str | None = ...,
         workers: int = ...,
         rate: Rate = ...,
         progress: Callable[[str, int], None] | None = ...,

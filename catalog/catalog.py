@@ -212,6 +212,7 @@ class Catalog:
         foreign: Foreign = "report",
         patience_s: float | None = None,
         work: PathLike[str] | str | None = None,
+        counts: PathLike[str] | str | None = None,
         workers: int = 1,
         rate: Rate = Rate(),
         progress: Callable[[str, int], None] | None = None,
@@ -227,7 +228,9 @@ class Catalog:
         `orphans` and `foreign` say what to propose about blobs of ours that nothing refers to ("report", "adopt",
         "quarantine"), and about those of others ("report", "adopt"). `patience_s`: after how many seconds a write under
         way is thought to be left behind; None: as each write asked for. With a folder `work`, a run that was stopped
-        within the hour goes on from there; without, it works in a temporary one. `workers` is how many processes read
+        within the hour goes on from there; without, it works in a temporary one. In the folder `counts`, by default
+        that of `work`, a complete run leaves how much it has read; where the next one finds far less, its plan may
+        delete nothing, and the file stays as it is until somebody removes it. `workers` is how many processes read
         rows and listings; the plan is the same.
         `rate` is how many requests a second it may take of the account and of a partition; it takes fewer where the
         service is too busy. `progress` hears of a stage, and how much more of it is done. `timeout_s` is for
@@ -245,6 +248,7 @@ class Catalog:
             policy=Policy(orphans, foreign),
             patience_s=patience_s,
             work=work,
+            counts=counts,
             workers=workers,
             rate=rate,
             progress=progress,

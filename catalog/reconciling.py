@@ -170,6 +170,7 @@ class Reconciling:
         policy: Policy,
         patience_s: float | None,
         work: PathLike[str] | str | None,
+        counts: PathLike[str] | str | None,
         workers: int,
         rate: Rate,
         progress: Callable[[str, int], None] | None,
@@ -191,11 +192,12 @@ class Reconciling:
         check_whole("reconcile", "workers", workers, least=1)
         policy.check()
         folder = check_file("reconcile", "work", work) if work is not None else None
+        kept = check_file("reconcile", "counts", counts) if counts is not None else folder
         scratch: Scratch | None = None
         lister, content = self._paced(rate)
         volume = await self.volumes.get(name, op="reconcile")
         scope = Scope(volume, await self._roots_of_others(volume), prefix, depth)
-        wanted = Wanted(scope, policy, sample, patience_s)
+        wanted = Wanted(scope, policy, sample, patience_s, kept)
         reconciler = Reconciler(wanted, lister, content, self.threads, now=self.now, progress=progress)
         try:
             if folder is None:
@@ -203,6 +205,8 @@ class Reconciling:
                 scratch = Scratch(UNSAVED)
                 folder = scratch.path
             folder.mkdir(parents=True, exist_ok=True)
+            if kept:
+                kept.mkdir(parents=True, exist_ok=True)
             read = self._alone() if workers == 1 else self._workers(workers, rate, scope, folder)
             with ExitStack() as working:
                 if not scratch and not working.enter_context(held(folder)):

@@ -179,6 +179,7 @@ CATALOG: Table = {
             "foreign": [None, 5, "", "quarantine"],
             "patience_s": [-1, True, NAN, INF, "5"],
             "work": [5, b"x", "a\0b"],
+            "counts": [5, b"x", "a\0b"],
             "workers": [None, 0, *NUMBERS],
             "rate": [None, 5, "fast"],
             "progress": CALLBACKS,

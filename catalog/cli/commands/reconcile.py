@@ -90,7 +90,8 @@ WorkOption = Annotated[
     typer.Option(
         "--work",
         metavar="DIR",
-        help="Keep what was read there: the same command within an hour does not read it again.",
+        help="Keep what was read there: the same command within an hour does not read it again, and later ones "
+        "compare how much it was.",
     ),
 ]
 WorkersOption = Annotated[
@@ -101,7 +102,12 @@ RateOption = Annotated[
     typer.Option("--rate", metavar="N", help="Take at most so many requests a second. Default 5,000.", min=0.01),
 ]
 PlanOption = Annotated[
-    str | None, typer.Option("--plan", metavar="FILE", help="Write the plan there, for blobcat apply.")
+    str | None,
+    typer.Option(
+        "--plan",
+        metavar="FILE",
+        help="Write the plan there, for blobcat apply; and beside it how much was read, where there is no --work.",
+    ),
 ]
 
 
@@ -152,6 +158,7 @@ async def reconcile(
                 foreign=cast("Foreign", foreign),
                 patience_s=patience,
                 work=work,
+                counts=Path(plan).parent if plan and not work else None,
                 workers=workers,
                 rate=Rate() if rate is None else Rate(rate, min(rate, Rate().partition)),
                 progress=heard,
