@@ -4,9 +4,9 @@ import os
 import tempfile
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Executor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, replace
 from functools import partial
 from os import PathLike
@@ -21,7 +21,7 @@ from .entities import VolumeInfo
 from .errors import InvalidError
 from .listing import Lister
 from .origin import Origin
-from .pace import Pace, PacedContent, PacedTable, Rate
+from .pace import Pace, PacedTable, Rate, check_rate, paced
 from .paths import check_prefix
 from .reconcile.apply import Applier
 from .reconcile.apply_report import Applied, ApplyReport
@@ -124,12 +124,13 @@ class Plan:
         brake: Brake = Brake(),
         force: str | None = None,
         patience_s: float | None = None,
+        rate: Rate = Rate(),
         progress: Callable[[Applied], None] | None = None,
         timeout_s: float | None = None,
     ) -> ApplyReport:
         """Carry it out: see `Catalog.apply`."""
         return await self._reconciling.within(timeout_s).apply(
-            self._file, journal=journal, brake=brake, force=force, patience_s=patience_s, progress=progress
+            self._file, journal=journal, brake=brake, force=force, patience_s=patience_s, rate=rate, progress=progress
         )
 
 
@@ -194,6 +195,7 @@ class Reconciling:
         folder = check_file("reconcile", "work", work) if work is not None else None
         kept = check_file("reconcile", "counts", counts) if counts is not None else folder
         scratch: Scratch | None = None
+        check_rate(rate)
         lister, content = self._paced(rate)
         volume = await self.volumes.get(name, op="reconcile")
         scope = Scope(volume, await self._roots_of_others(volume), prefix, depth)
@@ -236,16 +238,16 @@ class Reconciling:
         brake: Brake,
         force: str | None,
         patience_s: float | None,
+        rate: Rate,
         progress: Callable[[Applied], None] | None,
     ) -> ApplyReport:
         """See `Catalog.apply`."""
         check_patience(patience_s)
         check_callback("apply", "progress", progress)
+        check_rate(rate)
         path = _journal_of(plan) if journal is None else check_file("apply", "journal", journal)
         self._check_brake(plan, brake, force)
         volume = await self._volume_of(plan.header.volume, plan.header.epoch, "apply")
-        looker, repairs = self._repairs(volume)
-        applier = Applier(looker, self.recovery, repairs, patience_s=patience_s, listener=progress)
         await to_the_end(self.threads, sweep, APPLYING)
         place, what = tempfile.gettempdir(), "folder"
         try:
@@ -253,30 +255,38 @@ class Reconciling:
                 copy = await to_the_end(self.threads, plan.copied, scratch.path / "plan.jsonl")
                 place, what = str(path), "journal"
                 with closing(Journal.open(path, plan=plan.sha256, volume=volume.name, epoch=volume.epoch)) as written:
-                    return await applier.run(copy, written)
+                    async with self._repairs(volume, rate) as repairs:
+                        recovery = Recovery(repairs.writer, repairs.looker.lister)
+                        at = rate.at_a_time
+                        applier = Applier(recovery, repairs, patience_s=patience_s, at_a_time=at, listener=progress)
+                        return await applier.run(copy, written)
         except OSError as exc:  # without the journal, nothing more may be done
             kind_of_error, kind, text = meaning(exc.errno, what)
             raise kind_of_error(f"apply: {place}: {text} ({exc})", op="apply", key=place, kind=kind) from exc
 
-    async def undo(self, journal: PathLike[str] | str) -> UndoReport:
+    async def undo(self, journal: PathLike[str] | str, *, rate: Rate) -> UndoReport:
         """See `Catalog.undo`."""
+        check_rate(rate)
         path = check_file("undo", "journal", journal)
         with kept_still(path):
             header, entries = read_journal(path)
             volume = await self._volume_of(header["volume"], header["epoch"], "undo")
-            return await Undo(self._repairs(volume)[1]).run(entries)
+            async with self._repairs(volume, rate) as repairs:
+                return await Undo(repairs).run(entries)
 
-    def _repairs(self, volume: VolumeInfo) -> tuple[Looker, Repairs]:
-        looker = Looker(volume, *self._paced(Rate()))
-        rows, blobs = RowChanges(looker, self.writer), BlobChanges(looker, self.content, self.writer)
-        return looker, Repairs(looker, self.writer, rows, blobs, self.settings.transfers_max, self.volumes.enrol)
+    @asynccontextmanager
+    async def _repairs(self, volume: VolumeInfo, rate: Rate) -> AsyncIterator[Repairs]:
+        """What looks and changes, together at no more than a rate."""
+        lister, content = self._paced(rate)
+        looker, most = Looker(volume, lister, content), self.settings.transfers_max
+        async with self.writer.over(lister.table, content) as writer:
+            rows, blobs = RowChanges(looker, writer), BlobChanges(looker, content, writer)
+            yield Repairs(looker, writer, rows, blobs, most, self.volumes.enrol)
 
     def _paced(self, rate: Rate) -> tuple[Lister, ContentStore]:
-        """What reads, at no more than a rate."""
-        if not isinstance(rate, Rate):
-            raise InvalidError(f"rate is a Rate, not {type(rate).__name__}", op="reconcile")
-        pace = Pace(self.clock, rate.check())
-        return self.lister.over(PacedTable(self.lister.table, pace)), PacedContent(self.content, pace)
+        """Both ports, at no more than a rate."""
+        pace = Pace(self.clock, rate)
+        return self.lister.over(PacedTable(self.lister.table, pace)), paced(self.content, pace)
 
     def _alone(self) -> "Read":
         """What reads, in this process: many parts at a time where answers are waited for.

@@ -20,7 +20,7 @@ from .difference import DELETING, Difference
 from .history import judge_path
 from .journal import Entry, Journal, Phase
 from .judge import judge_blob, judge_op
-from .look import NO_BLOB, Looker
+from .look import NO_BLOB
 from .plan import PURGES_AT_A_TIME, PlanFile
 from .repairs import Repairs
 from .row_changes import Changed
@@ -37,18 +37,19 @@ class Applier:
 
     def __init__(
         self,
-        looker: Looker,
         recovery: Recovery,
         repairs: Repairs,
         *,
         patience_s: float | None,
+        at_a_time: int = ACTIONS_AT_A_TIME,
         listener: Callable[[Applied], None] | None,
     ) -> None:
-        self._looker = looker
-        self._volume = looker.volume
+        self._looker = repairs.looker
+        self._volume = repairs.volume
         self._recovery = recovery
         self._repairs = repairs
         self._patience_s = patience_s
+        self._at_a_time = min(ACTIONS_AT_A_TIME, at_a_time)
         self._listener = listener
 
     def __repr__(self) -> str:
@@ -62,7 +63,7 @@ class Applier:
             return await self._ended(found, lambda: self._act(found, journal, references))
 
         actions = (found for found in _todo(plan, journal) if found.action != "finish-purge")
-        async with aclosing(concurrently(each(actions), act, limit=ACTIONS_AT_A_TIME)) as acts:
+        async with aclosing(concurrently(each(actions), act, limit=self._at_a_time)) as acts:
             async for applied in acts:
                 tally.ended(applied)
         purges = (found for found in _todo(plan, journal) if found.action == "finish-purge")
@@ -111,7 +112,7 @@ class Applier:
         async def look(found: Difference) -> tuple[Difference, Sequence[VersionRow] | Applied]:
             return found, await self._ended(found, lambda: self._flagged(found, journal))
 
-        async with aclosing(concurrently(each(batch), look, limit=ACTIONS_AT_A_TIME)) as looks:
+        async with aclosing(concurrently(each(batch), look, limit=self._at_a_time)) as looks:
             async for found, seen in looks:
                 if isinstance(seen, Applied):
                     tally.ended(seen)

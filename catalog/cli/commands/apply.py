@@ -9,7 +9,7 @@ import typer
 from ..columns import GAP, count
 from ..differences import COUNT_WIDTH, actions_table, subject
 from ..errors import FINDINGS, OK
-from ..options import PatienceOption
+from ..options import PatienceOption, RateOption, rate_of
 from ..progress import progress
 from ..session import Session
 from ..shares import parsed_share
@@ -43,6 +43,7 @@ async def apply(
         typer.Option("--max-delete", metavar="N", help="Refuse a plan that deletes more. Default 1000.", min=0),
     ] = 1000,
     patience: PatienceOption = None,
+    rate: RateOption = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before something is deleted.")] = False,
 ) -> int:
     """Carry out what a plan proposes. Whatever is no longer as the plan says is left alone.
@@ -86,7 +87,9 @@ async def apply(
                 applied.append(one)
                 update(len(applied), total, f"{len(applied):,}/{total:,}")
 
-            report = await made.apply(journal=journal, brake=brake, force=force, patience_s=patience, progress=heard)
+            report = await made.apply(
+                journal=journal, brake=brake, force=force, patience_s=patience, rate=rate_of(rate), progress=heard
+            )
     if session.output.json:
         session.output.record(report)
     else:
