@@ -28,8 +28,7 @@ from .reconcile.apply_report import Applied, ApplyReport
 from .reconcile.blob_changes import BlobChanges
 from .reconcile.brake import Brake, halted
 from .reconcile.difference import QUIET, Difference
-from .reconcile.journal import Journal, kept_still
-from .reconcile.journal import read as read_journal
+from .reconcile.journal import Journal, begun, index, kept_still
 from .reconcile.look import Looker
 from .reconcile.plan import Depth, Header, PlanFile, Policy
 from .reconcile.plan import read as read_plan
@@ -268,11 +267,13 @@ class Reconciling:
         """See `Catalog.undo`."""
         check_rate(rate)
         path = check_file("undo", "journal", journal)
-        with kept_still(path):
-            header, entries = read_journal(path)
+        from .reconcile.subjects import Subjects
+
+        with kept_still(path), closing(Subjects()) as subjects:
+            header, _ = await to_the_end(self.threads, index, path, subjects)
             volume = await self._volume_of(header["volume"], header["epoch"], "undo")
             async with self._repairs(volume, rate) as repairs:
-                return await Undo(repairs).run(entries)
+                return await Undo(repairs).run(begun(path, subjects))
 
     @asynccontextmanager
     async def _repairs(self, volume: VolumeInfo, rate: Rate) -> AsyncIterator[Repairs]:
