@@ -13,7 +13,7 @@ from unicodedata import normalize
 from storage import Blob, check_name, check_prefix
 
 from .changes import Adopted, Facts
-from .entities import Head, VolumeInfo
+from .entities import PREFIXES_MAX, Head, VolumeInfo
 from .errors import CatalogError, ConflictError, InvalidError, NotFoundError
 from .glob import Glob, parse_glob
 from .keys import check_key_length
@@ -21,8 +21,6 @@ from .media import check_content_type, content_type_of
 from .paths import RESERVED, check_folder, check_path
 from .retry import Deadline
 
-PREFIXES_MAX: Final = 30
-"""Of one volume: they stand in one column, which holds 32,768 characters, and each may have 1,024."""
 FINDINGS_MAX: Final = 1_000
 """Findings that a report names; it counts all."""
 
@@ -66,6 +64,26 @@ def enrolled(
         message = f"a volume adopts at most {PREFIXES_MAX} prefixes: adopt one that they share"
         raise InvalidError(message, op="adopt", key=prefix, kind="invalid.prefixes")
     return kept
+
+
+def check_unclaimed(
+    name: str, prefixes: Iterable[str], volumes: Sequence[VolumeInfo], gone: Sequence[VolumeInfo]
+) -> None:
+    """What `enrolled` refuses, of a volume that comes with its prefixes from elsewhere. Raises: ConflictError."""
+    for prefix in prefixes:
+        for other in (*volumes, *gone):
+            if prefix.startswith(other.root):
+                why = f"lies in the root {other.root!r} of volume {other.name!r}"
+                raise _claimed(name, prefix, why, other.root, "conflict.root")
+        for name_of_other, theirs in [(each.name, theirs) for each in volumes for theirs in each.adopted]:
+            if theirs.startswith(prefix) or prefix.startswith(theirs):
+                why = f"overlaps with {theirs!r}, which volume {name_of_other!r} has adopted"
+                raise _claimed(name, prefix, why, theirs, "conflict.adopted")
+
+
+def _claimed(name: str, prefix: str, why: str, found: str, kind: str) -> ConflictError:
+    message = f"volume {name!r} cannot be loaded here: it adopts {prefix!r}, which {why}"
+    return ConflictError(message, found=found, op="load", key=name, kind=kind)
 
 
 def overlaps(root: str, volumes: Iterable[VolumeInfo]) -> list[tuple[str, VolumeInfo]]:

@@ -65,6 +65,7 @@ class Catalog:
         foreign: Foreign = ...,
         patience_s: float | None = ...,
         work: PathLike[str] | str | None = ...,
+        counts: PathLike[str] | str | None = ...,
         workers: int = ...,
         rate: Rate = ...,
         progress: Callable[[str, int], None] | None = ...,
@@ -79,10 +80,11 @@ class Catalog:
         brake: Brake = ...,
         force: str | None = ...,
         patience_s: float | None = ...,
+        rate: Rate = ...,
         progress: Callable[[Applied], None] | None = ...,
         timeout_s: float | None = ...,
     ) -> ApplyReport: ...
-    def undo(self, journal: PathLike[str] | str, *, timeout_s: float | None = ...) -> UndoReport: ...
+    def undo(self, journal: PathLike[str] | str, *, rate: Rate = ..., timeout_s: float | None = ...) -> UndoReport: ...
     def rebuild(
         self, name: str, *, root: str | None = ..., shards: int = ..., timeout_s: float | None = ...
     ) -> RebuildReport: ...
@@ -127,6 +129,7 @@ class Plan:
         brake: Brake = ...,
         force: str | None = ...,
         patience_s: float | None = ...,
+        rate: Rate = ...,
         progress: Callable[[Applied], None] | None = ...,
         timeout_s: float | None = ...,
     ) -> ApplyReport: ...

@@ -212,6 +212,7 @@ class Catalog:
         foreign: Foreign = "report",
         patience_s: float | None = None,
         work: PathLike[str] | str | None = None,
+        counts: PathLike[str] | str | None = None,
         workers: int = 1,
         rate: Rate = Rate(),
         progress: Callable[[str, int], None] | None = None,
@@ -227,7 +228,9 @@ class Catalog:
         `orphans` and `foreign` say what to propose about blobs of ours that nothing refers to ("report", "adopt",
         "quarantine"), and about those of others ("report", "adopt"). `patience_s`: after how many seconds a write under
         way is thought to be left behind; None: as each write asked for. With a folder `work`, a run that was stopped
-        within the hour goes on from there; without, it works in a temporary one. `workers` is how many processes read
+        within the hour goes on from there; without, it works in a temporary one. In the folder `counts`, by default
+        that of `work`, a complete run leaves how much it has read; where the next one finds far less, its plan may
+        delete nothing, and the file stays as it is until somebody removes it. `workers` is how many processes read
         rows and listings; the plan is the same.
         `rate` is how many requests a second it may take of the account and of a partition; it takes fewer where the
         service is too busy. `progress` hears of a stage, and how much more of it is done. `timeout_s` is for
@@ -245,6 +248,7 @@ class Catalog:
             policy=Policy(orphans, foreign),
             patience_s=patience_s,
             work=work,
+            counts=counts,
             workers=workers,
             rate=rate,
             progress=progress,
@@ -262,6 +266,7 @@ class Catalog:
         brake: Brake = Brake(),
         force: str | None = None,
         patience_s: float | None = None,
+        rate: Rate = Rate(),
         progress: Callable[[Applied], None] | None = None,
         timeout_s: float | None = None,
     ) -> ApplyReport:
@@ -276,26 +281,35 @@ class Catalog:
         The `brake` refuses a plan that deletes more than a fraction of the blobs, or more than a number; and one that
         deletes anything where a listing was empty or collapsed. `force`, the first 8 or more characters of the plan's
         sha256, says that it is meant. `patience_s`: after how many seconds an open write may be aborted; None: as long
-        as each asked for (600 or more); 0: at once. `progress` hears of the end of each action. `timeout_s` is for each
-        request.
+        as each asked for (600 or more); 0: at once. `rate` is how many requests a second it may take of the account and
+        of a partition, reads and writes together; it takes fewer where the service is too busy. `progress` hears of the
+        end of each action. `timeout_s` is for each request.
         Raises: InvalidError (`invalid.plan`, `invalid.other-volume`, `invalid.journal`, `invalid.incomplete-plan`,
         `invalid.brake`), NotFoundError, AccessDeniedError, UnavailableError (also where the journal cannot be written:
         the same call goes on). What fails is in the report.
         """
         return await self.plan(plan).apply(
-            journal=journal, brake=brake, force=force, patience_s=patience_s, progress=progress, timeout_s=timeout_s
+            journal=journal,
+            brake=brake,
+            force=force,
+            patience_s=patience_s,
+            rate=rate,
+            progress=progress,
+            timeout_s=timeout_s,
         )
 
-    async def undo(self, journal: PathLike[str] | str, *, timeout_s: float | None = None) -> UndoReport:
+    async def undo(
+        self, journal: PathLike[str] | str, *, rate: Rate = Rate(), timeout_s: float | None = None
+    ) -> UndoReport:
         """Take back what an apply did, the last step first: rows as they were, blobs out of the quarantine.
 
         What was changed since stays as it is, and so does what cannot be taken back: writes that were settled, content
         that was purged, content that was healed, files that were adopted. The report says which and why. May be
-        repeated.
+        repeated. `rate` is as for `apply`.
         Raises: InvalidError (no journal, one that an apply is writing, or another catalog's), NotFoundError,
         UnavailableError.
         """
-        return await self._reconciling.within(timeout_s).undo(journal)
+        return await self._reconciling.within(timeout_s).undo(journal, rate=rate)
 
     async def rebuild(
         self, name: str, *, root: str | None = None, shards: int = 16, timeout_s: float | None = None

@@ -39,7 +39,7 @@ async def dump(volumes: Sequence[VolumeInfo], lister: Lister, writer: Writer) ->
 
 
 def _dumped(info: VolumeInfo) -> DumpedVolume:
-    return DumpedVolume(info.name, info.layout, info.shards, info.root, info.created, info.default)
+    return DumpedVolume(info.name, info.layout, info.shards, info.root, info.created, info.default, info.adopted)
 
 
 def _written(ledger: Ledger, record: DumpRecord) -> str:

@@ -8,15 +8,16 @@ dump comes from anywhere. A field too many is refused like one too few: it would
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import pairwise
 from typing import Any, Final, NoReturn, get_args
 
 from storage.metadata import CONTENT_TYPE_MAX
-from storage.names import check_name
+from storage.names import check_name, check_prefix
 
 from .arguments import is_whole
-from .entities import FileVersion, Kind, check_request_id
+from .entities import PREFIXES_MAX, FileVersion, Kind, check_request_id
 from .errors import IntegrityError, InvalidError
 from .keys import check_key_length, check_shards, check_version
 from .metadata import Metadata, check_metadata
@@ -48,6 +49,8 @@ class DumpedVolume:
     root: str
     created: datetime
     default: bool
+    adopted: tuple[str, ...] = ()
+    """The prefixes of blobs outside the root that it adopts: in order, none the beginning of another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,7 @@ def _volume_object(volume: DumpedVolume) -> Mapping[str, object]:
         "created": _stamp(volume.created),
         "default": volume.default,
         "settings": {},
+        **({"adopted": volume.adopted} if volume.adopted else {}),
     }
 
 
@@ -191,6 +195,10 @@ class _Fields:
             raise _wrong(f"{self._what}{name} is {says}, not {_short(value)}")
         return value
 
+    def may_take(self, name: str, rule: _Rule, says: str) -> Any:
+        """As `take`; None where there is no such field."""
+        return self.take(name, rule, says) if name in self._left else None
+
     def end(self) -> None:
         """Raises: IntegrityError for a field that nobody has taken."""
         if self._left:
@@ -219,8 +227,10 @@ def _volume(fields: _Fields) -> DumpedVolume:
         default=fields.take("default", _is_flag, "true or false"),
     )
     fields.take("settings", lambda value: value == {}, "an empty object")
+    rule = f"1 to {PREFIXES_MAX} prefixes of blobs, in order, none the beginning of another"
+    adopted = fields.may_take("adopted", _are_prefixes, rule)
     fields.end()
-    return made
+    return made if adopted is None else replace(made, adopted=tuple(adopted))
 
 
 def _version(fields: _Fields) -> DumpedVersion:
@@ -339,6 +349,15 @@ def _is_path(value: Any) -> bool:
 
 def _is_root(value: Any) -> bool:
     return isinstance(value, str) and value.endswith("/") and _passing(check_name)(value[:-1]) and _is_path(value[:-1])
+
+
+def _are_prefixes(value: Any) -> bool:
+    """Whether volumes adopt so: in order of text, where the beginning of another stands just before what it begins."""
+    if not isinstance(value, list) or not 1 <= len(value) <= PREFIXES_MAX:
+        return False
+    return all(map(_passing(check_prefix), value)) and not any(
+        one >= other or other.startswith(one) for one, other in pairwise(value)
+    )
 
 
 def _is_time(value: Any) -> bool:

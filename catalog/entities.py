@@ -4,7 +4,7 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 from .errors import InvalidError
 from .metadata import Metadata, metadata_values
@@ -77,6 +77,10 @@ class Folder:
 
     path: str
     """Ends in `/`."""
+
+
+PREFIXES_MAX: Final = 30
+"""That one volume adopts: they stand in one column, which holds 32,768 characters, and each may have 1,024."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ doubled, moved or changed unseen, and memory is that of one line.
 """
 
 import hashlib
-from itertools import combinations
+from itertools import combinations, product
 
 from .dumped import DumpedVersion, DumpedVolume, DumpEnd, DumpHeader, DumpRecord, content_prefix
 from .entities import chain
@@ -67,6 +67,11 @@ class Ledger:
         for one, other in combinations(volumes, 2):
             if one.root.startswith(other.root) or other.root.startswith(one.root):
                 raise _wrong(f"roots {one.root!a} and {other.root!a} overlap")
+            for ours, theirs in product(one.adopted, other.adopted):
+                if ours.startswith(theirs) or theirs.startswith(ours):
+                    raise _wrong(
+                        f"volume {one.name!a} adopts {ours!a}, and volume {other.name!a} {theirs!a}: they overlap"
+                    )
 
     def _add(self, record: DumpedVersion) -> None:
         file = record.file

@@ -62,14 +62,14 @@ class LoadProgress:
 
 @dataclass(frozen=True, slots=True)
 class LoadReport:
-    """What a load did. `volumes` are those that it made; none where content is missing and that was not allowed."""
+    """What a load did, or found done by an earlier run, which then has counted what it copied and missed."""
 
     volumes: Sequence[str]
     """The volumes that are there now; empty where nothing became visible."""
     paths: int
-    """Paths in the dump, those of deleted files too."""
+    """Paths that the dump has of what was loaded, those of deleted files too."""
     versions: int
-    """Versions in the dump."""
+    """Versions that the dump has of what was loaded."""
     copied: int
     """Blobs that were copied."""
     bytes_copied: int

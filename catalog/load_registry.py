@@ -3,8 +3,9 @@
 A load has a row of its own in the registry, `l<sha256 of the dump>`: it says under which fresh epochs its volumes are
 loaded, so who starts the same load again goes on with them, and two who load the same dump work for each other. Gates
 and rows are put into the partitions of those epochs, which nobody reads. In the end one transaction makes all volumes:
-their rows, the load's row (If-Match, and now done), and the catalog's own, so names and roots are checked against what
-is really there. A load that is done is found done, for as long as its volumes are there.
+their rows, the load's row (If-Match, and now done), and the catalog's own, so names, roots and
+adopted prefixes are checked against what is really there. A load that is done is found done, for as long as its volumes
+are there.
 """
 
 from collections.abc import Awaitable, Callable, Container, Sequence
@@ -12,6 +13,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
 
+from .adoption import check_unclaimed
 from .columns import SCHEMA, volume_values
 from .dumped import DumpedVolume
 from .entities import Registry, VolumeInfo
@@ -82,7 +84,7 @@ class LoadRegistry:
 
     async def publish(self, load: LoadUnderWay, default: str, finish: Finish) -> None:
         """Make the volumes, all at once. Raises: as `begin`."""
-        wanted = [DumpedVolume(v.name, v.layout, v.shards, v.root, v.created, default=False) for v in load.volumes]
+        wanted = [_dumped(v) for v in load.volumes]
 
         async def attempt(deadline: Deadline) -> bool | None:
             registry = await self._volumes.catalog_row(deadline)
@@ -150,12 +152,30 @@ class LoadRegistry:
             ending = [each for each, own in zip(met, ours, strict=True) if each and each.epoch not in own]
             if not ending:
                 if not all(met):
-                    with deadline.stopped():  # it reads the dump
-                        await self._check_outside(there)
-                    for want in wants:
-                        await self._volumes.check_root_is_free(want, there, deadline, op="load")
+                    epochs = set[str]().union(*ours)
+                    others = [each for each in there if each.epoch not in epochs]
+                    await self._check_blobs(wanted, wants, others, deadline)
                 return all(met)
             await finish(ending[0], deadline)
+
+    async def _check_blobs(
+        self,
+        wanted: Sequence[DumpedVolume],
+        wants: Sequence[Wanted],
+        others: Sequence[VolumeInfo],
+        deadline: Deadline,
+    ) -> None:
+        """Look whether a blob would be two volumes': by what was adopted, is to be, or lies in a root.
+
+        Of two volumes of the dump none is. Raises: ConflictError, UnavailableError.
+        """
+        with deadline.stopped():  # it reads the dump
+            await self._check_outside(others)
+        gone = await self._volumes.gone(deadline) if any(volume.adopted for volume in wanted) else []
+        for volume in wanted:
+            check_unclaimed(volume.name, volume.adopted, others, gone)
+        for want in wants:
+            await self._volumes.check_root_is_free(want, others, deadline, op="load")
 
     async def _write(
         self, dump: str, wanted: Sequence[DumpedVolume], before: LoadUnderWay | None, deadline: Deadline
@@ -177,7 +197,14 @@ def _met(want: Wanted, there: Sequence[VolumeInfo], ours: Container[str]) -> Vol
 
 def _info(wanted: DumpedVolume, epoch: str) -> VolumeInfo:
     shape = (wanted.layout, wanted.shards, wanted.root)
-    return VolumeInfo(wanted.name, epoch, *shape, 1, created=wanted.created, default=False)
+    return VolumeInfo(wanted.name, epoch, *shape, 1, created=wanted.created, default=False, adopted=wanted.adopted)
+
+
+def _dumped(info: VolumeInfo) -> DumpedVolume:
+    """What it was made of, but for whether it was the default one."""
+    return DumpedVolume(
+        info.name, info.layout, info.shards, info.root, info.created, default=False, adopted=info.adopted
+    )
 
 
 def _values(volumes: Sequence[VolumeInfo], *, done: bool) -> dict[str, str | int | float | bool]:

@@ -1,8 +1,8 @@
 """How fast one run may ask the services, so that those who serve people are not slowed down by it.
 
-A run that reads everything would take all that an account gives. So its requests are spread out: no more than so many a
-second, of the account and of each partition (Azure limits both), and fewer wherever the service says that it is too
-busy: half as many after each 503, and slowly more again.
+A run that reads everything, or repairs much, would take all that an account gives. So its requests are spread out: no
+more than so many a second, of the account and of each partition (Azure limits both), and fewer wherever the service
+says that it is too busy: half as many after each 503, and slowly more again.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -19,10 +19,12 @@ from storage import (
     Capabilities,
     ContentStore,
     Headers,
+    IfMatch,
     Opened,
     Precondition,
     Span,
 )
+from storage.abilities import Touches
 
 from .arguments import is_number
 from .errors import InvalidError, OutcomeUnknownError, UnavailableError
@@ -36,6 +38,8 @@ ACCOUNT: Final = ""
 FIRST_BRAKE_S: Final = 0.05
 LONGEST_S: Final = 5.0
 EASING: Final = 0.9
+TURN_S: Final = 5.0
+"""So long a request waits for its turn, at most, where no service is too busy: a quarter of the time that it has."""
 LISTED_AT_A_TIME: Final = 5_000  # the blobs of a page: List Blobs, "maxresults"
 
 
@@ -46,6 +50,11 @@ class Rate:
     account: float = 5_000
     partition: float = 500
 
+    @property
+    def at_a_time(self) -> int:
+        """How many may be under way, so that nobody's turn comes later than the time that a request has."""
+        return max(1, int(TURN_S * self.account))
+
     def check(self) -> "Rate":
         """Raises: InvalidError."""
         for name in ("account", "partition"):
@@ -53,6 +62,13 @@ class Rate:
             if not is_number(value) or not isfinite(value) or value <= 0:
                 raise InvalidError(f"a rate is a number of requests a second above 0, not {value!r}", op="rate")
         return self
+
+
+def check_rate(rate: object) -> Rate:
+    """Raises: InvalidError."""
+    if not isinstance(rate, Rate):
+        raise InvalidError(f"rate is a Rate, not {type(rate).__name__}", op="rate")
+    return rate.check()
 
 
 @dataclass(slots=True)
@@ -90,7 +106,8 @@ class Pace:
         for key in {ACCOUNT, partition}:
             lane = self._lane(key)
             if kind.endswith(".throttled"):
-                lane.interval_s = min(LONGEST_S, max(FIRST_BRAKE_S, 2 * lane.interval_s))
+                longer = min(LONGEST_S, max(FIRST_BRAKE_S, 2 * lane.interval_s))
+                lane.interval_s = max(lane.interval_s, longer)
             elif error is None:
                 lane.interval_s = max(lane.least_s, EASING * lane.interval_s)
 
@@ -199,6 +216,23 @@ class PacedContent:
                     yield blob
                 if len(page) < LISTED_AT_A_TIME:
                     return
+
+
+class PacedTouches(PacedContent):
+    """The same, of a store that changes what is kept with a blob's bytes."""
+
+    def __init__(self, content: ContentStore, touches: Touches, pace: Pace) -> None:
+        super().__init__(content, pace)
+        self._touches = touches
+
+    async def touch(self, name: str, *, headers: Headers, when: IfMatch) -> str:
+        async with self._pace.request():
+            return await self._touches.touch(name, headers=headers, when=when)
+
+
+def paced(content: ContentStore, pace: Pace) -> PacedContent:
+    """A store whose requests wait for their turn, and that can change headers if it could before."""
+    return PacedTouches(content, content, pace) if isinstance(content, Touches) else PacedContent(content, pace)
 
 
 async def _some(blobs: AsyncIterator[Blob]) -> AsyncIterator[Blob]:

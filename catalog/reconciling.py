@@ -4,9 +4,9 @@ import os
 import tempfile
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Executor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, replace
 from functools import partial
 from os import PathLike
@@ -21,15 +21,14 @@ from .entities import VolumeInfo
 from .errors import InvalidError
 from .listing import Lister
 from .origin import Origin
-from .pace import Pace, PacedContent, PacedTable, Rate
+from .pace import Pace, PacedTable, Rate, check_rate, paced
 from .paths import check_prefix
 from .reconcile.apply import Applier
 from .reconcile.apply_report import Applied, ApplyReport
 from .reconcile.blob_changes import BlobChanges
 from .reconcile.brake import Brake, halted
 from .reconcile.difference import QUIET, Difference
-from .reconcile.journal import Journal, kept_still
-from .reconcile.journal import read as read_journal
+from .reconcile.journal import Journal, begun, index, kept_still
 from .reconcile.look import Looker
 from .reconcile.plan import Depth, Header, PlanFile, Policy
 from .reconcile.plan import read as read_plan
@@ -124,12 +123,13 @@ class Plan:
         brake: Brake = Brake(),
         force: str | None = None,
         patience_s: float | None = None,
+        rate: Rate = Rate(),
         progress: Callable[[Applied], None] | None = None,
         timeout_s: float | None = None,
     ) -> ApplyReport:
         """Carry it out: see `Catalog.apply`."""
         return await self._reconciling.within(timeout_s).apply(
-            self._file, journal=journal, brake=brake, force=force, patience_s=patience_s, progress=progress
+            self._file, journal=journal, brake=brake, force=force, patience_s=patience_s, rate=rate, progress=progress
         )
 
 
@@ -170,6 +170,7 @@ class Reconciling:
         policy: Policy,
         patience_s: float | None,
         work: PathLike[str] | str | None,
+        counts: PathLike[str] | str | None,
         workers: int,
         rate: Rate,
         progress: Callable[[str, int], None] | None,
@@ -191,11 +192,13 @@ class Reconciling:
         check_whole("reconcile", "workers", workers, least=1)
         policy.check()
         folder = check_file("reconcile", "work", work) if work is not None else None
+        kept = check_file("reconcile", "counts", counts) if counts is not None else folder
         scratch: Scratch | None = None
+        check_rate(rate)
         lister, content = self._paced(rate)
         volume = await self.volumes.get(name, op="reconcile")
         scope = Scope(volume, await self._roots_of_others(volume), prefix, depth)
-        wanted = Wanted(scope, policy, sample, patience_s)
+        wanted = Wanted(scope, policy, sample, patience_s, kept)
         reconciler = Reconciler(wanted, lister, content, self.threads, now=self.now, progress=progress)
         try:
             if folder is None:
@@ -203,6 +206,8 @@ class Reconciling:
                 scratch = Scratch(UNSAVED)
                 folder = scratch.path
             folder.mkdir(parents=True, exist_ok=True)
+            if kept:
+                kept.mkdir(parents=True, exist_ok=True)
             read = self._alone() if workers == 1 else self._workers(workers, rate, scope, folder)
             with ExitStack() as working:
                 if not scratch and not working.enter_context(held(folder)):
@@ -232,16 +237,16 @@ class Reconciling:
         brake: Brake,
         force: str | None,
         patience_s: float | None,
+        rate: Rate,
         progress: Callable[[Applied], None] | None,
     ) -> ApplyReport:
         """See `Catalog.apply`."""
         check_patience(patience_s)
         check_callback("apply", "progress", progress)
+        check_rate(rate)
         path = _journal_of(plan) if journal is None else check_file("apply", "journal", journal)
         self._check_brake(plan, brake, force)
         volume = await self._volume_of(plan.header.volume, plan.header.epoch, "apply")
-        looker, repairs = self._repairs(volume)
-        applier = Applier(looker, self.recovery, repairs, patience_s=patience_s, listener=progress)
         await to_the_end(self.threads, sweep, APPLYING)
         place, what = tempfile.gettempdir(), "folder"
         try:
@@ -249,30 +254,40 @@ class Reconciling:
                 copy = await to_the_end(self.threads, plan.copied, scratch.path / "plan.jsonl")
                 place, what = str(path), "journal"
                 with closing(Journal.open(path, plan=plan.sha256, volume=volume.name, epoch=volume.epoch)) as written:
-                    return await applier.run(copy, written)
+                    async with self._repairs(volume, rate) as repairs:
+                        recovery = Recovery(repairs.writer, repairs.looker.lister)
+                        at = rate.at_a_time
+                        applier = Applier(recovery, repairs, patience_s=patience_s, at_a_time=at, listener=progress)
+                        return await applier.run(copy, written)
         except OSError as exc:  # without the journal, nothing more may be done
             kind_of_error, kind, text = meaning(exc.errno, what)
             raise kind_of_error(f"apply: {place}: {text} ({exc})", op="apply", key=place, kind=kind) from exc
 
-    async def undo(self, journal: PathLike[str] | str) -> UndoReport:
+    async def undo(self, journal: PathLike[str] | str, *, rate: Rate) -> UndoReport:
         """See `Catalog.undo`."""
+        check_rate(rate)
         path = check_file("undo", "journal", journal)
-        with kept_still(path):
-            header, entries = read_journal(path)
-            volume = await self._volume_of(header["volume"], header["epoch"], "undo")
-            return await Undo(self._repairs(volume)[1]).run(entries)
+        from .reconcile.subjects import Subjects
 
-    def _repairs(self, volume: VolumeInfo) -> tuple[Looker, Repairs]:
-        looker = Looker(volume, *self._paced(Rate()))
-        rows, blobs = RowChanges(looker, self.writer), BlobChanges(looker, self.content, self.writer)
-        return looker, Repairs(looker, self.writer, rows, blobs, self.settings.transfers_max, self.volumes.enrol)
+        with kept_still(path), closing(Subjects()) as subjects:
+            header, _ = await to_the_end(self.threads, index, path, subjects)
+            volume = await self._volume_of(header["volume"], header["epoch"], "undo")
+            async with self._repairs(volume, rate) as repairs:
+                return await Undo(repairs).run(begun(path, subjects))
+
+    @asynccontextmanager
+    async def _repairs(self, volume: VolumeInfo, rate: Rate) -> AsyncIterator[Repairs]:
+        """What looks and changes, together at no more than a rate."""
+        lister, content = self._paced(rate)
+        looker, most = Looker(volume, lister, content), self.settings.transfers_max
+        async with self.writer.over(lister.table, content) as writer:
+            rows, blobs = RowChanges(looker, writer), BlobChanges(looker, content, writer)
+            yield Repairs(looker, writer, rows, blobs, most, self.volumes.enrol)
 
     def _paced(self, rate: Rate) -> tuple[Lister, ContentStore]:
-        """What reads, at no more than a rate."""
-        if not isinstance(rate, Rate):
-            raise InvalidError(f"rate is a Rate, not {type(rate).__name__}", op="reconcile")
-        pace = Pace(self.clock, rate.check())
-        return self.lister.over(PacedTable(self.lister.table, pace)), PacedContent(self.content, pace)
+        """Both ports, at no more than a rate."""
+        pace = Pace(self.clock, rate)
+        return self.lister.over(PacedTable(self.lister.table, pace)), paced(self.content, pace)
 
     def _alone(self) -> "Read":
         """What reads, in this process: many parts at a time where answers are waited for.

@@ -206,7 +206,7 @@ class Volumes:
         """
         if not (shared := overlaps(wanted.root, there)):
             return
-        roots = [each.root for each in await self._gone(deadline)]
+        roots = [each.root for each in await self.gone(deadline)]
         for prefix, other in shared:
             if prefix.startswith(tuple(roots)):  # what lies there is adopted by nobody
                 continue
@@ -288,7 +288,7 @@ class Volumes:
 
         async def attempt(deadline: Deadline) -> Enrolled | None:
             registry = await self.catalog_row(deadline)
-            there, gone = await self.there(registry, deadline), await self._gone(deadline)
+            there, gone = await self.there(registry, deadline), await self.gone(deadline)
             row = await self.row(info, deadline)
             if row is None:
                 message = f"volume {info.name!r} was deleted: where one has its name again, open it anew"
@@ -306,7 +306,7 @@ class Volumes:
 
         return await self.settled(attempt, "adopt", info.name, deadline)
 
-    async def _gone(self, deadline: Deadline) -> list[VolumeInfo]:
+    async def gone(self, deadline: Deadline) -> list[VolumeInfo]:
         """As `deleted`, each page read once: for attempts that are made again as a whole. Raises: UnavailableError."""
         gone = list[VolumeInfo]()
         async with aclosing(self._table.query(REGISTRY, DELETED)) as pages:

@@ -190,6 +190,7 @@ class Uploads:
 
     def __init__(self, store: ContentStore, threads: Executor, settings: Settings) -> None:
         self.store = store
+        self._discards = store if isinstance(store, Discards) else None
         self.threads = threads
         self._settings = settings
         self.budget = Budget(settings.buffer_bytes)
@@ -198,6 +199,13 @@ class Uploads:
 
     def __repr__(self) -> str:
         return f"<Uploads to {self.store!r}>"
+
+    def over(self, store: ContentStore) -> "Uploads":
+        """It, to this store in another way: within the same limits. What is staged is discarded as ever."""
+        other = Uploads(store, self.threads, self._settings)
+        other._discards = self._discards
+        other.budget, other.places, other.progress = self.budget, self.places, self.progress
+        return other
 
     async def place(self, deadline: Deadline) -> None:
         """Take a place among the transfers, to be given back. Raises: UnavailableError."""
@@ -236,8 +244,8 @@ class Uploads:
 
     async def discard(self, blob: str) -> None:
         """Forget the blocks that were staged for a blob; done, or soon given up, also where the caller is cancelled."""
-        if isinstance(self.store, Discards):
-            await waited_out(asyncio.create_task(_discarded(self.store, blob)))
+        if self._discards:
+            await waited_out(asyncio.create_task(_discarded(self._discards, blob)))
 
     async def _small(self, content: Known, size: int, deadline: Deadline, memory: AsyncExitStack) -> Ready:
         if isinstance(content, bytes):  # the caller holds it anyway

@@ -5,7 +5,8 @@ the caller needs to hear: the version, a definite error, or a token.
 """
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from copy import copy
 from dataclasses import replace
 from pathlib import PurePosixPath
@@ -98,6 +99,17 @@ class Writer:
         if timeout_s is not None:
             limited._settings = replace(self._settings, timeout_s=timeout_s)  # noqa: SLF001 — it is one of our own
         return limited
+
+    @asynccontextmanager
+    async def over(self, table: Table, content: ContentStore) -> AsyncIterator[Self]:
+        """It, writing to other ports, or to these in another way; for as long as the block lasts."""
+        other = copy(self)
+        other._table, other._content, other.uploads = table, content, self.uploads.over(content)  # noqa: SLF001
+        other.committer = Committer(table, self._settings.request_timeout_s)
+        try:
+            yield other
+        finally:
+            await other.committer.close()
 
     def deadline(self, timeout_s: float | None = None) -> Deadline:
         """A deadline that begins now. Raises: InvalidError."""

@@ -624,6 +624,14 @@ MUTANTS: Final = (
         (f"{ADOPT_RACES}[uploaded-before-it-is-adopted-True]",),
     ),
     Mutant(
+        "load-claims-what-others-adopt",
+        "a load's volumes adopt nothing that another volume adopts, or has in its root",
+        "catalog/load_registry.py",
+        "            check_unclaimed(volume.name, volume.adopted, others, gone)\n",
+        "            pass\n",
+        ("tests/volumes/test_dump.py::test_a_prefix_that_another_volume_adopts_is_refused",),
+    ),
+    Mutant(
         "adopt-with-the-roots-of-before",
         "the roots are those as of the note",
         "catalog/adopt.py",
@@ -643,8 +651,8 @@ MUTANTS: Final = (
         "load-of-anothers-content",
         "what a load refers to is no other volume's",
         "catalog/load_registry.py",
-        "                        await self._check_outside(there)\n",
-        "                        pass\n",
+        "            await self._check_outside(others)\n",
+        "            pass\n",
         ("tests/volumes/test_dump.py::test_content_that_another_volume_adopts_is_refused",),
     ),
 )

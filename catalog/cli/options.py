@@ -3,11 +3,14 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
 
 from .completion import complete_path, complete_volume
+
+if TYPE_CHECKING:
+    from .. import Rate
 
 PANEL = "Common options"  # of each command's help; they may stand before the command's name as well
 
@@ -138,3 +141,14 @@ PatienceOption = Annotated[
         min=0,
     ),
 ]
+RateOption = Annotated[
+    float | None,
+    typer.Option("--rate", metavar="N", help="Take at most so many requests a second. Default 5,000.", min=0.01),
+]
+
+
+def rate_of(rate: float | None) -> "Rate":
+    """What a run may take of an account, and of each of its partitions."""
+    from .. import Rate
+
+    return Rate() if rate is None else Rate(rate, min(rate, Rate().partition))

@@ -2,10 +2,11 @@
 
 An action is one of `repairs`, a purge, or recovery, under the conditions that the look has just confirmed: rows and
 blobs are changed If-Match. So it is safe beside writers, readers, recoverers and other reconcilers, and repeated.
-Purges come last, many at a time: before any of them deletes, all rows of the volume have to be read, once for all.
+Deletions and purges come last, some thousand at a time: before any of them deletes, all rows of the volume have to be
+read, once for all. So what is held in memory is one such batch, whatever the plan.
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from itertools import islice
 from typing import TypeVar
@@ -20,14 +21,16 @@ from .difference import DELETING, Difference
 from .history import judge_path
 from .journal import Entry, Journal, Phase
 from .judge import judge_blob, judge_op
-from .look import NO_BLOB, Looker
-from .plan import PURGES_AT_A_TIME, PlanFile
+from .look import NO_BLOB
+from .plan import DELETIONS_AT_A_TIME, PURGES_AT_A_TIME, PlanFile
 from .repairs import Repairs
 from .row_changes import Changed
 
 ACTIONS_AT_A_TIME = 16
 NOTING = frozenset({"heal", "rewrite-headers", "refresh"})
 """Actions that end with the blob's etag in the rows."""
+SEARCHING = DELETING | {"finish-purge"}
+"""Actions before which all rows of the volume are read, once for many: they come after the others."""
 
 T = TypeVar("T")
 
@@ -37,18 +40,19 @@ class Applier:
 
     def __init__(
         self,
-        looker: Looker,
         recovery: Recovery,
         repairs: Repairs,
         *,
         patience_s: float | None,
+        at_a_time: int = ACTIONS_AT_A_TIME,
         listener: Callable[[Applied], None] | None,
     ) -> None:
-        self._looker = looker
-        self._volume = looker.volume
+        self._looker = repairs.looker
+        self._volume = repairs.volume
         self._recovery = recovery
         self._repairs = repairs
         self._patience_s = patience_s
+        self._at_a_time = min(ACTIONS_AT_A_TIME, at_a_time)
         self._listener = listener
 
     def __repr__(self) -> str:
@@ -56,25 +60,30 @@ class Applier:
 
     async def run(self, plan: PlanFile, journal: Journal) -> ApplyReport:
         """Carry out what a plan proposes, and what an earlier run of it has not done."""
-        tally, references = Tally(journal, self._listener), await self._references(plan)
-
-        async def act(found: Difference) -> Applied:
-            return await self._ended(found, lambda: self._act(found, journal, references))
-
-        actions = (found for found in _todo(plan, journal) if found.action != "finish-purge")
-        async with aclosing(concurrently(each(actions), act, limit=ACTIONS_AT_A_TIME)) as acts:
-            async for applied in acts:
-                tally.ended(applied)
+        tally = Tally(journal, self._listener)
+        actions = (found for found in _todo(plan, journal) if found.action not in SEARCHING)
+        await self._carry_out(actions, frozenset(), journal, tally)
+        deletions = (found for found in _todo(plan, journal) if found.action in DELETING)
+        while batch := [*islice(deletions, DELETIONS_AT_A_TIME)]:
+            references = await self._looker.referred(frozenset(found.key for found in batch))
+            await self._carry_out(batch, references, journal, tally)
         purges = (found for found in _todo(plan, journal) if found.action == "finish-purge")
         while batch := [*islice(purges, PURGES_AT_A_TIME)]:
             await self._purge(batch, journal, tally)
         proposed = sum(plan.header.actions.values())
         return tally.report(skipped=sum(plan.header.states.values()) - proposed)
 
-    async def _references(self, plan: PlanFile) -> frozenset[str]:
-        """Which of the blobs that a plan would delete somebody refers to by now."""
-        names = frozenset(found.key for found in plan.differences() if found.action in DELETING)
-        return await self._looker.referred(names) if names else names
+    async def _carry_out(
+        self, actions: Iterable[Difference], references: frozenset[str], journal: Journal, tally: Tally
+    ) -> None:
+        """Carry out actions; `references` are those blobs to be deleted that somebody refers to by now."""
+
+        async def act(found: Difference) -> Applied:
+            return await self._ended(found, lambda: self._act(found, journal, references))
+
+        async with aclosing(concurrently(each(actions), act, limit=self._at_a_time)) as acts:
+            async for applied in acts:
+                tally.ended(applied)
 
     async def _ended(self, found: Difference, work: Callable[[], Awaitable[T]]) -> T | Applied:
         """What comes of work on a finding of this volume's, where an error is an end."""
@@ -92,7 +101,7 @@ class Applier:
         if found.key in references:
             raise Changed("somebody refers to it by now")
         now = await self._now(found)
-        if _subject(found) in journal.begun:
+        if journal.earlier.is_begun(_subject(found)):
             return await self._go_on(found, now, journal)
         _check_unchanged(found, now)
         if found.action == "settle":
@@ -111,7 +120,7 @@ class Applier:
         async def look(found: Difference) -> tuple[Difference, Sequence[VersionRow] | Applied]:
             return found, await self._ended(found, lambda: self._flagged(found, journal))
 
-        async with aclosing(concurrently(each(batch), look, limit=ACTIONS_AT_A_TIME)) as looks:
+        async with aclosing(concurrently(each(batch), look, limit=self._at_a_time)) as looks:
             async for found, seen in looks:
                 if isinstance(seen, Applied):
                     tally.ended(seen)
@@ -126,7 +135,7 @@ class Applier:
         """The versions whose content is to go, as they are now. Raises: Changed."""
         seen = await self._looker.blob(found.key, found.users)
         now = judge_blob(self._volume, seen)
-        if _subject(found) in journal.begun and (now is None or now.action == found.action):
+        if journal.earlier.is_begun(_subject(found)) and (now is None or now.action == found.action):
             if now is None:
                 return Applied(found, "done", "an earlier run has done it")
         else:
@@ -185,7 +194,7 @@ def _subject(found: Difference) -> tuple[str, str, str]:
 def _todo(plan: PlanFile, journal: Journal) -> Iterator[Difference]:
     """What is proposed, and was not brought to its end by an earlier run."""
     proposed = (found for found in plan.differences() if found.action != "none")
-    return (found for found in proposed if _subject(found) not in journal.done)
+    return (found for found in proposed if not journal.earlier.is_done(_subject(found)))
 
 
 def _purged(found: Difference, result: PurgeResult) -> Applied:

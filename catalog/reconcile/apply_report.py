@@ -1,12 +1,16 @@
-"""What an apply tells: of each finding what became of it, and at the end how much. Pure."""
+"""What an apply tells: of each finding what became of it, and at the end how much. It is told to the journal first."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from ..errors import CatalogError
 from .difference import Action, Difference
 from .journal import Entry, Journal, Phase
+
+FAILED_MAX: Final = 1_000
+"""So many failures are named in a report; all are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,9 @@ class ApplyReport:
     waiting: int = 0
     """Writes whose writers may be alive."""
     failed: Sequence[Applied] = ()
+    """What failed: the first thousand of it. The journal names all."""
+    failures: int = 0
+    """How many failed."""
     skipped: int = 0
     """Findings about which the plan proposes nothing."""
     journal: str = ""
@@ -37,7 +44,7 @@ class ApplyReport:
     @property
     def ok(self) -> bool:
         """Whether nothing failed."""
-        return not self.failed
+        return not self.failures
 
 
 class Tally:
@@ -60,7 +67,7 @@ class Tally:
         self._phases[applied.phase] += 1
         if applied.phase == "done":
             self._done[found.action] += 1
-        if applied.phase == "failed":
+        if applied.phase == "failed" and len(self._failed) < FAILED_MAX:
             self._failed.append(applied)
         if self._listener:
             self._listener(applied)
@@ -72,6 +79,7 @@ class Tally:
             self._phases["changed"],
             self._phases["waiting"],
             tuple(sorted(self._failed, key=lambda one: one.difference.order)),
+            self._phases["failed"],
             skipped,
             str(self._journal.path),
         )

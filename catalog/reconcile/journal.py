@@ -6,14 +6,17 @@ after it, a line says how it ended. A last line that was cut off was not yet act
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import IO, Any, Final, Literal
+from typing import IO, TYPE_CHECKING, Any, Final, Literal
 
 from ..errors import InvalidError
 from .difference import parsed
+
+if TYPE_CHECKING:
+    from .subjects import Subjects
 
 FORMAT: Final = 1
 Phase = Literal["begun", "done", "changed", "waiting", "failed"]
@@ -42,12 +45,10 @@ class Entry:
 class Journal:
     """A journal that is being written."""
 
-    def __init__(self, path: Path, file: IO[str], entries: Sequence[Entry] = ()) -> None:
+    def __init__(self, path: Path, file: IO[str], earlier: "Subjects") -> None:
         self.path = path
-        self.done = {entry.subject for entry in entries if entry.phase == "done"}
-        """What an earlier run has brought to its end. What it left alone is looked at again."""
-        self.begun = {entry.subject for entry in entries if entry.phase == "begun"} - self.done
-        """What an earlier run has begun, and not brought to its end."""
+        self.earlier = earlier
+        """What an earlier run has done. What it left alone is looked at again."""
         self._file = file
 
     def __repr__(self) -> str:
@@ -63,24 +64,26 @@ class Journal:
         if path.exists() and not path.is_file():
             raise InvalidError(f"{str(path)!r} is no file: name another journal", op="apply", kind="invalid.journal")
         first = _line({"blobcat": "journal", "format": FORMAT, "plan": plan, "volume": volume, "epoch": epoch})
-        file = path.open("a+", encoding="utf-8", newline="\n")
-        try:
+        from .subjects import Subjects  # noqa: PLC0415 — only who applies pays for a database
+
+        with ExitStack() as opened:
+            file = opened.enter_context(path.open("a+", encoding="utf-8", newline="\n"))
             _lock(file, path)
+            earlier = Subjects()
+            opened.callback(earlier.close)
+            journal = Journal(path, file, earlier)
             if _is_new(path, first):
                 file.truncate(0)
-                journal = Journal(path, file)
                 file.write(first)
                 journal._sync()
-                return journal
-            header, entries = read(path, op="apply")
-            if header["plan"] != plan:
-                message = f"{str(path)!r} is the journal of another plan: name another file"
-                raise InvalidError(message, op="apply", kind="invalid.journal")
-            _cut(path)
-            return Journal(path, file, entries)
-        except BaseException:
-            file.close()
-            raise
+            else:
+                header, end = index(path, earlier, op="apply")
+                if header["plan"] != plan:
+                    message = f"{str(path)!r} is the journal of another plan: name another file"
+                    raise InvalidError(message, op="apply", kind="invalid.journal")
+                os.truncate(path, end)  # a last line that was cut off
+            opened.pop_all()
+            return journal
 
     def add(self, *entries: Entry) -> None:
         """Write lines; what is about to be done is on disk when this returns."""
@@ -95,6 +98,7 @@ class Journal:
             self._sync()
         finally:
             self._file.close()
+            self.earlier.close()
 
     def _sync(self) -> None:
         self._file.flush()
@@ -126,30 +130,46 @@ def _is_new(path: Path, first: str) -> bool:
     return len(there) < len(whole) and whole.startswith(there)
 
 
-def _cut(path: Path) -> None:
-    """Take away a journal's last line where that was cut off."""
-    with path.open("rb+") as file:
-        file.truncate(file.read().rfind(b"\n") + 1)
+def index(path: Path, subjects: "Subjects", *, op: str = "undo") -> tuple[dict[str, Any], int]:
+    """The first line of a journal, and where the last whole one ends; what they say of actions is noted.
 
-
-def read(path: Path, *, op: str = "undo") -> tuple[dict[str, Any], list[Entry]]:
-    """The first line of a journal, and all others that are whole. Raises: InvalidError for what is none."""
+    Raises: InvalidError for what is no journal.
+    """
     if not path.exists():
         raise InvalidError(f"there is no journal {str(path)!r}", op=op, kind="invalid.journal")
     try:
-        header, *entries = [*_records(path)] or [{}]  # with no whole line, it is none
+        with closing(_records(path)) as records:
+            _, header, end = next(records, (0, {}, 0))  # with no whole line, it is none
+            _check_header(path, header, op)
+            for at, record, end in records:  # noqa: B007 — that of the last one
+                entry = _entry(record)
+                if entry.phase == "begun":
+                    subjects.begin(entry.subject, at)
+                elif entry.phase == "done":
+                    subjects.end(entry.subject)
+    except TypeError as exc:
+        raise InvalidError(f"{str(path)!r} is damaged: {exc}", op=op, kind="invalid.journal") from exc
     except (OSError, ValueError) as exc:
         raise InvalidError(f"{str(path)!r} cannot be read as a journal: {exc}", op=op, kind="invalid.journal") from exc
+    return header, end
+
+
+def begun(path: Path, subjects: "Subjects") -> Iterator[Entry]:
+    """What a journal says ahead of each action, as it was before the first attempt; the last action first."""
+    with path.open("rb") as file:
+        for at in subjects.begun_last_first():
+            file.seek(at)
+            yield _entry(parsed(file.readline()))
+
+
+def _check_header(path: Path, header: Mapping[str, Any], op: str) -> None:
+    """Raises: InvalidError, TypeError."""
     if header.get("blobcat") != "journal":
         raise InvalidError(f"{str(path)!r} is no journal of blobcat's", op=op, kind="invalid.journal")
     if header.get("format") != FORMAT:
         message = f"{str(path)!r} is a journal of format {header.get('format')}; this blobcat knows {FORMAT}"
         raise InvalidError(message, op=op, kind="invalid.journal")
-    try:
-        _check(header, "plan", "volume", "epoch")
-        return header, [_entry(record) for record in entries]
-    except TypeError as exc:
-        raise InvalidError(f"{str(path)!r} is damaged: {exc}", op=op, kind="invalid.journal") from exc
+    _check(header, "plan", "volume", "epoch")
 
 
 @contextmanager
@@ -212,11 +232,14 @@ def _says(record: Mapping[str, Any], *names: str) -> bool:
     return all(isinstance(record.get(name), str) for name in names)
 
 
-def _records(path: Path) -> Iterator[dict[str, Any]]:
+def _records(path: Path) -> Generator[tuple[int, dict[str, Any], int], None, None]:
+    """Each whole line, from where to where it is. Raises: OSError, ValueError."""
     with path.open("rb") as file:
+        at = 0
         for line in file:
             if line.endswith(b"\n"):
                 record = parsed(line)
                 if not isinstance(record, dict):
                     raise ValueError("not a record")
-                yield record
+                yield at, record, at + len(line)
+            at += len(line)

@@ -41,6 +41,8 @@ REQUESTS: Final[dict[Action, int]] = {
 
 PURGES_AT_A_TIME: Final = 5_000
 """Finished together, by one reading of the volume."""
+DELETIONS_AT_A_TIME: Final = 5_000
+"""Deleted after one reading of all that may refer to them."""
 COPIED_BYTES: Final = 1 << 20
 """Of a file, at a time."""
 
@@ -82,7 +84,7 @@ class Header:
     blobs: int
     """How many were listed."""
     versions: int
-    """How many live ones there are; with content."""
+    """How many have content, or are about to lose it: all but deletes and what was purged."""
     bytes: int
     states: Mapping[str, int] = field(default_factory=dict)
     """How many findings there are of each."""
@@ -126,7 +128,8 @@ def counted(header: Header, found: Iterable[Difference]) -> Header:
         requests += REQUESTS[each.action]
     del actions["none"]
     order = list(MEANING)
-    searches = -(-actions["finish-purge"] // PURGES_AT_A_TIME) + any(actions[each] for each in DELETING)
+    searches = -(-actions["finish-purge"] // PURGES_AT_A_TIME)
+    searches += -(-sum(actions[each] for each in DELETING) // DELETIONS_AT_A_TIME)
     return replace(
         header,
         states={state: states[state] for state in order if states[state]},

@@ -18,6 +18,7 @@ from ..listing import Lister
 from ..scratch import Scratch, sweep
 from ..threads import to_the_end
 from .brake import check_not_mistyped, collapsed
+from .counts import LastRun, compared, counts_of, fallen
 from .difference import Difference
 from .findings import Findings
 from .history import judge_path
@@ -49,6 +50,8 @@ class Wanted:
     """The fraction of contents that is read, at depth content."""
     patience_s: float | None
     """When a write under way is thought to be left behind; None: as each asks for."""
+    counts: Path | None = None
+    """The folder in which complete runs leave what they have read, for the next; None: there was none."""
 
     def samples(self, name: str) -> bool:
         """Whether a blob's bytes are read: the same ones each time."""
@@ -90,8 +93,11 @@ class Reconciler:
         NotFoundError (also where nothing is below the prefix), AccessDeniedError, UnavailableError (while a suspicion
         was looked at).
         """
+        last = LastRun(self._wanted.counts, self._scope.volume, self._scope.prefix) if self._wanted.counts else None
+        before = await to_the_end(self._threads, last.read) if last else None
         scanner = Scanner(self._scope, self._lister, self._content, self._threads, folder, self._progress)
         certificates, trouble = await read(scanner, self._scope.tasks)
+        certificates = compared(certificates, before)
         parts = [] if trouble else [scanner.part(task) for task in self._scope.tasks]
         await to_the_end(self._threads, sweep, SCRATCH)
         with Scratch(SCRATCH) as scratch:
@@ -101,6 +107,8 @@ class Reconciler:
                 if not trouble:
                     await self._look(workspace, findings)
                 header = self._header(workspace, findings, certificates, trouble)
+                if last and not trouble:
+                    header = replace(header, refused=(*header.refused, *fallen(certificates, last.path.name)))
                 plan = await to_the_end(self._threads, write, folder / "plan.jsonl", header, findings.all())
             finally:
                 findings.close()
@@ -108,6 +116,8 @@ class Reconciler:
         for part in parts:  # the next run of this folder is to look anew
             part.unlink(missing_ok=True)
         check_not_mistyped(plan.header, plan.differences())
+        if last and not (header.incomplete or header.refused):
+            await to_the_end(self._threads, last.write, counts_of(certificates))
         return plan
 
     async def _look(self, workspace: Workspace, findings: Findings) -> None:

@@ -5,7 +5,7 @@ so is what cannot be taken back: writes that were settled, content that was purg
 All of that is said.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -72,13 +72,9 @@ class Undo:
 
     repairs: Repairs
 
-    async def run(self, entries: Sequence[Entry]) -> UndoReport:
-        """Take back what these entries of a journal have begun, the last first."""
-        begun: dict[tuple[str, str, str], Entry] = {}
-        for entry in entries:
-            if entry.phase == "begun":
-                begun.setdefault(entry.subject, entry)  # what it was before the first attempt
-        return UndoReport(tuple([await self._undo(entry) for entry in reversed(begun.values())]))
+    async def run(self, begun: Iterable[Entry]) -> UndoReport:
+        """Take back what these entries of a journal tell of, in their order."""
+        return UndoReport(tuple([await self._undo(entry) for entry in begun]))
 
     async def _undo(self, entry: Entry) -> Undone:
         if entry.action in NOT_UNDONE:

@@ -95,12 +95,44 @@ def test_a_line_says_all_of_a_version_and_is_the_same_again(
     assert chain("", found.file) == record.file.chain
 
 
-@given(st.lists(st.integers(0, 50), max_size=5), TIMES)
-def test_headers_and_ends_are_the_same_again(counts: list[int], created: datetime) -> None:
-    volumes = tuple(replace(VOLUME, name=f"v{n}", created=created) for n in counts)
+prefixes = st.sampled_from([(), ("",), ("in/", "out/"), ("ünï 🐈",), ("a\u0301/",)])
+
+
+@given(st.lists(st.integers(0, 50), max_size=5), TIMES, prefixes)
+def test_headers_and_ends_are_the_same_again(counts: list[int], created: datetime, adopted: tuple[str, ...]) -> None:
+    volumes = tuple(replace(VOLUME, name=f"v{n}", created=created, adopted=adopted) for n in counts)
     assert parse_dump_line(dump_line(DumpHeader(volumes))) == DumpHeader(volumes)
     end = DumpEnd(len(counts), sum(counts), 7, "0" * 64)
     assert parse_dump_line(dump_line(end)) == end
+
+
+def test_a_volume_that_adopts_nothing_has_no_such_field() -> None:
+    """So a dump is as it was before there was one, and that is a dump still."""
+    (said,) = json.loads(dump_line(DumpHeader((VOLUME,))))["volumes"]
+    assert "adopted" not in said
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        None,
+        "in/",
+        [],
+        [1],
+        ["b/", "a/"],
+        ["a/", "a/"],
+        ["a", "a/b"],
+        ["", "a"],
+        ["\0"],
+        ["x" * 5000],
+        [f"{n:02}/" for n in range(31)],
+    ],
+)
+def test_what_cannot_be_adopted_prefixes_is_refused(wrong: object) -> None:
+    fields = json.loads(dump_line(DumpHeader((replace(VOLUME, adopted=("in/",)),))))
+    fields["volumes"][0]["adopted"] = wrong
+    with pytest.raises(IntegrityError, match="adopted"):
+        parse_dump_line(json.dumps(fields))
 
 
 @given(st.binary(max_size=200) | texts.map(str.encode))
@@ -189,6 +221,14 @@ def test_an_adopted_blob_lies_in_nobody_elses_root() -> None:
     file = replace(file, path="b", blob="w/.versions/x")
     with pytest.raises(IntegrityError, match="another volume's"):
         ledger.take(DumpedVersion(replace(file, chain=chain("", file))), b"")
+
+
+@pytest.mark.parametrize("theirs", ["in/", "in/x/", "", "i"])
+def test_no_two_volumes_adopt_the_same(theirs: str) -> None:
+    one, other = replace(VOLUME, adopted=("in/",)), replace(VOLUME, name="w", root="w/", adopted=(theirs,))
+    with pytest.raises(IntegrityError, match="adopts 'in/'"):
+        Ledger().take(DumpHeader((one, other)), b"")
+    Ledger().take(DumpHeader((one, replace(other, adopted=("inn/", "out/")))), b"")
 
 
 def test_the_end_is_over_all_lines() -> None:

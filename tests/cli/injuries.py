@@ -7,7 +7,7 @@ from dataclasses import replace
 from catalog import Catalog, connect
 from catalog.columns import intent_values
 from catalog.entities import Intent, VolumeInfo
-from catalog.keys import head_row, intent_row, partition, shard_of
+from catalog.keys import head_row, intent_row, partition, shard_of, version_row
 from catalog.table import Delete, Insert
 from storage import Always, Blob, Headers
 
@@ -70,6 +70,16 @@ def beheaded(path: str) -> Injury:
     async def injury(cat: Catalog) -> None:
         info = (await cat.volume()).info
         await cat._table.submit(_shard(info, path), [Delete(head_row(path))])
+
+    return injury
+
+
+def unwritten(path: str) -> Injury:
+    """The rows of a file's only version are lost."""
+
+    async def injury(cat: Catalog) -> None:
+        info = (await cat.volume()).info
+        await cat._table.submit(_shard(info, path), [Delete(head_row(path)), Delete(version_row(path, 1))])
 
     return injury
 

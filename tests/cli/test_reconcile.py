@@ -20,6 +20,7 @@ from tests.cli.injuries import (
     lost,
     overwritten,
     touched,
+    unwritten,
 )
 from tests.cli.test_json import valid
 from tests.cli.test_terminal import ESCAPES, on_terminal
@@ -436,3 +437,32 @@ def test_a_plan_of_an_incomplete_run_is_as_its_schema_says(
     (record,) = valid(remote("reconcile", "--json"), "reconcile", 3)
     assert (record["complete"], record["clean"], record["findings"]) == (False, False, 0)
     assert len(record["incomplete"]) == 1
+
+
+# --- What the last run has read --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("where", ["plans", "work"])
+def test_plans_of_each_night_are_compared_with_the_last_one(filled: Blobcat, where: str) -> None:
+    """By a file in the plans' folder, or in that of --work; a scheduler sees the brake's exit code."""
+    Path("plans").mkdir()
+    work = ["--work", "work"] if where == "work" else []
+    command = ("reconcile", "--orphans", "quarantine", *work, "--plan")
+    assert filled(*command, "plans/monday.jsonl").code == 0
+    (kept,) = Path().rglob("*.counts.json")
+    assert kept.parent == Path(where)
+    for number in range(20):
+        filled("put", "-", f"more/{number}", stdin=b"x")
+    assert filled(*command, "plans/tuesday.jsonl").code == 0
+    suffer(*(unwritten(f"more/{number}") for number in range(3)))
+    ran = filled(*command, "plans/wednesday.jsonl")
+    assert ran.code == 2
+    (said,) = [line for line in ran.lines if line.startswith("brake")]
+    assert "shards have fewer heads and versions than in the last complete run" in said
+    assert f"remove {kept.name} if that is meant" in said
+    refused = filled("apply", "plans/wednesday.jsonl", "--max-delete-fraction", "100%")
+    assert (refused.code, "fewer heads and versions" in refused.err) == (2, True)
+    assert filled("apply", "plans/wednesday.jsonl", "--force", sha256("plans/wednesday.jsonl")[:8]).code == 0
+    assert filled(*command, "plans/thursday.jsonl").code == 2
+    kept.unlink()
+    assert filled(*command, "plans/friday.jsonl").code == 0

@@ -12,6 +12,7 @@ import pytest
 
 from catalog import Catalog, CatalogError, LoadReport, NotFoundError, OutcomeUnknownError, UnavailableError
 from catalog.keys import REGISTRY, RowRange
+from storage import Always, Headers
 from storage.memory import MemoryContent
 from tests.faults.ports import CRASHES, ONCE, PERSISTENT, Fault, FaultContent, Wire
 from tests.faults.world import World, outlived
@@ -42,6 +43,8 @@ async def source() -> Source:
         await volume.put("b", b"3")
         await volume.delete("b")
         await volume.copy("a", "c")
+        await store.put("in/x", b"others'", when=Always(), headers=Headers())
+        await volume.adopt("in/")
         lines = [line async for line in client.dump()]
         kept = MemoryContent(store._container)
     return Source(lines, kept)
@@ -67,6 +70,7 @@ async def whole(world: World, source: Source) -> None:
     client = world.client()
     assert [info.name async for info in client.volumes()] == [VOLUME]
     volume = await client.volume(VOLUME)
+    assert volume.info.adopted == ("in/",)
     assert [(line.count('"version":'), line[:90]) for line in source.lines][1:-1] == [
         (line.count('"version":'), line[:90]) for line in [each async for each in client.dump()]
     ][1:-1]

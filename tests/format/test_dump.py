@@ -71,7 +71,7 @@ def closed(schema: Any) -> Any:
 def test_every_line_is_as_the_schema_says() -> None:
     Draft202012Validator.check_schema(SCHEMA)
     validator = Draft202012Validator(closed(SCHEMA))
-    for line in LINES:
+    for line in [*LINES, *example()]:
         validator.validate(json.loads(line))
     record = json.loads(LINES[1])
     assert validator.is_valid(record)
@@ -101,7 +101,7 @@ def test_the_document_names_every_field_in_its_order() -> None:
     records = {json.loads(line)["record"]: [*json.loads(line)] for line in LINES}
     header = json.loads(LINES[0])
     assert {name: listed[name] for name in records} == records
-    assert listed["volume"] == [*header["volumes"][0]]
+    assert listed["volume"] == [*header["volumes"][0], "adopted"]
 
 
 def test_the_document_speaks_of_this_format_and_its_limit() -> None:
@@ -109,11 +109,16 @@ def test_the_document_speaks_of_this_format_and_its_limit() -> None:
     assert f"{LINE_BYTES_MAX >> 20} MiB" in TEXT
 
 
-def test_the_example_of_the_document_is_a_dump() -> None:
+def example() -> list[str]:
     (block,) = re.findall(r"^```json\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
-    lines = block.splitlines(keepends=True)
+    return str(block).splitlines(keepends=True)
+
+
+def test_the_example_of_the_document_is_a_dump() -> None:
+    lines = example()
     records = [parse_dump_line(line) for line in lines]
     assert isinstance(records[0], DumpHeader)
+    assert records[0].volumes[0].adopted
     version = records[1]
     assert isinstance(version, DumpedVersion)
     assert chain("", version.file) == version.file.chain
@@ -123,9 +128,8 @@ def test_the_example_of_the_document_is_a_dump() -> None:
 
 
 async def test_the_example_of_the_document_can_be_loaded() -> None:
-    (block,) = re.findall(r"^```json\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
     target = Catalog(SqliteTable(":memory:"), MemoryContent())
-    report = await target.load(block.splitlines(keepends=True), allow_missing=True)
+    report = await target.load(example(), allow_missing=True)
     assert (report.volumes, report.versions) == (("main",), 2)
     await target.close()
 

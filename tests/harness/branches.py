@@ -168,11 +168,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 def _is_whole(config: pytest.Config) -> bool:
     """Whether this is the process that began a run, and it is one of all tests."""
-    chosen = ("keyword", "markexpr", "deselect", "ignore", "ignore_glob", "lf", "stepwise", "maxfail", "collectonly")
+    chosen = ("sampled", "keyword", "markexpr", "deselect", "ignore", "ignore_glob")
+    stopped = ("lf", "stepwise", "maxfail", "collectonly")
     return (
         not hasattr(config, "workerinput")
         and config.args == config.getini("testpaths")
-        and not any(config.getoption(name, None) for name in chosen)
+        and not any(config.getoption(name, None) for name in (*chosen, *stopped))
     )
 
 

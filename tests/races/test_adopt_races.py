@@ -16,7 +16,7 @@ from tests.races.reduction import try_reduced
 Call = Callable[[Catalog], Awaitable[object]]
 PATIENT = replace(SETTINGS, request_timeout_s=60, timeout_s=80)
 """Nobody gives up on a request because its turn comes late."""
-LIMIT, SPREAD = (20_000, 2_000) if NIGHTLY else (150, 100)
+LIMIT, SPREAD = (1_500, 300) if NIGHTLY else (150, 100)
 
 
 async def upload(cat: Catalog) -> object:

@@ -26,9 +26,9 @@ from tests.races.gate import ALWAYS, Gate, Schedule, all_schedules, interleave
 from tests.races.pairs import PAIRS, Pair
 from tests.races.reduction import reduced_schedules
 
-LIMIT, LIMIT_OF_A_LOSS = (20_000, 1_000) if NIGHTLY else (600, 100)
+LIMIT, LIMIT_OF_A_LOSS = (4_000, 250) if NIGHTLY else (600, 100)
 """So many schedules at most, without a loss, and for each request of each actor whose answer is lost."""
-SPREAD, SPREAD_OF_A_LOSS = (2_000, 50) if NIGHTLY else (40, 1)
+SPREAD, SPREAD_OF_A_LOSS = (300, 10) if NIGHTLY else (40, 1)
 """So many where they are capped, instead or beside; where it is one, it is another one for each loss."""
 LOSSES = ((Fault.LOST_BEFORE, 0), (Fault.LOST_AFTER, 0))
 

@@ -31,9 +31,9 @@ from tests.races.pairs import Pair
 from tests.races.purge_pairs import PURGE_PAIRS, Purges
 from tests.races.reduction import reduced_schedules
 
-LIMIT, LIMIT_OF_A_FAULT = (20_000, 500) if NIGHTLY else (600, 0)
+LIMIT, LIMIT_OF_A_FAULT = (4_000, 100) if NIGHTLY else (600, 0)
 """So many schedules at most, without a fault, and for each fault of each request of each actor."""
-SPREAD, SPREAD_OF_A_FAULT = (2_000, 50) if NIGHTLY else (40, 1)
+SPREAD, SPREAD_OF_A_FAULT = (300, 5) if NIGHTLY else (40, 1)
 """So many where they are capped, instead or beside; where it is one, it is another one for each fault."""
 DELAYS = (1, 4)
 FAULTS = (

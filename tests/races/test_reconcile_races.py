@@ -38,7 +38,7 @@ from tests.races.pairs import Call
 from tests.races.reconcile_pairs import BLOCKING, BRAKE, BURIED, INJURIES, OTHERS, Applies, Reconciles, Repair, Undoes
 from tests.reconcile.scene import Scene
 
-EVERY = Effort(5_000, 500)
+EVERY = Effort(400, 60)
 """Of a night."""
 CHANGING = ("overwrite", "delete", "move", "copy", "purge", "reconcile")
 FAULTS = (
@@ -86,7 +86,7 @@ async def test_interleavings_with_one_fault(injury: str, other: str) -> None:
     """A request that is lost, or that arrives late: above all a DELETE of what was put aside, or settled."""
     repair = Repair(injury, other, stale=True)
     tried = Tried(repair, partial(run, repair))
-    await tried.blows(FAULTS if NIGHTLY else FEW_FAULTS, Effort(100 if NIGHTLY else 0, 10 if NIGHTLY else 1))
+    await tried.blows(FAULTS if NIGHTLY else FEW_FAULTS, Effort(10 if NIGHTLY else 0, 2 if NIGHTLY else 1))
     tried.count(" of repairs with a fault")
 
 

@@ -58,7 +58,7 @@ PAIRS: dict[str, tuple[Call, Sequence[bytes]]] = {  # what the other does, and t
     "recover": (recover, ()),
     "set_default_volume": (choose, ()),
 }
-LIMIT, SPREAD = (20_000, 2_000) if NIGHTLY else (150, 100)
+LIMIT, SPREAD = (1_500, 300) if NIGHTLY else (150, 100)
 """So many orders that differ in effect are tried at most; where there are more, so many beside, spread over all."""
 
 

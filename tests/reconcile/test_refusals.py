@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ import pytest
 from catalog import Brake, Catalog, CatalogError, IntegrityError, InvalidError, NotFoundError, Plan, Settings, connect
 from catalog.errors import UnavailableError
 from catalog.filters import Condition
-from catalog.keys import RowRange
+from catalog.keys import RowRange, head_row, version_row
 from catalog.reconcile.brake import collapsed
+from catalog.reconcile.counts import fallen
 from catalog.reconcile.plan import Header
 from catalog.rows import Entity
 from catalog.sqlite_table import SqliteTable
@@ -144,6 +146,130 @@ def test_r1_collapsed_at_half() -> None:
     assert len(collapsed(blobs=10, wanted=10, missing=0, orphans=5)) == 1
     assert len(collapsed(blobs=0, wanted=1, missing=1, orphans=0)) == 1
     assert collapsed(blobs=0, wanted=0, missing=0, orphans=0) == []
+
+
+async def lost(scene: Scene, *paths: str) -> None:
+    """Rows of paths that are gone, as after a table was restored to how it was before they were written."""
+    for path in paths:
+        file = await scene.volume.stat(path)
+        rows = [head_row(path), *(version_row(path, number) for number in range(1, file.version + 1))]
+        await scene.remove(path, *rows)
+
+
+def before_of(plan: Plan) -> list[int | None]:
+    return [each["before"] for each in plan.header.certificates]
+
+
+@pytest.fixture
+async def one(tmp_path: Path) -> AsyncIterator[Scene]:
+    """A volume of one shard, with fifty files; and a run of it, in the folder `work`."""
+    async with connect("memory:", writer="tests") as cat:
+        scene = Scene(cat, await cat.create_volume("raw", shards=1))
+        for number in range(50):
+            await scene.volume.put(f"{number:02}", b"x")
+        plan = await cat.reconcile("raw", work=tmp_path / "work")
+        assert (before_of(plan), plan.header.refused) == ([None, None], ())  # there was no earlier run
+        yield scene
+
+
+async def test_r1_few_rows_may_be_gone_since_the_last_run(one: Scene, tmp_path: Path) -> None:
+    """Of one file the head and the version; then others are written, and these are what the next run compares with."""
+    await lost(one, "00")
+    plan = await one.cat.reconcile("raw", orphans="quarantine", work=tmp_path / "work")
+    assert (before_of(plan), plan.header.refused) == ([50, 100], ())
+    assert (await plan.apply(brake=ANY)).done == {"quarantine": 1}
+    for number in range(10):
+        await one.volume.put(f"new/{number}", b"x")
+    assert before_of(await one.cat.reconcile("raw", work=tmp_path / "work")) == [50, 98]
+    assert before_of(await one.cat.reconcile("raw", work=tmp_path / "work")) == [59, 118]
+
+
+async def test_r1_rows_that_were_there_in_the_last_run_are_missed(one: Scene, tmp_path: Path) -> None:
+    """A tenth of the files has lost its rows: beside the rest that is little, but rows are never removed."""
+    await lost(one, "00", "01", "02")
+    before = await one.look()
+    plans = [await one.cat.reconcile("raw", orphans="quarantine", work=tmp_path / "work") for _ in range(2)]
+    for plan in plans:  # what the first has read is not what the second compares with
+        assert (before_of(plan), plan.header.actions) == ([50, 100], {"quarantine": 3})
+        (why,) = plan.header.refused
+        assert "1 of 1 shards have fewer heads and versions" in why
+        assert "(shard-00: 94 of 100; was the table restored? remove raw-" in why
+    with pytest.raises(InvalidError, match="was the table restored") as caught:
+        await plans[1].apply(brake=ANY, journal=tmp_path / "journal")
+    assert caught.value.kind == "invalid.brake"
+    assert (await one.look()).exact == before.exact
+    assert (await one.cat.reconcile("raw", orphans="quarantine")).header.refused == ()  # which knows of no other run
+
+
+async def test_r1_where_much_was_purged_that_is_said_and_can_be_meant(one: Scene, tmp_path: Path) -> None:
+    """It is forced by the plan's hash; and the file that is named goes, so that later runs need not be."""
+    for number in range(40):
+        await one.volume.delete(f"{number:02}")
+    assert (await one.volume.purge(older_than=timedelta())).purged.versions == 40
+    await injury.all_rows_removed(one, "orphan")
+    plan = await one.cat.reconcile("raw", orphans="quarantine", work=tmp_path / "work")
+    (why,) = plan.header.refused
+    assert "far fewer blobs than in the last complete run (blobs raw/: 11 of 50; another account or container?" in why
+    with pytest.raises(InvalidError, match="far fewer blobs"):
+        await plan.apply(brake=ANY, force="x" * 8, journal=tmp_path / "journal")
+    assert (await plan.apply(brake=ANY, force=plan.sha256[:8])).done == {"quarantine": 1}
+    (kept,) = (tmp_path / "work").glob("*.counts.json")
+    assert f"remove {kept.name} if that is meant" in why
+    kept.unlink()
+    assert (await one.cat.reconcile("raw", work=tmp_path / "work")).clean
+    again = await one.cat.reconcile("raw", work=tmp_path / "work")
+    assert (before_of(again), again.header.refused) == ([10, 140], ())
+
+
+async def test_r1_an_incomplete_run_leaves_nothing_to_compare_with(one: Scene, tmp_path: Path) -> None:
+    (kept,) = (tmp_path / "work").glob("*.counts.json")
+    before = kept.read_bytes()
+    content = HalfContent(one.content, Wire())
+    client = Catalog(FaultTable(one.table, Wire()), content, settings=HASTY, clock=VirtualClock())
+    plan = await client.reconcile("raw", work=tmp_path / "work")
+    assert not plan.complete
+    assert kept.read_bytes() == before
+    await client.close()
+
+
+async def test_r1_only_runs_of_the_same_volume_and_prefix_are_compared(one: Scene, tmp_path: Path) -> None:
+    assert before_of(await one.cat.reconcile("raw", prefix="0", work=tmp_path / "work")) == [None, None, None]
+    other = await one.cat.create_volume("other", shards=1)
+    await other.put("a", b"1")
+    assert before_of(await one.cat.reconcile("other", work=tmp_path / "work")) == [None, None]
+    assert before_of(await one.cat.reconcile("raw", counts=tmp_path / "work")) == [50, 100]
+    assert before_of(await one.cat.reconcile("raw", prefix="0", counts=tmp_path / "work")) == [10, 0, 20]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "{}", '{"parts": {}}', '{"parts": {"a": -1}}', '{"parts": {"a": true}}', '{"parts": []}']
+)
+async def test_r1_a_file_that_does_not_tell_of_the_last_run_is_not_passed_over(
+    one: Scene, tmp_path: Path, text: str
+) -> None:
+    (kept,) = (tmp_path / "work").glob("*.counts.json")
+    kept.write_text(text)
+    with pytest.raises(InvalidError, match="remove it") as caught:
+        await one.cat.reconcile("raw", work=tmp_path / "work")
+    assert (caught.value.kind, caught.value.key) == ("invalid.counts", str(kept))
+
+
+def test_r1_fallen_at_its_bounds() -> None:
+    def rows(count: int, before: int | None) -> dict[str, Any]:
+        return {"part": "shard-00", "shard": 0, "rows": {"g": 1, "h": count, "i": 9}, "before": before}
+
+    def blobs(count: int, before: int | None) -> dict[str, Any]:
+        return {"part": "blobs-00", "prefix": "raw/", "blobs": count, "before": before}
+
+    for fine in (rows(97, 100), rows(0, 3), rows(0, None), blobs(51, 100), blobs(0, 3), blobs(0, None), blobs(9, 5)):
+        assert fallen([fine], "file") == []
+    assert fallen([rows(98, 100), rows(49, 50), rows(9, 5)], "file") == []
+    assert len(fallen([rows(98, 100), rows(48, 50), rows(9, 5)], "file")) == 1  # of all shards together
+    for wrong in (rows(96, 100), rows(0, 4), blobs(50, 100), blobs(0, 4)):
+        assert len(fallen([wrong], "file")) == 1
+    many = [rows(0, 10 + number) for number in range(5)]
+    assert fallen([*many, rows(1, 1), blobs(0, 9)], "f")[0].startswith("5 of 6 shards")
+    assert "0 of 12, …" in fallen(many, "f")[0]
 
 
 # --- R2: one object, one spelling ------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from catalog import Brake, Catalog, IfMatch, IfVersion, InvalidError, Overwrite, Settings, Volume, connect
+from catalog import Brake, Catalog, IfMatch, IfVersion, InvalidError, Overwrite, Rate, Settings, Volume, connect
 from catalog.sqlite_table import SqliteTable
 from catalog.token import Token
 from storage.memory import MemoryContent
@@ -179,6 +179,7 @@ CATALOG: Table = {
             "foreign": [None, 5, "", "quarantine"],
             "patience_s": [-1, True, NAN, INF, "5"],
             "work": [5, b"x", "a\0b"],
+            "counts": [5, b"x", "a\0b"],
             "workers": [None, 0, *NUMBERS],
             "rate": [None, 5, "fast"],
             "progress": CALLBACKS,
@@ -193,10 +194,14 @@ CATALOG: Table = {
             "brake": [None, 5, 0.1, Brake(fraction=2), Brake(fraction=NAN), Brake(number=-1), Brake(number=True)],
             "force": [5, b"x", True],
             "patience_s": [-1, True, NAN, INF, "5"],
+            "rate": [None, 5, "fast", Rate(0), Rate(NAN), Rate(1, -1)],
             "progress": CALLBACKS,
         },
     ),
-    "undo": ({"journal": "never"}, {"journal": [*SOURCES, "never"]}),
+    "undo": (
+        {"journal": "never"},
+        {"journal": [*SOURCES, "never"], "rate": [None, 5, "fast", Rate(0), Rate(NAN), Rate(1, -1)]},
+    ),
     "resolve": ({"token": TOKEN}, {"token": [None, 5, "", b"blobcat1.", "blobcat1.x"]}),
 }
 

@@ -458,6 +458,103 @@ async def test_a_volume_that_is_made_meanwhile_keeps_what_is_in_its_root(adopted
     await target.close()
 
 
+# --- What a volume adopts ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["memory", "local", "azurite"])
+async def test_what_a_volume_adopts_comes_along(at: Open, adopted: Catalog, kind: str) -> None:
+    """Afterwards the blobs are as much its own as they were: nobody else adopts them, or makes a root of them."""
+    target = await at(kind)
+    assert (await target.load(adopted.dump(), content_from=content_of(adopted))).ok
+    assert {info.name: info.adopted async for info in target.volumes()} == {"plain": (), "raw": ("in/",)}
+    await others(target, "in/y")
+    with pytest.raises(ConflictError, match="overlaps with 'in/', which volume 'raw' has adopted"):
+        await (await target.volume("plain")).adopt("in/")
+    with pytest.raises(ConflictError, match="that volume 'raw' adopts"):
+        await target.create_volume("inner", root="in/")
+    raw = await target.volume("raw")
+    report = await raw.adopt("in/", into="deep")
+    assert (report.adopted, report.unchanged) == (1, 1)
+    assert (await lines_of(target, "raw"))[0] == (await lines_of(adopted, "raw"))[0]
+
+
+async def test_a_dump_from_before_it_told_what_is_adopted_can_be_loaded(at: Open, adopted: Catalog) -> None:
+    lines = await lines_of(adopted)
+    old = lines[0].replace(',"adopted":["in/"]', "")
+    assert old != lines[0]
+    target = await at("memory")
+    assert (await target.load(remade([old, *lines[1:-1]]), content_from=content_of(adopted))).ok
+    assert [info.adopted async for info in target.volumes()] == [(), ()]
+    assert (await (await target.volume("raw")).adopt("in/", into="deep")).unchanged == 1
+
+
+def remade(lines: list[str]) -> list[str]:
+    """With the end that these lines have."""
+    ledger = Ledger()
+    for line in lines:
+        ledger.take(parse_dump_line(line), line.encode())
+    return [*lines, dump_line(ledger.end())]
+
+
+@pytest.mark.parametrize("theirs", ["in/y/", "in/", "i", ""])
+async def test_a_prefix_that_another_volume_adopts_is_refused(at: Open, adopted: Catalog, theirs: str) -> None:
+    """Whether or not it has any of these blobs by now."""
+    target = await at("memory")
+    inner = await target.create_volume("inner", shards=1)
+    await others(target, f"{theirs}other")
+    await inner.adopt(theirs)
+    lines = [each for each in await lines_of(adopted) if '"kind":"adopt"' not in each]
+    before = await state(target)
+    with pytest.raises(ConflictError, match=f"adopts 'in/', which overlaps with '{theirs}'") as caught:
+        await target.load(remade(lines[:-1]), content_from=content_of(adopted))
+    assert (caught.value.kind, caught.value.op, caught.value.key) == ("conflict.adopted", "load", "raw")
+    assert caught.value.found == theirs
+    assert await state(target) == before
+    assert (await target.load(adopted.dump(), volume="plain", content_from=content_of(adopted))).ok
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+async def test_a_prefix_in_the_root_of_another_volume_is_refused(at: Open, adopted: Catalog, deleted: bool) -> None:
+    """Also of one that was deleted: what is left there is still its own."""
+    target = await at("memory")
+    await target.create_volume("inner", shards=1, root="in/")
+    if deleted:
+        await target.delete_volume("inner")
+    lines = [each for each in await lines_of(adopted) if '"kind":"adopt"' not in each]
+    before = await state(target)
+    with pytest.raises(ConflictError, match="adopts 'in/', which lies in the root 'in/' of volume 'inner'") as caught:
+        await target.load(remade(lines[:-1]), content_from=content_of(adopted))
+    assert (caught.value.kind, caught.value.op, caught.value.key) == ("conflict.root", "load", "raw")
+    assert await state(target) == before
+
+
+async def test_a_root_in_what_another_volume_of_the_dump_adopts_comes_along(at: Open, adopted: Catalog) -> None:
+    await (await adopted.create_volume("inner", shards=1, root="in/inner/")).put("a", b"1")
+    target = await at("memory")
+    assert (await target.load(adopted.dump(), content_from=content_of(adopted))).ok
+    assert await told(target) == await told(adopted)
+
+
+async def test_a_volume_that_adopts_the_same_meanwhile_keeps_it(adopted: Catalog) -> None:
+    target = Catalog(table := Rival(":memory:"), MemoryContent())
+    inner = await target.create_volume("inner", shards=1)
+    await others(target, "in/y")
+    table.first = lambda: inner.adopt("in/y")
+    with pytest.raises(ConflictError, match="which overlaps with 'in/y'"):
+        await target.load(adopted.dump(), content_from=content_of(adopted))
+    assert table.first is None
+    assert [(info.name, info.adopted) async for info in target.volumes()] == [("inner", ("in/y",))]
+    await target.close()
+
+
+async def test_a_load_that_goes_on_notes_what_is_adopted(at: Open, adopted: Catalog) -> None:
+    """The epochs are those of the run that began it; what it adopts is in the dump."""
+    target = await at("memory")
+    assert not (await target.load(adopted.dump())).ok
+    assert (await target.load(adopted.dump(), content_from=content_of(adopted))).ok
+    assert (await target.volume("raw")).info.adopted == ("in/",)
+
+
 async def test_another_volume_that_is_made_meanwhile_does_not_matter(at: Open) -> None:
     cat, table = await at("memory"), Rival(":memory:")
     await (await cat.create_volume("raw", shards=1)).put("a", b"1")

@@ -13,7 +13,7 @@ import typer
 from ..columns import size
 from ..completion import complete_path
 from ..errors import FINDINGS, INCOMPLETE, OK, REFUSED, UsageError
-from ..options import PatienceOption
+from ..options import PatienceOption, RateOption, rate_of
 from ..plans import COMPARED, record_of, show
 from ..progress import progress
 from ..session import Session
@@ -90,18 +90,20 @@ WorkOption = Annotated[
     typer.Option(
         "--work",
         metavar="DIR",
-        help="Keep what was read there: the same command within an hour does not read it again.",
+        help="Keep what was read there: the same command within an hour does not read it again, and later ones "
+        "compare how much it was.",
     ),
 ]
 WorkersOption = Annotated[
     int, typer.Option("--workers", metavar="N", help="Read in so many processes; the plan is the same.", min=1)
 ]
-RateOption = Annotated[
-    float | None,
-    typer.Option("--rate", metavar="N", help="Take at most so many requests a second. Default 5,000.", min=0.01),
-]
 PlanOption = Annotated[
-    str | None, typer.Option("--plan", metavar="FILE", help="Write the plan there, for blobcat apply.")
+    str | None,
+    typer.Option(
+        "--plan",
+        metavar="FILE",
+        help="Write the plan there, for blobcat apply; and beside it how much was read, where there is no --work.",
+    ),
 ]
 
 
@@ -136,8 +138,6 @@ async def reconcile(
     share = parsed_share("--sample", sample, least=SAMPLE_MIN)
     if share < 1 and depth != "content":
         raise UsageError("--sample is a part of the bytes, and those are read with --depth content")
-    from ... import Rate
-
     began = monotonic()
     async with session.catalog() as catalog:
         if plan is not None:
@@ -152,8 +152,9 @@ async def reconcile(
                 foreign=cast("Foreign", foreign),
                 patience_s=patience,
                 work=work,
+                counts=Path(plan).parent if plan and not work else None,
                 workers=workers,
-                rate=Rate() if rate is None else Rate(rate, min(rate, Rate().partition)),
+                rate=rate_of(rate),
                 progress=heard,
             )
         if plan is not None:

@@ -7,12 +7,14 @@ import typer
 
 from ..columns import GAP, count
 from ..errors import FINDINGS, OK
+from ..options import RateOption, rate_of
 from ..session import Session
 
 
 async def undo(
     session: Session,
     journal: Annotated[str, typer.Argument(metavar="JOURNAL", help="The file that blobcat apply has written.")],
+    rate: RateOption = None,
 ) -> int:
     """Take back what an apply did: rows as they were, blobs out of the quarantine.
 
@@ -23,7 +25,7 @@ async def undo(
     --json: one UndoReport (items), where items lists Undone (key, action, undone, why, error). See docs/json.md.
     """
     async with session.catalog() as catalog:
-        report = await catalog.undo(journal)
+        report = await catalog.undo(journal, rate=rate_of(rate))
     if session.output.json:
         session.output.record(report)
         return OK if report.ok else FINDINGS
