@@ -190,7 +190,7 @@ class AzureTable:
                 refusal = self._client.sender.refusal(etags.status, etags.code)
                 _raise_refused(refusal, etags.index, operations)
                 raise refusal
-        return [Written(etag, etag and etag_time(etag)) for etag in etags]
+        return [Written(etag, None if etag is None else etag_time(etag)) for etag in etags]
 
     async def close(self) -> None:
         """Let go of the client's connections. May be called twice."""

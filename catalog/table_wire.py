@@ -50,6 +50,7 @@ _HEAD: Final = b" HTTP/1.1\r\nAccept: application/json\r\nDataServiceVersion: 3.
 _JSON: Final = b"Content-Type: application/json\r\n"
 _UNANSWERED: Final = b"Prefer: return-no-content\r\n"  # else the service sends each inserted entity back
 _METHODS: Final[Mapping[type, bytes]] = {Replace: b"PUT ", Merge: b"PATCH ", Delete: b"DELETE "}
+_PLAIN_IN_URL: Final = "~!$&'()*,;=:@"
 _TYPE: Final = "@odata.type"
 _STATUS: Final = re.compile(rb"HTTP/1\.1 (\d{3})(?: |$)")
 _INDEX: Final = re.compile(r"(\d{1,3}):")
@@ -98,12 +99,12 @@ def encoded_batch(table_url: str, partition: str, operations: Sequence[Operation
 
 
 def entity_address(table_url: str, partition: str, row: str) -> str:
-    """The url of one row."""
-    return f"{table_url}(PartitionKey='{_in_url(partition)}',RowKey='{_in_url(row)}')"
+    """The url of one row, as the SDK comes to write it: what needs no escape has none, since all of it is signed."""
+    return f"{table_url}(PartitionKey='{_in_url(partition, _PLAIN_IN_URL)}',RowKey='{_in_url(row, _PLAIN_IN_URL)}')"
 
 
-def _in_url(key: str) -> str:
-    return quote(key.replace("'", "''"), safe="")
+def _in_url(key: str, safe: str = "") -> str:
+    return quote(key.replace("'", "''"), safe=safe)
 
 
 def _json(partition: str, row: str, values: Values) -> bytes:

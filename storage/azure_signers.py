@@ -139,7 +139,7 @@ class Token(Nobody):
     async def sign(self, method: str, url: str, headers: dict[str, str]) -> None:  # noqa: ARG002 — see Signer
         """See Signer."""
         if not url.startswith("https:"):
-            raise ValueError("a token is sent over https only")
+            raise ClientAuthenticationError("a token is sent over https only")
         if self._expires - time.time() < _REFRESH_S:
             async with self._asking:
                 if self._expires - time.time() < _REFRESH_S:

@@ -19,8 +19,8 @@ _FIRST_REORDERED: Final = "\ue000"
 
 
 def quoted(name: str) -> str:
-    """A blob's name as the path of a url."""
-    return quote(name, safe="/~")
+    """A blob's name as the path of a url; what needs no escape has none, since all of it is signed."""
+    return quote(name, safe="/~!$&'()*,;=:@")
 
 
 def block_id(block: str) -> str:

@@ -14,7 +14,7 @@ import pytest
 from azure.core.credentials import AzureNamedKeyCredential
 
 from azurite.launch import ACCOUNT_KEY, ACCOUNT_NAME
-from catalog.azure_table import AzureTable, check_table_name, etag_time, table_client
+from catalog.azure_table import AzureTable, check_table_name, table_client
 from catalog.errors import (
     AccessDeniedError,
     CatalogError,
@@ -36,6 +36,7 @@ from catalog.table import (
     Replace,
     total_bytes,
 )
+from catalog.table_wire import etag_time
 from storage.azure_transport import transport
 
 P = "p"

@@ -1,11 +1,13 @@
 """What the Blob service writes down, read back; and its order brought into ours."""
 
 from itertools import groupby
+from urllib.parse import unquote
 
 from hypothesis import given
 from hypothesis import strategies as st
+from yarl import URL
 
-from storage.azure_wire import page_of_blobs, reorder_key
+from storage.azure_wire import page_of_blobs, quoted, reorder_key
 from storage.content import Blob, Headers
 
 NAMES = st.lists(
@@ -43,3 +45,9 @@ def test_an_empty_page_may_go_on() -> None:
     page = b"<EnumerationResults><Blobs /><NextMarker>m</NextMarker></EnumerationResults>"
     assert page_of_blobs(page) == ((), "m")
     assert page_of_blobs(page.replace(b"m</", b"</")) == ((), "")
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
+def test_a_name_in_a_url_is_as_the_sdks_transport_would_write_it(name: str) -> None:
+    path = f"/box/{quoted(name)}"
+    assert (str(URL(path)), unquote(quoted(name))) == (path, name)
