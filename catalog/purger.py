@@ -18,7 +18,6 @@ from storage import ContentStore, IfMatch
 from .changes import NOTHING
 from .columns import (
     IN_PART,
-    SCHEMA,
     parse_head,
     parse_in_part,
     parse_intent,
@@ -34,7 +33,7 @@ from .exchange import OP, partition_of
 from .filters import Comparison, Condition
 from .flow import concurrently, each
 from .keys import INTENTS, RowRange, head_row, heads, partition, version_row, versions_under
-from .kinds import UNKNOWN, kind_of
+from .kinds import NEWER, UNKNOWN, kind_of
 from .listing import Lister
 from .messages import Absent, Answer, Done, Expired, Failed, Foreign, Found, ReadHead, Stored
 from .purging import (
@@ -71,9 +70,7 @@ KEPT: Final = {
 NO_BLOB: Final = "not-found.blob"  # where the container is gone, that is no proof of anything
 ROWS_AT_A_TIME: Final = 2_048  # enough for full transactions in sixteen shards
 IN_HEAD: Final = ("schema", "path", "version", "blob")
-_NEWER: Final = Comparison("schema", ">", SCHEMA)
-"""Rows that are read whatever they seem to say, and end the search."""
-_WITH_CONTENT: Final = Comparison("kind", "!=", "delete") | _NEWER
+_WITH_CONTENT: Final = Comparison("kind", "!=", "delete") | NEWER
 
 Asked = PurgeRequest | PurgeResult
 
@@ -182,7 +179,7 @@ class Purger:
             async with aclosing(self._rows(shard, unknown)) as rows:
                 async for row in rows:
                     kind_of(row, "purge")
-        one = Comparison("blob", "==", next(iter(runs))) | _NEWER if len(runs) == 1 else None
+        one = Comparison("blob", "==", next(iter(runs))) | NEWER if len(runs) == 1 else None
         found, at = dict[str, str](), dict[tuple[str, int], str]()
         async with aclosing(self._rows(shard, heads(""), one, IN_HEAD)) as rows:
             async for row in rows:

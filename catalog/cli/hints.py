@@ -144,6 +144,7 @@ _HINTS: Final[dict[str, str | Callable[["CatalogError"], str]]] = {
     "integrity.drift": "blobcat put makes a version of what it is now; the blob itself stays as others left it",
     "integrity.file": "this is no catalog's file, or a damaged one: restore it from a backup, or give another --url",
     "integrity.dump": "nothing of it was loaded: fetch it again, or make it again with blobcat dump",
+    "integrity.head": "blobcat reconcile --plan FILE, then blobcat apply FILE: the file is back; then delete it first",
     "integrity.history": "blobcat history PATH shows it; the table was changed behind blobcat's back",
     "invalid.newer-dump": "upgrade blobcat",
     "integrity.row": _row,
