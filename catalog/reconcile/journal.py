@@ -6,16 +6,22 @@ after it, a line says how it ended. A last line that was cut off was not yet act
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any, Final, Literal
 
-from ..errors import InvalidError
+from ..arguments import is_whole
+from ..columns import parse_file
+from ..errors import CatalogError, InvalidError
+from ..keys import head_row, versions
+from ..rows import Entity, check_values
 from .difference import parsed
 
 FORMAT: Final = 1
+_HEX: Final = re.compile("(?:[0-9a-f]{2})*")
 Phase = Literal["begun", "done", "changed", "waiting", "failed"]
 
 
@@ -178,6 +184,8 @@ def _check(record: Mapping[str, Any], *names: str) -> None:
 def _entry(record: Mapping[str, Any]) -> Entry:
     """A line as it was added. Raises: TypeError."""
     _check(record, "key", "state", "action", "phase")
+    if not isinstance(record.get("why", ""), str):
+        raise TypeError("a line says why, and that is no text")
     if not _can_be_undone(record.get("undo", {})):
         raise TypeError("a line does not say what it changed")
     return Entry(**record)
@@ -193,19 +201,36 @@ def _can_be_undone(undo: object) -> bool:
     if blob is None:
         return True
     whole = isinstance(blob, dict) and _says(blob, "name", "etag", "md5") and _is_headers(blob)
+    whole = whole and _HEX.fullmatch(blob["md5"]) is not None
     if meant:
-        return whole and isinstance(meant, dict) and _is_headers(meant) and isinstance(meant.get("size"), int)
+        return whole and isinstance(meant, dict) and _is_headers(meant)
     return whole and _says(undo, "aside")
 
 
 def _is_row(row: Mapping[str, Any]) -> bool:
-    before, after = row.get("before", ""), row.get("after")
-    return _says(row, "path", "row") and (before is None or isinstance(before, dict)) and isinstance(after, dict)
+    if not _says(row, "path", "row") or "before" not in row:
+        return False
+    before, after, name = row["before"], row.get("after"), row["row"]
+    ours = name == head_row(row["path"]) or name.startswith(versions(row["path"]).first)
+    return ours and (before is None or _is_record(name, before)) and _is_record(name, after)
+
+
+def _is_record(row: str, values: object) -> bool:
+    """Whether a head, or a version, can be read of these values, and a table can keep them."""
+    if not isinstance(values, dict):
+        return False
+    try:
+        check_values("", row, values)
+        parse_file("", Entity("", row, values, "", 0))
+    except (CatalogError, OverflowError):
+        return False
+    return True
 
 
 def _is_headers(record: Mapping[str, Any]) -> bool:
     found = record.get("metadata")
-    return _says(record, "content_type") and isinstance(found, dict) and _says(found, *found)
+    told = _says(record, "content_type") and is_whole(record.get("size"))
+    return told and isinstance(found, dict) and _says(found, *found)
 
 
 def _says(record: Mapping[str, Any], *names: str) -> bool:
