@@ -105,8 +105,8 @@ _ELSEWHERE: Final = "load it into another catalog, or only what is not there: --
 
 def _journal(error: "CatalogError") -> str:
     if error.op == "apply":
-        return "--journal FILE names another; the one that is there can still be undone"
-    return "blobcat apply names the journal that it writes: by default the plan's name and .journal"
+        return "without --journal each plan has its own; the one that is there can still be undone"
+    return "blobcat apply names the journal that it writes: by default PLAN.HASH.journal, beside the plan"
 
 
 def _row(error: "CatalogError") -> str:

@@ -80,7 +80,7 @@ class Journal:
                 return journal
             header, entries = read(path, op="apply")
             if header["plan"] != plan:
-                message = f"{str(path)!r} is the journal of another plan: name another file"
+                message = f"{str(path)!r} is the journal of another plan: name another file, or none"
                 raise InvalidError(message, op="apply", kind="invalid.journal")
             _cut(path)
             return Journal(path, file, entries)

@@ -107,8 +107,8 @@ async def test_a_line_that_is_nested_without_end_is_no_line(small: Scene, tmp_pa
 
 
 FILE = {
-    "schema": 1, "path": "a", "version": 1, "kind": "put", "op": "o", "size": 1, "digest": "", "content_type": "text/plain",
-    "created": 0, "writer": "", "chain": "", "blob": "raw/x", "blob_etag": "e",
+    "schema": 1, "path": "a", "version": 1, "kind": "put", "op": "o", "size": 1, "digest": "", "created": 0,
+    "content_type": "text/plain", "writer": "", "chain": "", "blob": "raw/x", "blob_etag": "e",
 }  # fmt: skip
 BLOB = {"name": "raw/x", "etag": "e", "size": 1, "content_type": "text/plain", "md5": "", "metadata": {}}
 ROW = {"path": "a", "row": "ha", "before": None}
