@@ -144,7 +144,7 @@ async def test_a_process_that_is_never_ready(
         with pytest.raises(UnavailableError, match=rf"{said} 0\.02 s") as caught:
             await workers.scan(scanner, ["shard-00", "shard-01"], scope, tmp_path)
     assert caught.value.kind == "unavailable.worker"
-    assert not children()
+    await until(lambda: not children())
 
 
 async def test_a_process_that_does_not_find_our_code(
