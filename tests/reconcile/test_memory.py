@@ -12,7 +12,8 @@ from catalog.cli.commands.apply import Heard
 from catalog.errors import UnavailableError
 from catalog.reconcile.apply_report import FAILED_MAX, Tally
 from catalog.reconcile.difference import Difference
-from catalog.reconcile.journal import Entry, Journal
+from catalog.reconcile.entry import Entry
+from catalog.reconcile.journal import Journal
 from catalog.reconcile.plan import DELETIONS_AT_A_TIME, Header, counted, write
 from tests.reconcile.scene import Scene
 
