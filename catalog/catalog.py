@@ -274,9 +274,10 @@ class Catalog:
 
         Everything is looked at again first: what is not as the plan says any more is left alone and counted. Each step
         is conditional on the etags that were seen, so nothing live is deleted, whoever works at the same time. What is
-        deleted on your word is copied to `<root>.quarantine/` first. Before each step a line is written to `journal` (a
-        file, by default the plan's name and `.journal`; of one that was not saved, in a temporary folder that stays).
-        Stopped, the same call goes on from there, and `undo` takes back what can be.
+        deleted on your word is copied to `<root>.quarantine/` first. Before each step a line is written to `journal`, a
+        file. By default it lies beside the plan, with its name, the first 8 characters of its sha256 and `.journal`; of
+        a plan that was not saved, in a temporary folder that stays. Stopped, the same call goes on from there, and
+        `undo` takes back what can be.
 
         The `brake` refuses a plan that deletes more than a fraction of the blobs, or more than a number; and one that
         deletes anything where a listing was empty or collapsed. `force`, the first 8 or more characters of the plan's

@@ -80,7 +80,7 @@ def parse_file(volume: str, entity: Entity) -> FileVersion:
             source=values.get("source"),
             learned=bool(learned),
         )
-    except (KeyError, TypeError) as exc:
+    except (KeyError, TypeError, OverflowError) as exc:  # the last: a time that is in no calendar
         raise _damaged(entity) from exc
 
 
@@ -238,7 +238,7 @@ def parse_volume(entity: Entity, default: str | None) -> VolumeInfo:
         found = {name: values[name] for name in names}
         adopted = tuple(json.loads(values.get("adopted", "[]")))
         return VolumeInfo(**found, created=created, default=values["name"] == default, adopted=adopted, state=state)
-    except (KeyError, ValueError) as exc:
+    except (KeyError, TypeError, ValueError, OverflowError) as exc:
         raise _damaged(entity) from exc
 
 

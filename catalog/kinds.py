@@ -4,6 +4,7 @@ from typing import Final
 
 from .columns import SCHEMA
 from .errors import IntegrityError, InvalidError
+from .filters import Comparison
 from .keys import RowRange
 from .rows import Entity
 
@@ -15,6 +16,10 @@ UNKNOWN: Final = tuple(
     RowRange(first, stop) for first, stop in zip(_EDGES[::2], _EDGES[1::2], strict=True) if first < stop
 )
 """Where no row should be: read where not all rows are."""
+BESIDE_HEADS: Final = (RowRange(_EDGES[0], "h"), RowRange("i", _EDGES[-1]))
+"""All of a shard but its heads."""
+NEWER: Final = Comparison("schema", ">", SCHEMA)
+"""Rows that are read whatever they seem to say, as nobody knows what they do say."""
 
 
 def kind_of(row: Entity, op: str = "reconcile") -> str:

@@ -58,10 +58,8 @@ class Purging:
                 for sharing in batch:
                     if sharing.kept_by:
                         self.tally.ended(sharing, "held", sharing.kept_by)
-                    elif dry_run:
-                        self.tally.ended(sharing, "purged")
-                if not dry_run:
-                    await self._purge(run, [sharing for sharing in batch if not sharing.kept_by])
+                going = [sharing for sharing in batch if not sharing.kept_by]
+                self._tell(going, await (self.purger.foresee if dry_run else self.purger.purge)(run, going))
         return self.tally.report(dry_run=dry_run)
 
     async def _select(self, candidates: "Candidates") -> None:
@@ -84,8 +82,8 @@ class Purging:
             async for _ in selected:
                 pass
 
-    async def _purge(self, run: str, contents: Sequence[Sharing]) -> None:
-        results = await self.purger.purge(run, contents)
+    def _tell(self, contents: Sequence[Sharing], results: Sequence[PurgeResult]) -> None:
+        """Count how they ended. Raises: what ended all of them, and would end all others."""
         for sharing, result in zip(contents, results, strict=True):
             match result:
                 case Purged():

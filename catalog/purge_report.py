@@ -53,7 +53,7 @@ class PurgeReport:
     purged_before: int
     """Versions whose content was gone already."""
     dry_run: bool = False
-    """Whether nothing was done: what is `purged` would be, unless somebody was found to need it."""
+    """Whether nothing was done: what is `purged` would be, unless the service holds its blob, or others changed it."""
     items: Sequence[PurgeItem] = ()
     """What is held or unfinished, the first thousand of each; all of it is counted."""
 

@@ -9,6 +9,7 @@ Flags and marks of many share transactions.
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Final, TypeGuard, assert_never, cast
@@ -18,7 +19,6 @@ from storage import ContentStore, IfMatch
 from .changes import NOTHING
 from .columns import (
     IN_PART,
-    SCHEMA,
     parse_head,
     parse_in_part,
     parse_intent,
@@ -34,7 +34,7 @@ from .exchange import OP, partition_of
 from .filters import Comparison, Condition
 from .flow import concurrently, each
 from .keys import INTENTS, RowRange, head_row, heads, partition, version_row, versions_under
-from .kinds import UNKNOWN, kind_of
+from .kinds import NEWER, UNKNOWN, kind_of
 from .listing import Lister
 from .messages import Absent, Answer, Done, Expired, Failed, Foreign, Found, ReadHead, Stored
 from .purging import (
@@ -45,6 +45,7 @@ from .purging import (
     MarkPurged,
     Newer,
     Purge,
+    Purged,
     PurgeRequest,
     PurgeResult,
     ReadVersion,
@@ -71,9 +72,7 @@ KEPT: Final = {
 NO_BLOB: Final = "not-found.blob"  # where the container is gone, that is no proof of anything
 ROWS_AT_A_TIME: Final = 2_048  # enough for full transactions in sixteen shards
 IN_HEAD: Final = ("schema", "path", "version", "blob")
-_NEWER: Final = Comparison("schema", ">", SCHEMA)
-"""Rows that are read whatever they seem to say, and end the search."""
-_WITH_CONTENT: Final = Comparison("kind", "!=", "delete") | _NEWER
+_WITH_CONTENT: Final = Comparison("kind", "!=", "delete") | NEWER
 
 Asked = PurgeRequest | PurgeResult
 
@@ -102,17 +101,32 @@ class Purger:
     deadline: Callable[[], Deadline]
     """Of what is done for one content before the search; of what is done after it; and of each page of the search."""
     transfers_max: int
+    as_flagged: AbstractSet[tuple[str, int]] = frozenset()
+    """Versions, by path, that are taken for flagged by this run: of who only wants to know."""
+
+    async def foresee(self, run: str, contents: Sequence[Sharing]) -> list[PurgeResult]:
+        """How `purge` would end for each, as far as rows tell: without a change, and without a look at any blob."""
+        flagged = [replace(each, rows=[replace(row, purging=run) for row in each.rows]) for each in contents]
+        rows = (row.file for each in flagged for row in each.rows)
+        seeing = replace(self, as_flagged={(file.path, file.version) for file in rows})
+        attempts = await seeing._searched(run, flagged)  # noqa: SLF001 — of its own kind
+        return [each.request if isinstance(each.request, PurgeResult) else Purged() for each in attempts]
 
     async def purge(self, run: str, contents: Sequence[Sharing]) -> list[PurgeResult]:
         """Purge contents, in one run, whose id must be fresh; of each how it ended, in the same order."""
+        attempts = await self._searched(run, contents)
+        await self._drive(attempts, MarkPurged, limit=self.transfers_max)
+        await self._drive(attempts, limit=ROWS_AT_A_TIME)
+        return [cast("PurgeResult", attempt.request) for attempt in attempts]
+
+    async def _searched(self, run: str, contents: Sequence[Sharing]) -> list[Attempt]:
+        """Attempts at contents, each at its end, or past its search: at its blob."""
         shards = self.volume.shards
         attempts = [Attempt(sharing.newest, *purge(run, sharing.rows, shards)) for sharing in contents]
         await self._drive(attempts, SearchIntents, limit=ROWS_AT_A_TIME)  # all flags, before anything is read
         for shard in range(shards):
             await self._search(attempts, shard)
-        await self._drive(attempts, MarkPurged, limit=self.transfers_max)
-        await self._drive(attempts, limit=ROWS_AT_A_TIME)
-        return [cast("PurgeResult", attempt.request) for attempt in attempts]
+        return attempts
 
     async def _drive(self, attempts: Sequence[Attempt], *until: type, limit: int) -> None:
         """Bring each to its end, or to a request of that type."""
@@ -182,7 +196,7 @@ class Purger:
             async with aclosing(self._rows(shard, unknown)) as rows:
                 async for row in rows:
                     kind_of(row, "purge")
-        one = Comparison("blob", "==", next(iter(runs))) | _NEWER if len(runs) == 1 else None
+        one = Comparison("blob", "==", next(iter(runs))) | NEWER if len(runs) == 1 else None
         found, at = dict[str, str](), dict[tuple[str, int], str]()
         async with aclosing(self._rows(shard, heads(""), one, IN_HEAD)) as rows:
             async for row in rows:
@@ -199,7 +213,8 @@ class Purger:
                     version = parse_in_part(self.volume.name, row)
                     if at.get((version.file.path, version.file.version)) == blob:
                         del at[version.file.path, version.file.version]
-                    if blob not in found and refers(version, blob, runs[blob]):
+                    ours = (version.file.path, version.file.version) in self.as_flagged
+                    if blob not in found and not ours and refers(version, blob, runs[blob]):
                         found[blob] = f"{version.file.path}@{version.file.version}"
         return {blob: f"{path}@{version}" for (path, version), blob in at.items()} | found
 

@@ -342,8 +342,11 @@ class Reconciling:
 
 
 def _journal_of(plan: PlanFile) -> Path:
-    """Where the journal goes if nobody says; that of a plan that was not saved outlives it."""
+    """Where the journal goes if nobody says: named after the plan, so that the next one of that name has its own.
+
+    That of a plan that was not saved outlives it.
+    """
     folder = plan.path.parent
     if folder.name.startswith(UNSAVED):
         folder = Path(tempfile.mkdtemp(prefix="blobcat-journal-"))
-    return folder / f"{plan.path.name}.journal"
+    return folder / f"{plan.path.name}.{plan.sha256[:HASH_CHARACTERS_MIN]}.journal"

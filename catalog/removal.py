@@ -2,14 +2,19 @@
 
 Whoever is stopped by a deletion that nobody finishes, helps it along: a writer whose gate is gone, `create_volume` of
 the same name, recovery.
+
+A survey meets a file where a head is none of a delete; and also where rows do not tell whether there is one: a version
+that nothing has replaced and whose head is lost, or a row that this blobcat does not know. Then the volume stays, too,
+and is open again: what can mend it is `reconcile`, which writes.
 """
 
 from collections.abc import Iterator
 from contextlib import aclosing, contextmanager
-from typing import TypeGuard
+from dataclasses import dataclass
+from typing import Final, TypeGuard
 
 from .browse import LIVE
-from .columns import SCHEMA, parse_file
+from .columns import IN_PART, SCHEMA, parse_file, parse_in_part
 from .deletion import (
     Advance,
     Deletion,
@@ -30,16 +35,18 @@ from .deletion import (
     help_along,
 )
 from .driving import drive, proven
-from .entities import VolumeInfo
+from .entities import FileVersion, VolumeInfo
 from .errors import (
     CatalogError,
     ConflictError,
     IntegrityError,
+    InvalidError,
     NotFoundError,
     OutcomeUnknownError,
     UnavailableError,
 )
-from .keys import GATES, gate_generation, gate_row, heads, partition, shut_gate_row
+from .keys import GATES, gate_generation, gate_row, head_row, heads, partition, shut_gate_row
+from .kinds import BESIDE_HEADS, NEWER, kind_of
 from .listing import Lister
 from .messages import Absent, Answer, Done, Failed, Found, Refused
 from .recovery import Recovered, RecoveredVolume, Recovery, RecoveryReport
@@ -48,6 +55,16 @@ from .retry import Deadline
 from .rows import Entity
 from .table import Delete, Insert, Operation
 from .wanted import check_volume_name
+
+DAMAGE: Final = (IntegrityError, InvalidError)
+"""What is wrong with rows, and stays so until somebody mends them, or upgrades."""
+
+
+@dataclass(frozen=True, slots=True)
+class Damaged(Met):
+    """Whether there is a file cannot be told: the volume stays, as with one."""
+
+    error: CatalogError
 
 
 def _is_over(request: DeletionRequest | DeletionResult) -> TypeGuard[DeletionResult]:
@@ -85,11 +102,14 @@ class Removal:
 
         Raises: NotFoundError, ConflictError (it has a file, and stays), AccessDeniedError, UnavailableError (it was
         not begun), OutcomeUnknownError (it was: whoever comes next brings it to its end), IntegrityError (rows of it
-        are lost).
+        are lost), InvalidError (rows of it are not understood). With one of the last two, too, it stays.
         """
         deadline = self._lister.deadline()
         info = await self._volumes.get(check_volume_name(name), deadline, op="delete_volume")  # None: the default one
-        match await self._drive(info, delete(), deadline):
+        result, damage = await self._drive(info, delete(), deadline)
+        match result:
+            case Kept() if damage:
+                raise damage
             case Kept(path):
                 message = f"volume {name!r} has files, {path!r} for one: only an empty volume can be deleted"
                 raise ConflictError(message, found=path, op="delete_volume", key=name, kind="conflict.not-empty")
@@ -106,13 +126,14 @@ class Removal:
 
         Raises: AccessDeniedError, UnavailableError, IntegrityError (rows of it are lost).
         """
-        match await self._drive(info, help_along(), deadline):
+        result, _ = await self._drive(info, help_along(), deadline)
+        match result:
             case Unfinished(UnavailableError() | OutcomeUnknownError() as error):
                 message = f"volume {info.name!r} is being deleted, and that could not be brought to its end ({error})"
                 raise UnavailableError(message, op="recover", key=info.name, kind="unavailable.closing") from error
             case Unfinished(error):
                 raise error
-            case result:
+            case _:
                 return isinstance(result, Gone)
 
     async def recover(self, patience_s: float | None) -> RecoveryReport:
@@ -149,14 +170,23 @@ class Removal:
                 raise
             return []  # deleted meanwhile; its record is among the unswept ones, and what is left comes up there
 
-    async def _drive(self, info: VolumeInfo, first: DeletionNext, deadline: Deadline) -> DeletionResult:
+    async def _drive(
+        self, info: VolumeInfo, first: DeletionNext, deadline: Deadline
+    ) -> tuple[DeletionResult, CatalogError | None]:
+        """Drive it to its end; where a volume was kept for its damage, that too."""
+        damage: CatalogError | None = None
+
         async def send(_: Deletion, request: DeletionRequest) -> Answer | Met:
+            nonlocal damage
             answer = await self._send(info, request, deadline)
+            if isinstance(request, Survey):
+                damage = answer.error if isinstance(answer, Damaged) else None
             if isinstance(answer, Refused):
                 await deadline.pause()
             return answer
 
-        return (await drive(first, ends=_is_over, send=send, step=deletion_step, deadline=deadline))[1]
+        result = (await drive(first, ends=_is_over, send=send, step=deletion_step, deadline=deadline))[1]
+        return result, damage
 
     async def _send(self, info: VolumeInfo, request: DeletionRequest, deadline: Deadline) -> Answer | Met:
         """Send a request once, and say what its answer proves."""
@@ -212,7 +242,36 @@ class Removal:
 
     async def _survey(self, info: VolumeInfo, shard: int, deadline: Deadline) -> Answer | Met:
         key, lister = partition(info.epoch, shard), self._lister.within(deadline.left_s)
-        async with aclosing(lister.rows(key, heads(""), where=LIVE)) as rows:
+        try:
+            return await self._file(info.name, key, lister) or Absent()
+        except DAMAGE as error:
+            return Damaged(error.key or key, error)
+
+    async def _file(self, name: str, shard: str, lister: Lister) -> Met | None:
+        """A file of a shard, if there is one. Raises: IntegrityError, InvalidError, where that cannot be told."""
+        async with aclosing(lister.rows(shard, heads(""), where=LIVE | NEWER)) as rows:
             async for row in rows:
-                return Met(parse_file(info.name, row).path)
-        return Absent()
+                return Met(parse_file(name, row).path)
+        path = ""
+        for part in BESIDE_HEADS:
+            async with aclosing(lister.rows(shard, part, select=IN_PART)) as rows:
+                async for row in rows:
+                    if kind_of(row, "delete_volume") != "v":
+                        continue
+                    version = parse_in_part(name, row)
+                    if version.file.path == path or version.purged:
+                        continue
+                    path = version.file.path  # the newest comes first
+                    if version.file.kind != "delete" and await self._is_live(version.file, shard, lister):
+                        return Met(path)
+        return None
+
+    async def _is_live(self, file: FileVersion, shard: str, lister: Lister) -> bool:
+        """Whether a path whose newest row is no delete has a file: else the row of the delete is lost, and no more."""
+        head = await lister.deadline().retried(lambda: lister.table.get(shard, head_row(file.path)))
+        if head is None:
+            message = (
+                f"{file.path!r} is a file, version {file.version}, but its head row is lost: run blobcat reconcile"
+            )
+            raise IntegrityError(message, op="delete_volume", key=file.path, kind="integrity.head")
+        return LIVE.holds(head.values)

@@ -353,8 +353,9 @@ class Volume(ReadableVolume):
 
         A version that was chosen once is not spared later: where its content is held, or the run was killed, it can be
         read for now, but neither restored nor copied, and every later purge of that prefix goes on with it. `dry_run`
-        says what would go, and writes nothing. `progress` hears of each version as it ends; what it raises ends the
-        run and is raised. `timeout_s` is for each step of each content.
+        searches as the run does, says what would go and writes nothing; it looks at no blob, so it does not know what
+        the service holds (a lease, snapshots) or others have overwritten. `progress` hears of each version as it ends;
+        what it raises ends the run and is raised. `timeout_s` is for each step of each content.
 
         Raises: InvalidError (no rule, or a wrong one; nothing was sent), NotFoundError, UnavailableError and
         AccessDeniedError where the versions cannot be listed, or none of some thousand contents can be purged. What

@@ -1,7 +1,8 @@
 """A process that reads parts of scans. It is told what to read on stdin, line by line, and answers on stdout.
 
-Its first line says how to open the catalog; credentials come in it, and nowhere else, or are made here. Each other line
-is a part. It ends with its stdin, so it does not outlive who started it. Whatever goes wrong is an answer, too.
+Its first line says how to open the catalog; credentials come in it, and nowhere else, or are made here. Once that is
+open, it says that it is ready. Each other line is a part. It ends with its stdin, so it does not outlive who started
+it. Whatever goes wrong is an answer, too.
 """
 
 import asyncio
@@ -24,6 +25,7 @@ from .listing import Lister
 from .locations import parse_sealed_location
 from .pace import Pace, PacedContent, PacedTable, Rate
 from .reconcile.scan import Scanner, Scope
+from .reconcile.workers import READY
 from .retry import SystemClock
 from .settings import Settings
 from .sqlite_errors import translated
@@ -62,6 +64,7 @@ async def _serve(first: Mapping[str, Any]) -> None:
         scope = Scope(volume, tuple(first["others"]), first["prefix"], first["depth"])
         lister = Lister(PacedTable(ports.table, pace), settings, clock)
         scanner = Scanner(scope, lister, PacedContent(ports.content, pace), threads, Path(first["folder"]))
+        _say(READY)
         while line := await asyncio.to_thread(sys.stdin.readline):
             _say(await _answer(scanner, line.strip(), first))
     finally:

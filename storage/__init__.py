@@ -4,7 +4,7 @@ These are the port and what goes with it. Adapters are imported from their own m
 `storage.memory`, `storage.local`, `storage.azure_blob`; so nobody loads an SDK without need.
 """
 
-from .abilities import Examination, Examined, Signing, Sweeps, Touches, Wrapping
+from .abilities import Examination, Examined, Keeps, Signing, Sweeps, Touches, Wrapping
 from .content import (
     WHOLE,
     Always,
@@ -55,6 +55,7 @@ __all__ = [
     "IfMatch",
     "IntegrityError",
     "InvalidError",
+    "Keeps",
     "NotFoundError",
     "Opened",
     "OutcomeUnknownError",

@@ -55,6 +55,18 @@ class Sweeps(Protocol):
 
 
 @runtime_checkable
+class Keeps(Protocol):
+    """A store whose blobs are files, which can be damaged so that they are not read, and are kept all the same."""
+
+    async def keep(self, name: str, *, when: IfMatch) -> str:
+        """Keep what is there of a blob, for a person to look at, whatever becomes of the blob. Returns where.
+
+        Empty where nothing is there. It may be repeated. Raises: NotFoundError, ConflictError (another etag),
+        InvalidError, AccessDeniedError, UnavailableError (also where this disk has no way to keep it).
+        """
+
+
+@runtime_checkable
 class Touches(Protocol):
     """A store that changes what is kept with a blob's bytes, and leaves the bytes."""
 

@@ -34,6 +34,7 @@ from .local_reading import Reading
 from .requests import (
     check_delete,
     check_discard,
+    check_keep,
     check_list,
     check_open,
     check_put,
@@ -116,6 +117,12 @@ class LocalContent:
         """See `abilities.Touches`."""
         check_touch(name, when, headers)
         return await self._done(self._writer, "touch", name, self._disk.touch, name, headers, when)
+
+    async def keep(self, name: str, *, when: IfMatch) -> str:
+        """See `abilities.Keeps`. It gets a second name in the folder `kept`, which nothing here ever removes."""
+        check_keep(name, when)
+        kept = await self._done(self._writer, "keep", name, self._disk.keep, name, when)
+        return str(kept or "")
 
     async def discard(self, name: str) -> None:
         check_discard(name)

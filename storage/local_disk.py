@@ -118,6 +118,10 @@ class Disk:
         """Where a blob's bytes are."""
         return self.files.path_of(self.index.get(name, Always(), op="stat").file)
 
+    def keep(self, name: str, when: Precondition) -> Path | None:
+        """Keep a blob's file, however damaged."""
+        return self.files.keep(self.index.get(name, when, op="keep").file)
+
     def delete(self, name: str, when: Precondition) -> None:
         """Remove a blob."""
         self._begin()

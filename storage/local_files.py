@@ -3,6 +3,7 @@
     content.db                             which file is which blob: see `local_index`
     staging/<session>/<n>                  being made by a living process, or committed and not yet moved
     files/<the blob's name>~<session>-<n>  the bytes of a blob
+    kept/<the end of such a name>          a damaged file that was replaced; for people, and never removed
 
 The token `<session>-<n>` is the blob's etag, too, until it is touched, and is never used again. It ends the file's
 name; so whatever else two names may share on a disk (case, normal form, a long beginning), their files differ.
@@ -138,6 +139,20 @@ class Files:
                 if stat.S_ISREG(os.fstat(descriptor).st_mode):
                     return descriptor
                 os.close(descriptor)
+        return None
+
+    def keep(self, file: str) -> Path | None:
+        """Give a file a second name, which stays when the first one goes; None where the file is gone."""
+        kept = self._root / "kept" / PurePosixPath(file).name
+        kept.parent.mkdir(exist_ok=True)
+        place = f"{self._root}/{file}"
+        for path in (place, self._staged(token_of(file)), place):
+            with suppress(FileNotFoundError, NotADirectoryError):
+                with suppress(FileExistsError):  # by an earlier attempt: no two files have the same token
+                    os.link(path, kept)
+                if self._full:
+                    flush_folder(kept.parent)
+                return kept
         return None
 
     def path_of(self, file: str) -> Path:

@@ -6,7 +6,7 @@ from time import perf_counter
 from types import TracebackType
 from typing import Any, Final, Literal, Self, TypeVar, cast
 
-from .abilities import Touches
+from .abilities import Keeps, Touches
 from .content import (
     WHOLE,
     Always,
@@ -106,6 +106,13 @@ class ObservedContent:
 
     async def delete(self, name: str, *, when: Precondition) -> None:
         await self._told("delete", name, self._store.delete(name, when=when))
+
+    async def keep(self, name: str, *, when: IfMatch) -> str:
+        """See `abilities.Keeps`. Raises: InvalidError (the store beneath is none)."""
+        if not isinstance(self._store, Keeps):
+            message = f"{self._store!r} cannot keep what cannot be read"
+            raise InvalidError(message, op="keep", key=name, kind="invalid.unsupported")
+        return await self._told("keep", name, self._store.keep(name, when=when))
 
     async def touch(self, name: str, *, headers: Headers, when: IfMatch) -> str:
         """See `abilities.Touches`. Raises: InvalidError (the store beneath is none)."""

@@ -60,6 +60,12 @@ def check_delete(name: object, when: object) -> None:
     check_when_there(when, op="delete", key=str(name))
 
 
+def check_keep(name: object, when: object) -> None:
+    """Raises: InvalidError."""
+    check_name(name, op="keep")
+    check_when_match(when, op="keep", key=str(name))
+
+
 def check_touch(name: object, when: object, headers: Headers) -> None:
     """Raises: InvalidError (name, precondition, headers), TooLargeError."""
     check_name(name, op="touch")

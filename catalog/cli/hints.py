@@ -105,8 +105,8 @@ _ELSEWHERE: Final = "load it into another catalog, or only what is not there: --
 
 def _journal(error: "CatalogError") -> str:
     if error.op == "apply":
-        return "--journal FILE names another; the one that is there can still be undone"
-    return "blobcat apply names the journal that it writes: by default the plan's name and .journal"
+        return "without --journal each plan has its own; the one that is there can still be undone"
+    return "blobcat apply names the journal that it writes: by default PLAN.HASH.journal, beside the plan"
 
 
 def _row(error: "CatalogError") -> str:
@@ -144,6 +144,7 @@ _HINTS: Final[dict[str, str | Callable[["CatalogError"], str]]] = {
     "integrity.drift": "blobcat put makes a version of what it is now; the blob itself stays as others left it",
     "integrity.file": "this is no catalog's file, or a damaged one: restore it from a backup, or give another --url",
     "integrity.dump": "nothing of it was loaded: fetch it again, or make it again with blobcat dump",
+    "integrity.head": "blobcat reconcile --plan FILE, then blobcat apply FILE: the file is back; then delete it first",
     "integrity.history": "blobcat history PATH shows it; the table was changed behind blobcat's back",
     "invalid.newer-dump": "upgrade blobcat",
     "integrity.row": _row,

@@ -18,8 +18,9 @@ from ..purging import Held, PurgeResult, Unfinished
 from ..recovery import Recovery
 from .apply_report import Applied, ApplyReport, Tally
 from .difference import DELETING, Difference
+from .entry import Entry, Phase
 from .history import judge_path
-from .journal import Entry, Journal, Phase
+from .journal import Journal
 from .judge import judge_blob, judge_op
 from .look import NO_BLOB
 from .plan import DELETIONS_AT_A_TIME, PURGES_AT_A_TIME, PlanFile

@@ -7,7 +7,8 @@ from typing import Final
 
 from ..errors import CatalogError
 from .difference import Action, Difference
-from .journal import Entry, Journal, Phase
+from .entry import Entry, Phase
+from .journal import Journal
 
 FAILED_MAX: Final = 1_000
 """So many failures are named in a report; all are counted."""

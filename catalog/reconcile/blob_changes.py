@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
-from storage import Blob, ContentStore, Digester, Headers, IfAbsent, IfMatch, Touches
+from storage import Blob, ContentStore, Digester, Headers, IfAbsent, IfMatch, Keeps, Touches
 
 from ..copying import Copier
 from ..entities import FileVersion, VolumeInfo
@@ -132,6 +132,16 @@ class BlobChanges:
                     raise Changed(f"{name!r} is in the quarantine already, with other content") from exc
                 await self.rotate(there)
             return
+
+    async def keep(self, blob: Blob) -> None:
+        """Keep a blob that cannot be read, as far as it is there. Raises: Changed, where this store cannot."""
+        store, deadline = self.content, self.writer.deadline()
+        if not isinstance(store, Keeps):
+            raise Changed("its bytes cannot be read, and so not be kept: see what is there, and remove it yourself")
+        try:
+            await deadline.retried(lambda: store.keep(blob.name, when=IfMatch(blob.etag)))
+        except (ConflictError, NotFoundError) as exc:
+            raise Changed(f"{blob.name!r} was changed meanwhile") from exc
 
     async def rotate(self, blob: Blob) -> None:
         """Give a blob another etag: no DELETE that was sent before can reach it. Raises: Changed, CatalogError."""

@@ -8,38 +8,18 @@ import json
 import os
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final, Literal
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from ..errors import InvalidError
 from .difference import parsed
+from .entry import Entry, check_texts, parse_entry
 
 if TYPE_CHECKING:
     from .subjects import Subjects
 
 FORMAT: Final = 1
-Phase = Literal["begun", "done", "changed", "waiting", "failed"]
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One line."""
-
-    key: str
-    state: str
-    action: str
-    phase: Phase
-    """`begun`: about to be done · `done` · `changed`: not as it was when the plan was made, so left alone · `waiting`:
-    its writer may be alive · `failed`: see `why`."""
-    why: str = ""
-    undo: Mapping[str, Any] = field(default_factory=dict)
-    """With `begun`: what is about to be changed, as it was."""
-
-    @property
-    def subject(self) -> tuple[str, str, str]:
-        """What it is about: an entry of a plan."""
-        return (self.state, self.key, self.action)
 
 
 class Journal:
@@ -79,7 +59,7 @@ class Journal:
             else:
                 header, end = index(path, earlier, op="apply")
                 if header["plan"] != plan:
-                    message = f"{str(path)!r} is the journal of another plan: name another file"
+                    message = f"{str(path)!r} is the journal of another plan: name another file, or none"
                     raise InvalidError(message, op="apply", kind="invalid.journal")
                 os.truncate(path, end)  # a last line that was cut off
             opened.pop_all()
@@ -142,7 +122,7 @@ def index(path: Path, subjects: "Subjects", *, op: str = "undo") -> tuple[dict[s
             _, header, end = next(records, (0, {}, 0))  # with no whole line, it is none
             _check_header(path, header, op)
             for at, record, end in records:  # noqa: B007 — that of the last one
-                entry = _entry(record)
+                entry = parse_entry(record)
                 if entry.phase == "begun":
                     subjects.begin(entry.subject, at)
                 elif entry.phase == "done":
@@ -159,7 +139,7 @@ def begun(path: Path, subjects: "Subjects") -> Iterator[Entry]:
     with path.open("rb") as file:
         for at in subjects.begun_last_first():
             file.seek(at)
-            yield _entry(parsed(file.readline()))
+            yield parse_entry(parsed(file.readline()))
 
 
 def _check_header(path: Path, header: Mapping[str, Any], op: str) -> None:
@@ -169,7 +149,7 @@ def _check_header(path: Path, header: Mapping[str, Any], op: str) -> None:
     if header.get("format") != FORMAT:
         message = f"{str(path)!r} is a journal of format {header.get('format')}; this blobcat knows {FORMAT}"
         raise InvalidError(message, op=op, kind="invalid.journal")
-    _check(header, "plan", "volume", "epoch")
+    check_texts(header, "plan", "volume", "epoch")
 
 
 @contextmanager
@@ -186,50 +166,6 @@ def kept_still(path: Path) -> Iterator[None]:
                 message = f"an apply is writing {str(path)!r}: wait for its end"
                 raise InvalidError(message, op="undo", kind="invalid.journal") from exc
         yield
-
-
-def _check(record: Mapping[str, Any], *names: str) -> None:
-    """Raises: TypeError where one of these is no text, or is not there."""
-    for name in names:
-        if not isinstance(record.get(name), str):
-            raise TypeError(f"a line does not say its {name}")
-
-
-def _entry(record: Mapping[str, Any]) -> Entry:
-    """A line as it was added. Raises: TypeError."""
-    _check(record, "key", "state", "action", "phase")
-    if not _can_be_undone(record.get("undo", {})):
-        raise TypeError("a line does not say what it changed")
-    return Entry(**record)
-
-
-def _can_be_undone(undo: object) -> bool:
-    """Whether it is what a repair says ahead of a change: of rows, of a blob's headers, or of a blob put aside."""
-    if not isinstance(undo, dict):
-        return False
-    rows, blob, meant = undo.get("rows", []), undo.get("blob"), undo.get("headers")
-    if not isinstance(rows, list) or not all(isinstance(row, dict) and _is_row(row) for row in rows):
-        return False
-    if blob is None:
-        return True
-    whole = isinstance(blob, dict) and _says(blob, "name", "etag", "md5") and _is_headers(blob)
-    if meant:
-        return whole and isinstance(meant, dict) and _is_headers(meant) and isinstance(meant.get("size"), int)
-    return whole and _says(undo, "aside")
-
-
-def _is_row(row: Mapping[str, Any]) -> bool:
-    before, after = row.get("before", ""), row.get("after")
-    return _says(row, "path", "row") and (before is None or isinstance(before, dict)) and isinstance(after, dict)
-
-
-def _is_headers(record: Mapping[str, Any]) -> bool:
-    found = record.get("metadata")
-    return _says(record, "content_type") and isinstance(found, dict) and _says(found, *found)
-
-
-def _says(record: Mapping[str, Any], *names: str) -> bool:
-    return all(isinstance(record.get(name), str) for name in names)
 
 
 def _records(path: Path) -> Generator[tuple[int, dict[str, Any], int], None, None]:

@@ -5,7 +5,6 @@
 
 from asyncio import Lock
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -135,8 +134,10 @@ class Repairs:
             raise Changed(f"the blob {found.twin!r}, which had the same bytes, is gone")
         if found.blob_etag:
             there = await self.blobs.present(found)
-            with suppress(IntegrityError):  # what cannot be read cannot be kept, and nobody misses it
+            try:
                 await self.blobs.put_aside(there, self.blobs.aside(found))
+            except IntegrityError:  # it cannot be read; what there is of it is kept all the same
+                await self.blobs.keep(there)
         when = IfMatch(there.etag) if there else IfAbsent()
         copier, headers = Copier(self.writer.uploads), self.blobs.headers(found.key, file, there)
         etag = await copier.copy(

@@ -19,7 +19,7 @@ from ..exchange import partition_of
 from ..keys import head_row
 from ..table import Delete, Insert, Operation, RefusedError, Replace
 from .blob_changes import shows
-from .journal import Entry
+from .entry import Entry
 from .names import is_aside
 from .repairs import Repairs
 from .row_changes import Changed
@@ -28,8 +28,8 @@ NOT_UNDONE = {
     "settle": "a write that was settled stays so",
     "finish-purge": "purged content is gone",
     "adopt": "the file that was made of it stays: delete it where it is not wanted",
-    "heal": "versions refer to what was written again; what was there before is in the quarantine, as far as it"
-    " could be read",
+    "heal": "versions refer to what was written again; what was there before is in the quarantine, or, where"
+    " it could not be read, in the folder `kept` beside the store's files",
 }
 
 

@@ -2,7 +2,7 @@
 
 Each process opens the catalog itself, and writes what it reads into files of the same folder; the plan that is made of
 them is the same to the byte, however many there were. A part whose process is killed is read by another; a process that
-ends by itself, or cannot be started, is an error, as the next one would be no better.
+ends by itself, cannot be started, or is not ready in time, is an error, as the next one would be no better.
 """
 
 import asyncio
@@ -10,8 +10,8 @@ import json
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -26,6 +26,8 @@ from ..pace import Rate
 from ..settings import Settings
 from .scan import Scanner, Scope
 
+READY: Final[Mapping[str, Any]] = {"ready": True}
+"""What a process says first, once it has opened the catalog."""
 PROGRAM: Final = (
     "import json, sys\n"
     "first = json.loads(sys.stdin.readline())\n"
@@ -38,6 +40,8 @@ PROGRAM: Final = (
     "    serve(first)\n"
 )
 LINE_BYTES_MAX: Final = 1 << 20
+LIMIT_S: Final = 120.0
+"""Until a process has said that it is ready, and until it has ended: each takes a second or two."""
 AGAIN: Final = 2
 """How often a part is read again whose process died: it may be the part that kills them."""
 WORKER: Final = "unavailable.worker"
@@ -83,6 +87,7 @@ class Workers:
     settings: Settings
     rate: Rate
     count: int
+    limit_s: float = LIMIT_S
 
     async def scan(
         self, scanner: Scanner, tasks: Sequence[str], scope: Scope, folder: Path
@@ -94,8 +99,8 @@ class Workers:
 
         async def work() -> None:
             while parts.waiting:
-                async with _started(first) as process:
-                    await _read_by(process, parts)
+                async with _started() as process:
+                    await self._read_by(process, first, parts)
 
         try:
             async with asyncio.TaskGroup() as group:
@@ -104,6 +109,39 @@ class Workers:
         except ExceptionGroup as group:
             raise first_of(group) from None
         return sorted(parts.complete, key=lambda each: str(each["part"])), sorted(parts.trouble)
+
+    async def _read_by(self, process: Process, first: Mapping[str, Any], parts: Parts) -> None:
+        """All that there is to read, as long as the process lives. Raises: as `scan`."""
+        ready = False
+        while parts.waiting:
+            task = parts.waiting.pop()
+            said = READY if ready else await self._greeted(process, first)
+            ready = said == READY
+            if ready:
+                said = await _asked(process, task)
+            if said is None:
+                with self._in_time("it answers no more, and has not ended"):
+                    async with asyncio.timeout(self.limit_s):
+                        code = await process.wait()
+                parts.died(task, code)
+                return
+            parts.read(task, said)
+
+    async def _greeted(self, process: Process, first: Mapping[str, Any]) -> dict[str, Any] | None:
+        """What a process says that was told how to open the catalog. Raises: UnavailableError, where it says nothing.
+
+        Then it may wait for something that never comes: a disk, a lock, a name server.
+        """
+        with self._in_time("it was not ready"):
+            async with asyncio.timeout(self.limit_s):
+                return await _asked(process, json.dumps(first))
+
+    @contextmanager
+    def _in_time(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except TimeoutError as exc:
+            raise _failed(f"{what} within {self.limit_s:g} s") from exc
 
     def _first(self, scope: Scope, folder: Path) -> dict[str, Any]:
         share = Rate(self.rate.account / self.count, self.rate.partition)
@@ -121,20 +159,9 @@ class Workers:
         }
 
 
-async def _read_by(process: Process, parts: Parts) -> None:
-    """All that there is to read, as long as the process lives."""
-    while parts.waiting:
-        task = parts.waiting.pop()
-        said = await _asked(process, task)
-        if said is None:
-            parts.died(task, await process.wait())
-            return
-        parts.read(task, said)
-
-
 @asynccontextmanager
-async def _started(first: Mapping[str, Any]) -> AsyncIterator[Process]:
-    """A process that has been told how to open the catalog; it is gone afterwards. Raises: UnavailableError.
+async def _started() -> AsyncIterator[Process]:
+    """A process, to be told how to open the catalog; it is gone afterwards. Raises: UnavailableError.
 
     It is in a session of its own: an interrupt from a terminal is ours to hear, and ends it all.
     """
@@ -147,8 +174,6 @@ async def _started(first: Mapping[str, Any]) -> AsyncIterator[Process]:
         known = kind_of_error is UnavailableError and kind != "unavailable.disk"
         raise _failed(text if known else str(exc.strerror), kind if known else WORKER) from exc
     try:
-        with suppress(*DEAD):  # who is asked next finds out
-            await _tell(process, json.dumps(first))
         yield process
     finally:
         with suppress(ProcessLookupError):
@@ -162,17 +187,17 @@ async def _tell(process: Process, line: str) -> None:
     await process.stdin.drain()
 
 
-async def _asked(process: Process, task: str) -> dict[str, Any] | None:
+async def _asked(process: Process, line: str) -> dict[str, Any] | None:
     """What a process answers; None where it died first: then it has not read the part to its end."""
     assert process.stdout  # noqa: S101 — PIPE
     try:
-        await _tell(process, task)
-        line = await process.stdout.readline()
+        await _tell(process, line)
+        answer = await process.stdout.readline()
     except DEAD:
-        line = b""
-    if not line.endswith(b"\n"):
+        answer = b""
+    if not answer.endswith(b"\n"):
         return None
-    said: dict[str, Any] = json.loads(line)
+    said: dict[str, Any] = json.loads(answer)
     return said
 
 

@@ -145,6 +145,17 @@ def test_a_row_that_lacks_something_is_damage(missing: str) -> None:
         parse_file("raw", row(values))
 
 
+@pytest.mark.parametrize("column", ["created", "modified"])
+def test_a_time_that_is_in_no_calendar_is_damage(column: str) -> None:
+    with pytest.raises(IntegrityError):
+        parse_file("raw", row(file_values(A_FILE) | {column: 2**62}))
+
+
+def test_a_volume_that_was_made_in_no_calendar_is_damage() -> None:
+    with pytest.raises(IntegrityError):
+        parse_volume(row(volume_values(A_VOLUME) | {"created": 2**62}), None)
+
+
 @pytest.mark.parametrize(
     ("parse", "values", "missing"),
     [

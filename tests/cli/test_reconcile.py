@@ -172,6 +172,11 @@ def planned(filled: Blobcat) -> Blobcat:
     return filled
 
 
+def journal(plan: str = "plan.jsonl") -> str:
+    """The journal of a plan, if nobody names another."""
+    return f"{plan}.{sha256(plan)[:8]}.journal"
+
+
 def test_a_plan_is_applied_and_undone(planned: Blobcat) -> None:
     ran = planned("apply", "plan.jsonl", "--max-delete-fraction", "50%")
     assert (ran.code, ran.err) == (0, "")
@@ -184,11 +189,11 @@ def test_a_plan_is_applied_and_undone(planned: Blobcat) -> None:
     ]
     assert ran.lines[7:] == [
         "3 done",
-        "journal  plan.jsonl.journal",
-        "  → blobcat undo plan.jsonl.journal takes back what can be",
+        f"journal  {journal()}",
+        f"  → blobcat undo {journal()} takes back what can be",
     ]
     assert planned("reconcile").code == 0
-    undone = planned("undo", "plan.jsonl.journal")
+    undone = planned("undo", journal())
     assert (undone.code, undone.lines[-1]) == (1, "2 actions taken back  1 quarantine, 1 refresh  1 kept")
     assert planned("reconcile", "--json").record["states"] == {"touched": 1, "orphan-ours": 1}
 
@@ -216,7 +221,7 @@ def test_a_write_that_may_be_alive_waits(filled: Blobcat) -> None:
     assert "waiting  new.csv  its writer may be alive" in ran.lines
     assert filled("apply", "plan.jsonl", "--patience", "0").code == 0
     assert filled("reconcile").lines[-1].startswith("catalog and content agree")
-    kept = filled("undo", "plan.jsonl.journal")
+    kept = filled("undo", journal())
     assert kept.code == 1
     assert kept.lines[0].endswith("settle: a write that was settled stays so")
     assert kept.lines[-1] == "0 actions taken back  1 kept"
@@ -247,7 +252,7 @@ def test_a_plan_without_actions_has_nothing_to_do(filled: Blobcat) -> None:
     assert ran.lines[-1] == "  → the plan tells each finding and its reason; it proposes nothing"
     applied = filled("apply", "plan.jsonl")
     assert (applied.code, applied.lines[-1]) == (0, "nothing to do  the plan proposes nothing")
-    assert filled("undo", "plan.jsonl.journal").lines == ["nothing to undo  the journal tells of no action"]
+    assert filled("undo", journal()).lines == ["nothing to undo  the journal tells of no action"]
 
 
 def test_the_brake_refuses_and_its_hash_forces(planned: Blobcat) -> None:
@@ -271,13 +276,13 @@ def test_a_person_is_asked_before_something_is_deleted(planned: Blobcat, answer:
     assert "delete 1 blob  after copying to main/.quarantine/  [y/N]" in shown
     assert ("3 done" in shown) == (code == 0)
     assert ("nothing was changed" in shown) == (code == 1)
-    assert Path("plan.jsonl.journal").exists() == (code == 0)
+    assert Path(journal()).exists() == (code == 0)
 
 
 def test_who_says_yes_or_deletes_nothing_is_not_asked(planned: Blobcat) -> None:
     _, shown = on_terminal(planned, "apply", "plan.jsonl", "--max-delete-fraction=50%", "--yes")
     assert "[y/N]" not in shown
-    planned("undo", "plan.jsonl.journal")
+    planned("undo", journal())
     planned("reconcile", "--plan", "harmless.jsonl")
     code, shown = on_terminal(planned, "apply", "harmless.jsonl")
     assert (code, "[y/N]" in shown) == (0, False)
@@ -323,22 +328,42 @@ def test_a_plan_and_a_journal_of_another_catalog_are_refused(planned: Blobcat) -
     assert planned("apply", "plan.jsonl", "--max-delete-fraction", "50%").code == 0
     other = ("--url", "local:other")
     assert planned("init", *other).code == 0
-    for command in (("apply", "plan.jsonl", "--max-delete-fraction=50%"), ("undo", "plan.jsonl.journal")):
+    for command in (("apply", "plan.jsonl", "--max-delete-fraction=50%"), ("undo", journal())):
         ran = planned(*command, *other)
         assert ran.code == 2
         assert ran.err.splitlines()[1] == "  → give the --url of the catalog that it was made of"
         assert planned(*command, *other, "--json").error["kind"] == "invalid.other-volume"
 
 
-def test_the_journal_of_another_plan_is_not_written_over(planned: Blobcat) -> None:
-    assert planned("apply", "plan.jsonl", "--max-delete-fraction", "50%").code == 0
+def test_the_next_plan_of_the_same_name_has_a_journal_of_its_own(planned: Blobcat) -> None:
+    """As every night has one, and nobody there to name it."""
+    command = ("apply", "plan.jsonl", "--max-delete-fraction", "50%")
+    assert planned(*command).code == 0
+    first = journal()
+    before = Path(first).read_bytes()
     suffer(touched("2026/c.csv"))
     assert planned("reconcile", "--plan", "plan.jsonl").code == 1
-    before = Path("plan.jsonl.journal").read_bytes()
-    ran = planned("apply", "plan.jsonl")
-    assert (ran.code, Path("plan.jsonl.journal").read_bytes()) == (2, before)
-    assert ran.err.splitlines()[1] == "  → --journal FILE names another; the one that is there can still be undone"
-    assert planned("apply", "plan.jsonl", "--journal", "second.journal").code == 0
+    assert planned(*command).lines[-2] == f"journal  {journal()}"
+    assert journal() != first
+    assert "nothing left to do  1 done before" in planned(*command).lines
+    assert Path(first).read_bytes() == before
+    assert planned("undo", journal()).lines == ["1 action taken back  1 refresh"]
+    assert planned("undo", first).lines[-1].startswith("2 actions taken back")
+
+
+def test_the_journal_of_another_plan_is_not_written_over(planned: Blobcat) -> None:
+    command = ("apply", "plan.jsonl", "--max-delete-fraction", "50%", "--journal", "first.journal")
+    assert planned(*command).code == 0
+    suffer(touched("2026/c.csv"))
+    assert planned("reconcile", "--plan", "plan.jsonl").code == 1
+    before = Path("first.journal").read_bytes()
+    ran = planned(*command)
+    assert (ran.code, Path("first.journal").read_bytes()) == (2, before)
+    assert ran.err.splitlines() == [
+        "blobcat: 'first.journal' is the journal of another plan: name another file, or none",
+        "  → without --journal each plan has its own; the one that is there can still be undone",
+    ]
+    assert planned(*command[:-2]).code == 0
 
 
 def test_what_is_no_journal_cannot_be_undone(planned: Blobcat) -> None:
@@ -408,7 +433,7 @@ def test_on_azurite_a_process_finds_repairs_and_undoes(remote: Blobcat) -> None:
     assert on_terminal(remote, "apply", "plan.jsonl")[0] == 0
     record = remote("reconcile", "--json").record
     assert record["states"] == {"foreign-new": 1}
-    assert on_terminal(remote, "undo", "plan.jsonl.journal")[0] == 1, "what was healed stays"
+    assert on_terminal(remote, "undo", journal())[0] == 1, "what was healed stays"
     assert sorted(remote("reconcile", "--json").record["states"]) == ["foreign-new"]
 
 

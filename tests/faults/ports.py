@@ -26,6 +26,7 @@ from storage import (
     ContentStore,
     Headers,
     IfMatch,
+    Keeps,
     Opened,
     Precondition,
     Span,
@@ -288,6 +289,12 @@ class FaultContent:
     async def delete(self, name: str, *, when: Precondition) -> None:
         delete = self._content.delete
         await self._wire.send("content.delete", lambda: delete(name, when=when), blob(name, write=True))
+
+    async def keep(self, name: str, *, when: IfMatch) -> str:
+        store = self._content
+        assert isinstance(store, Keeps)
+        keep = store.keep
+        return await self._wire.send("content.keep", lambda: keep(name, when=when), blob(name, write=True))
 
     async def touch(self, name: str, *, headers: Headers, when: IfMatch) -> str:
         store = self._content

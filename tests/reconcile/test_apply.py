@@ -1,15 +1,18 @@
 """What a plan proposes is done, once, under its conditions; and taken back, as far as that can be."""
 
+import errno
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
-from catalog import ApplyReport, Brake, InvalidError, NotFoundError, Plan, UndoReport
+from catalog import ApplyReport, Brake, InvalidError, NotFoundError, Plan, UndoReport, connect
 from catalog.columns import parse_version
 from catalog.keys import head_row, version_row
 from catalog.metadata import Metadata
 from storage import Always, Headers, IfMatch, Touches
+from storage.local import LocalContent
 from tests.faults.ports import Fault, Wire
 from tests.faults.world import outlived, writes
 from tests.reconcile import injuries as injury
@@ -256,6 +259,51 @@ async def test_what_has_changed_since_is_left_alone(small: Scene, make: Injury, 
     assert (await small.look()).exact == before.exact
     await small.cat.undo(tmp_path / "journal")
     assert (await small.look()).exact == before.exact, "what was not done was taken back"
+
+
+@pytest.fixture
+async def disk(tmp_path: Path) -> AsyncIterator[Scene]:
+    """A volume of files."""
+    async with connect(f"local:{tmp_path / 'catalog'}", writer="tests") as cat:
+        yield Scene(cat, await cat.create_volume("raw", shards=4))
+
+
+def kept(scene: Scene) -> list[bytes]:
+    """What is left of damaged files."""
+    assert isinstance(scene.content, LocalContent)
+    return [file.read_bytes() for file in (scene.content.unwrap() / "kept").glob("*")]
+
+
+@pytest.mark.parametrize(
+    ("make", "left"), [(injury.truncated_on_disk, [b"2 o"]), (injury.removed_on_disk, [])], ids=["truncated", "removed"]
+)
+async def test_a_file_that_cannot_be_read_is_kept_when_it_is_healed(
+    disk: Scene, make: Injury, left: list[bytes], tmp_path: Path
+) -> None:
+    await make(disk, PATH)
+    assert (await applied(await planned(disk), tmp_path / "journal")).done == {"heal": 1}
+    assert await disk.volume.read(PATH) == f"2 of {PATH}".encode()
+    assert kept(disk) == left
+    await disk.volume.delete(PATH)
+    await disk.volume.purge(keep_versions=0)
+    assert kept(disk) == left
+
+
+async def test_what_cannot_be_kept_is_not_healed(disk: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some disks have no second names."""
+    await injury.truncated_on_disk(disk, PATH)
+    file, plan = await disk.file_of((await disk.volume.stat(PATH)).blob), await planned(disk)
+
+    def link(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", link)
+    report = await applied(plan, tmp_path / "journal")
+    assert (report.done, len(report.failed)) == ({}, 1)
+    assert file.read_bytes() == b"2 o"
+    monkeypatch.undo()
+    assert (await applied(plan, tmp_path / "journal")).done == {"heal": 1}
+    assert kept(disk) == [b"2 o"]
 
 
 async def test_an_orphan_that_somebody_refers_to_by_now_stays(small: Scene, tmp_path: Path) -> None:

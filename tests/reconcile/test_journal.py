@@ -3,13 +3,15 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from catalog import InvalidError, connect
-from catalog.reconcile.journal import Entry, Journal, kept_still
+from catalog import Brake, CatalogError, InvalidError, connect
+from catalog.reconcile.entry import Entry
+from catalog.reconcile.journal import Journal, kept_still
 from tests.reconcile import injuries as injury
 from tests.reconcile.scene import Scene
 
@@ -106,6 +108,12 @@ async def test_a_line_that_is_nested_without_end_is_no_line(small: Scene, tmp_pa
         await small.cat.undo(path)
 
 
+FILE = {
+    "schema": 1, "path": "a", "version": 1, "kind": "put", "op": "o", "size": 1, "digest": "", "created": 0,
+    "content_type": "text/plain", "writer": "", "chain": "", "blob": "raw/x", "blob_etag": "e",
+}  # fmt: skip
+BLOB = {"name": "raw/x", "etag": "e", "size": 1, "content_type": "text/plain", "md5": "", "metadata": {}}
+ROW = {"path": "a", "row": "ha", "before": None}
 ENTRY = {"key": "raw/x", "state": "touched", "action": "refresh", "phase": "done"}
 
 
@@ -124,6 +132,21 @@ ENTRY = {"key": "raw/x", "state": "touched", "action": "refresh", "phase": "done
         {**ENTRY, "undo": {"rows": [{"path": "a", "row": "h a", "before": None, "after": []}]}},
         {**ENTRY, "undo": {"blob": "x", "aside": "y"}},
         {**ENTRY, "undo": {"blob": {"name": "raw/x"}}},
+        {**ENTRY, "why": 1},
+        {**ENTRY, "undo": {"rows": [{"path": "a", "row": "ha", "before": None, "after": {"schema": 1}}]}},
+        {**ENTRY, "undo": {"rows": [{"path": "a", "row": "hb", "before": None, "after": FILE}]}},
+        {**ENTRY, "undo": {"rows": [{**ROW, "after": {**FILE, "size": [1]}}]}},
+        {**ENTRY, "undo": {"rows": [{**ROW, "after": {**FILE, "created": "x"}}]}},
+        {
+            **ENTRY,
+            "undo": {"rows": [{"path": "a", "row": "ha", "before": None, "after": {**FILE, "created": 1 << 62}}]},
+        },
+        {**ENTRY, "undo": {"blob": {**BLOB, "md5": "no hex"}, "aside": "raw/.quarantine/0/x"}},
+        {**ENTRY, "undo": {"blob": {**BLOB, "md5": 5}, "aside": "raw/.quarantine/0/x"}},
+        {**ENTRY, "undo": {"blob": {**BLOB, "etag": 5}, "aside": "raw/.quarantine/0/x"}},
+        {**ENTRY, "undo": {"blob": {**BLOB, "size": "1"}, "aside": "raw/.quarantine/0/x"}},
+        {**ENTRY, "undo": {"blob": {**BLOB, "metadata": {"op": 1}}, "aside": "raw/.quarantine/0/x"}},
+        {**ENTRY, "undo": {"blob": BLOB, "headers": {**BLOB, "size": True}}},
     ],
 )
 async def test_a_journal_with_a_line_that_is_none_is_refused(
@@ -143,6 +166,47 @@ async def test_a_journal_with_a_line_that_is_none_is_refused(
     assert {applying.value.kind, undoing.value.kind} == {"invalid.journal"}
     assert journal.read_bytes() == written
     assert (await small.look()).exact == before.exact
+
+
+WRONG: Sequence[Any] = (None, -1, "", "x", "\\0", [], {"x": 1}, 1 << 70)
+
+
+def damaged(said: Any) -> Iterator[Any]:
+    """A record with one thing in it, at any depth, that is another; or is not there."""
+    yield from WRONG
+    if isinstance(said, dict):
+        for name, value in said.items():
+            yield {key: each for key, each in said.items() if key != name}
+            yield from ({**said, name: wrong} for wrong in damaged(value))
+    if isinstance(said, list):
+        for at, value in enumerate(said):
+            yield from ([*said[:at], wrong, *said[at + 1 :]] for wrong in damaged(value))
+
+
+async def test_whatever_is_wrong_in_a_journal_is_an_error_of_ours_or_told_of_an_action(
+    small: Scene, tmp_path: Path
+) -> None:
+    for number, hurt in enumerate(
+        (injury.touched, injury.headers_stripped, injury.all_rows_removed, injury.head_removed)
+    ):
+        await hurt(small, f"{number}")
+    plan, journal = await small.cat.reconcile("raw", orphans="quarantine"), tmp_path / "journal"
+    applied = await plan.apply(journal=journal, brake=Brake(1.0))
+    assert applied.done == {"refresh": 1, "rewrite-headers": 1, "quarantine": 1, "insert-head": 1}
+    header, *lines = [json.loads(line) for line in journal.read_text("utf-8").splitlines()]
+    refused = 0
+    for at, line in enumerate([header, *lines]):
+        for wrong in damaged(line):
+            said = [header, *lines]
+            said[at] = wrong
+            journal.write_text("".join(f"{json.dumps(each)}\n" for each in said), "utf-8")
+            try:
+                await small.cat.undo(journal)
+            except CatalogError:
+                refused += 1
+    assert refused > 500
+    journal.write_text("".join(f"{json.dumps(each)}\n" for each in [header, *lines]), "utf-8")
+    await small.cat.undo(journal)
 
 
 @pytest.mark.parametrize("lacking", ["plan", "volume", "epoch"])

@@ -3,16 +3,20 @@
 import gc
 import tracemalloc
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from catalog import Applied, Brake
 from catalog.cli.commands.apply import Heard
+from catalog.columns import file_values
 from catalog.errors import UnavailableError
+from catalog.keys import head_row
 from catalog.reconcile.apply_report import FAILED_MAX, Tally
 from catalog.reconcile.difference import Difference
-from catalog.reconcile.journal import Entry, Journal
+from catalog.reconcile.entry import Entry
+from catalog.reconcile.journal import Journal
 from catalog.reconcile.plan import DELETIONS_AT_A_TIME, Header, counted, write
 from tests.reconcile.scene import Scene
 
@@ -69,10 +73,11 @@ async def test_an_apply_holds_no_plan_and_no_journal(small: Scene, tmp_path: Pat
 
 async def test_a_journal_is_gone_on_with_and_taken_back_line_by_line(small: Scene, tmp_path: Path) -> None:
     opened, undone, info = list[int](), list[int](), small.volume.info
+    values = file_values(replace(await small.volume.put("a", b"a"), path="nobody"))
     for number in (FEW, MANY):
         path = tmp_path / f"{number}.journal"
         journal = Journal.open(path, plan="p", volume=info.name, epoch=info.epoch)
-        undo = {"rows": [{"path": "a", "row": "h a", "before": None, "after": {"x": "x" * 500}}]}
+        undo = {"rows": [{"path": "nobody", "row": head_row("nobody"), "before": None, "after": values}]}
         journal.add(*(Entry(f"{n:09d}", "purging", "finish-purge", "begun", undo=undo) for n in range(number)))
         journal.add(*(Entry(f"{n:09d}", "purging", "finish-purge", "done") for n in range(number - 1)))
         journal.close()

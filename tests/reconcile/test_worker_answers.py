@@ -15,7 +15,7 @@ import pytest
 from catalog import CatalogError, Rate, connect
 from catalog.keys import shard_of
 from catalog.reconcile.scan import Scope
-from catalog.reconcile.workers import Workers, _asked
+from catalog.reconcile.workers import READY, Workers, _asked
 from catalog.worker import serve
 from tests.reconcile import injuries as injury
 from tests.reconcile.cases import Injury
@@ -48,7 +48,8 @@ def test_a_worker_says_what_it_cannot_read_and_reads_on(
     good = next(task for task in ("shard-00", "shard-01") if task != bad)
     monkeypatch.setattr(sys, "stdin", io.StringIO(f"{bad}\n{good}\n"))
     serve(json.loads(first))
-    said, read = map(json.loads, capfd.readouterr().out.splitlines())
+    ready, said, read = map(json.loads, capfd.readouterr().out.splitlines())
+    assert ready == READY
     assert (said["error"], said["kind"]) == ("InvalidError", "invalid.newer-schema")
     assert read["read"]["part"] == good
     assert [part.name.removesuffix(".part").partition("-")[2] for part in (tmp_path / "work").glob("*.part")] == [good]
@@ -69,7 +70,7 @@ def test_what_ends_a_worker_is_its_last_answer(
     good = next(task for task in ("shard-00", "shard-01") if task != bad)
     monkeypatch.setattr(sys, "stdin", io.StringIO(f"{good}\n"))
     serve(json.loads(first) | wrong)
-    (said,) = map(json.loads, capfd.readouterr().out.splitlines())
+    said = json.loads(capfd.readouterr().out.splitlines()[-1])
     if kind:
         assert (said["kind"], said["ends"]) == (kind, True)
     else:

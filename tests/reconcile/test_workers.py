@@ -7,14 +7,16 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-import catalog.reconcile.workers  # noqa: F401 — before the path is changed
-from catalog import AccessDeniedError, UnavailableError, connect
+from catalog import AccessDeniedError, Rate, UnavailableError, connect
 from catalog.locations import AzureLocation, parse_location
+from catalog.reconcile.scan import Scanner, Scope
+from catalog.reconcile.workers import Workers
 from storage import Secret
 from tests.reconcile.scene import Scene
 from tests.reconcile.test_resume import SLOWLY, children, until
@@ -115,6 +117,34 @@ async def test_a_process_that_cannot_start(
     assert caught.value.kind == "unavailable.worker"
     assert ("No such file" if program == "not there" else "exit code 3") in str(caught.value)
     assert not [*temporary.iterdir()]
+
+
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        ("while read line; do :; done", "it was not ready within"),
+        ("printf '{'; while read line; do :; done", "it was not ready within"),
+        ("exec cat > /dev/null", "it answers no more, and has not ended within"),
+    ],
+    ids=["silent", "half a line", "no stdout"],
+)
+async def test_a_process_that_is_never_ready(
+    program: str, said: str, scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It hears all that it is told, and waits for something else."""
+    file = tmp_path / "python"
+    file.write_text(f"#!/bin/sh\n{program}\n")
+    file.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(file))
+    reconciling, scope = scene.cat._reconciling, Scope(scene.volume.info)
+    assert reconciling.origin
+    with ThreadPoolExecutor(1) as threads:
+        scanner = Scanner(scope, reconciling.lister, scene.content, threads, tmp_path)
+        workers = Workers(reconciling.origin, reconciling.settings, Rate(), 2, limit_s=0.02)
+        with pytest.raises(UnavailableError, match=rf"{said} 0\.02 s") as caught:
+            await workers.scan(scanner, ["shard-00", "shard-01"], scope, tmp_path)
+    assert caught.value.kind == "unavailable.worker"
+    await until(lambda: not children())
 
 
 async def test_a_process_that_does_not_find_our_code(

@@ -8,8 +8,10 @@ import pytest
 from catalog import Catalog, ConflictError, FileVersion, IntegrityError, InvalidError, NotFoundError, Volume, connect
 from catalog.deletion import Advance
 from catalog.entities import VolumeState
+from catalog.exchange import partition_of
+from catalog.keys import head_row, version_row
 from catalog.retry import Deadline
-from catalog.table import Delete
+from catalog.table import Delete, Insert, Merge
 from catalog.token import Token
 from tests.faults.meddler import Before, Meddler
 from tests.faults.ports import Fault, FaultContent, FaultTable
@@ -65,6 +67,93 @@ async def test_deleted_files_do_not_keep_it(cat: Catalog, volume: Volume) -> Non
     await volume.delete("b")
     await cat.delete_volume("raw")
     assert await names(cat) == []
+
+
+async def lost_head(cat: Catalog, volume: Volume, path: str) -> None:
+    """What a service does that loses a row."""
+    await cat._table.submit(partition_of(volume.info, path), [Delete(head_row(path))])
+
+
+@pytest.mark.parametrize("begun", [False, True], ids=["fresh", "begun"])
+async def test_a_file_that_lost_its_head_keeps_it_and_writers_go_on(cat: Catalog, volume: Volume, begun: bool) -> None:
+    await volume.put("gone", b"1")
+    await volume.delete("gone")
+    await volume.put("a", b"1")
+    await volume.put("a", b"2")
+    await lost_head(cat, volume, "a")
+    if begun:
+        await stopped(cat, "raw")
+    with pytest.raises(IntegrityError, match="'a' is a file, version 2, but its head row is lost: run blobcat recon"):
+        await cat.delete_volume("raw")
+    assert (await volume.put("b", b"new")).version == 1
+    assert [info.state async for info in cat.volumes()] == ["open"]
+    plan = await cat.reconcile("raw")
+    await plan.apply()
+    assert await volume.read("a") == b"2"
+
+
+async def test_a_writer_goes_on_where_the_volume_was_half_deleted_over_a_lost_head(
+    cat: Catalog, volume: Volume
+) -> None:
+    await volume.put("a", b"1")
+    await lost_head(cat, volume, "a")
+    await stopped(cat, "raw")
+    await shut(cat, "raw", cat._deadline())
+    assert (await volume.put("b", b"new")).version == 1
+
+
+async def test_a_deleted_file_that_lost_its_head_does_not_keep_it(cat: Catalog, volume: Volume) -> None:
+    await volume.put("a", b"1")
+    await volume.delete("a")
+    await lost_head(cat, volume, "a")
+    await cat.delete_volume("raw")
+    assert await names(cat) == []
+
+
+async def test_what_was_purged_does_not_keep_it(cat: Catalog, volume: Volume) -> None:
+    """Of a deleted file, whose rows of the delete are lost."""
+    await volume.put("a", b"1")
+    await volume.delete("a")
+    await volume.purge(keep_versions=0)
+    await lost_head(cat, volume, "a")
+    await cat._table.submit(partition_of(volume.info, "a"), [Delete(version_row("a", 2))])
+    await cat.delete_volume("raw")
+    assert await names(cat) == []
+
+
+async def test_the_lost_row_of_a_delete_does_not_keep_it(cat: Catalog, volume: Volume) -> None:
+    await volume.put("a", b"1")
+    await volume.delete("a")
+    await cat._table.submit(partition_of(volume.info, "a"), [Delete(version_row("a", 2))])
+    await cat.delete_volume("raw")
+    assert await names(cat) == []
+
+
+@pytest.mark.parametrize("begun", [False, True], ids=["fresh", "begun"])
+@pytest.mark.parametrize(
+    ("row", "kind"),
+    [
+        (Insert("k-strange", {"schema": 1}), "invalid.unknown-row"),
+        (Insert("a-strange", {"schema": 1}), "invalid.unknown-row"),
+        (Insert("y-strange", {"colour": "green"}), "integrity.row"),
+        (Merge(version_row("a", 1), {"schema": 1_000}), "invalid.newer-schema"),
+        (Merge(head_row("a"), {"schema": 1_000}), "invalid.newer-schema"),
+    ],
+    ids=["unknown", "unknown-below", "not-ours", "newer-version", "newer-head"],
+)
+async def test_rows_that_are_not_understood_keep_it(
+    cat: Catalog, volume: Volume, row: Insert | Merge, kind: str, begun: bool
+) -> None:
+    """They may be what tells of a file."""
+    await volume.put("a", b"1")
+    await volume.delete("a")
+    await cat._table.submit(partition_of(volume.info, "a"), [row])
+    if begun:
+        await stopped(cat, "raw")
+    with pytest.raises((IntegrityError, InvalidError)) as caught:
+        await cat.delete_volume("raw")
+    assert caught.value.kind == kind
+    assert [info.state async for info in cat.volumes()] == ["open"]
 
 
 async def test_what_is_not_there_cannot_be_deleted(cat: Catalog, volume: Volume) -> None:

@@ -1,5 +1,6 @@
 """Purging by retention, on every kind of catalog: what goes, what stays, and what is told."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -8,9 +9,12 @@ import pytest
 from catalog import Catalog, InvalidError, NotFoundError, PurgeCount, PurgeItem, Volume
 from catalog.columns import purging_values
 from catalog.exchange import partition_of
-from catalog.keys import version_row
-from catalog.table import Merge
+from catalog.keys import head_row, version_row
+from catalog.table import Delete, Insert, Merge
+from tests.faults.meddler import Before, Meddler
 from tests.faults.observer import look
+from tests.faults.ports import Fault, FaultContent, FaultTable
+from tests.faults.world import outlived
 
 NOW = timedelta()
 DAY = timedelta(days=1)
@@ -159,6 +163,97 @@ async def test_a_dry_run_says_what_would_go_and_leaves_it(volume: Volume) -> Non
     assert await readable(volume, "a") == [3, 2, 1]
     done = await volume.purge(keep_versions=1, older_than=NOW)
     assert replace(said, dry_run=False) == done
+
+
+async def lost(cat: Catalog, volume: Volume, path: str, row: str) -> None:
+    await cat._table.submit(partition_of(volume.info, path), [Delete(row)])
+
+
+async def lost_version(cat: Catalog, volume: Volume) -> None:
+    """Of a copy, whose head alone says that it needs the content."""
+    await written(volume, "a", b"1")
+    await volume.copy("a", "b")
+    await written(volume, "a", b"2")
+    await lost(cat, volume, "b", version_row("b", 1))
+
+
+async def lost_head(cat: Catalog, volume: Volume) -> None:
+    """Of a path whose newest version is the only one that says what it was."""
+    await written(volume, "a", b"1", b"2", b"3")
+    await lost(cat, volume, "a", head_row("a"))
+
+
+async def flagged(cat: Catalog, volume: Volume) -> None:
+    """By a run that was killed."""
+    await written(volume, "a", b"1", b"2")
+    flag = Merge(version_row("a", 1), purging_values("a run that was killed"))
+    await cat._table.submit(partition_of(volume.info, "a"), [flag])
+
+
+async def needed_elsewhere(_: Catalog, volume: Volume) -> None:
+    """By a version that the prefix leaves out."""
+    await written(volume, "a", b"1")
+    await volume.copy("a", "outside")
+    await written(volume, "a", b"2", b"3")
+
+
+async def shared(_: Catalog, volume: Volume) -> None:
+    """By versions that all go."""
+    await written(volume, "a", b"1")
+    await volume.copy("a", "a/b")
+    await written(volume, "a", b"2")
+    await written(volume, "a/b", None)
+
+
+async def under_way(cat: Catalog, volume: Volume) -> None:
+    """By a copy of whose client nothing was heard since."""
+    await written(volume, "a", b"1")
+    wire = Meddler(Before("table.submit", Fault.CRASH_AFTER))
+    client = Catalog(FaultTable(cat._table, wire), FaultContent(cat._content, wire))
+    there = await client.volume(volume.name)
+    assert await outlived(wire, there.copy("a", "b")) is None
+    await client.close()
+    await written(volume, "a", b"2")
+
+
+async def unknown(cat: Catalog, volume: Volume) -> None:
+    """By a row that nobody here can read."""
+    await written(volume, "a", b"1", b"2")
+    await cat._table.submit(partition_of(volume.info, "a"), [Insert("k-strange", {"schema": 1})])
+
+
+@pytest.mark.parametrize(
+    ("state", "versions", "by"),
+    [
+        (lost_version, 0, ["b@1"]),
+        (lost_head, 2, []),
+        (flagged, 1, []),
+        (needed_elsewhere, 1, ["outside@1"]),
+        (shared, 2, []),
+        (under_way, 0, ["an op"]),
+        (unknown, 0, []),
+    ],
+    ids=lambda each: getattr(each, "__name__", ""),
+)
+async def test_a_dry_run_finds_what_the_run_finds(
+    cat: Catalog,
+    volume: Volume,
+    state: Callable[[Catalog, Volume], Awaitable[None]],
+    versions: int,
+    by: list[str],
+) -> None:
+    await state(cat, volume)
+    before = await look(cat._table, cat._content)
+    said = await volume.purge(keep_versions=1 - (state is shared), prefix="a", dry_run=True)
+    assert await look(cat._table, cat._content) == before
+    done = await volume.purge(keep_versions=1 - (state is shared), prefix="a")
+    assert said.purged.versions == versions
+    held = [item.by if "@" in item.by else "an op" for item in said.items if item.action == "held"]
+    assert held == by
+    assert [(item.path, item.version, item.action, item.by, str(item.error)) for item in said.items] == [
+        (item.path, item.version, item.action, item.by, str(item.error)) for item in done.items
+    ]
+    assert replace(said, dry_run=False, items=()) == replace(done, items=())
 
 
 async def test_what_a_killed_run_has_flagged_goes_whatever_the_rule_is_by_now(cat: Catalog, volume: Volume) -> None:

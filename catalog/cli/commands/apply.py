@@ -28,7 +28,9 @@ async def apply(
     plan: Annotated[str, typer.Argument(metavar="PLAN", help="The file that blobcat reconcile --plan has written.")],
     journal: Annotated[
         str | None,
-        typer.Option("--journal", metavar="FILE", help="Where each step is noted, for undo. Default PLAN.journal."),
+        typer.Option(
+            "--journal", metavar="FILE", help="Where each step is noted, for undo. Default PLAN.HASH.journal."
+        ),
     ] = None,
     force: Annotated[
         str | None,
@@ -52,11 +54,12 @@ async def apply(
 
         blobcat reconcile --plan plan.jsonl
         blobcat apply plan.jsonl
-        blobcat undo plan.jsonl.journal
+        blobcat undo plan.jsonl.HASH.journal
 
     The plan names its volume. On a terminal you are asked before anything is deleted, and elsewhere the brake alone
     holds it; what is deleted is copied to the quarantine first. Each step is written to the journal before it is done:
-    stopped, the same command goes on.
+    stopped, the same command goes on. The journal is named after the plan and the beginning of its sha256, and shown at
+    the end.
 
     Exit codes: 0 all done; 1 something had changed, is waiting, or failed, or you said no; 2 refused by the brake (or
     wrong usage, or no plan); 3 the plan is incomplete (or there is no such catalog).
