@@ -3,8 +3,6 @@
 See `moves` for what a claim is, and for how it is settled.
 """
 
-from dataclasses import replace
-
 from .changes import taking
 from .entities import Head
 from .errors import NotFoundError
@@ -28,7 +26,7 @@ def on_from(op: Op, answer: Answer) -> Next:
         case Found(Head(claim=claim) as head) if claim:
             return blocked(op, head, Phase.FROM)
         case Found(Head() as head) if head.live and (not op.intent or version_at(head) == version_at(op.source)):
-            op = replace(referring(op, head.file), source=head, change=taking(op.change, head.file))
+            op = referring(op, head.file)._replace(source=head, change=taking(op.change, head.file))
             return to(op, Phase.COMMIT) if op.intent else look(op)
         case Found(Head() as head) if head.live:
             return abort(op)  # it is another version by now: start over with that
@@ -45,7 +43,7 @@ def on_claim(op: Op, answer: Answer) -> Next:
     """T2 was answered, or not."""
     match answer:
         case Found(Head() as head):
-            return to(replace(op, source=head), Phase.COMMIT)
+            return to(op._replace(source=head), Phase.COMMIT)
         case Refused() | Doubt():
             return to(op, Phase.CLAIMED)
         case Failed(error):
@@ -57,7 +55,7 @@ def on_claimed(op: Op, answer: Answer) -> Next:
     """Whether the claim was applied. If not, it may be yet; then, with this op aborted, it will be released."""
     match answer:
         case Found(Head(claim=claim) as head) if claim == claim_of(op):
-            return to(replace(op, source=head), Phase.COMMIT)
+            return to(op._replace(source=head), Phase.COMMIT)
         case Found() | Absent():
             return abort(op)
         case Failed(error):
@@ -69,7 +67,7 @@ def on_help(op: Op, answer: Answer) -> Next:
     """Whoever stood in the way is out of it."""
     match answer:
         case Done():
-            return to(replace(op, blocked=None), op.resume)
+            return to(op._replace(blocked=None), op.resume)
         case Failed(error):
             return gave_up(op, error)
     raise unexpected(op, answer)

@@ -26,7 +26,7 @@ sending when the call's time is up. It decides nothing. Recovery and `resolve` a
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from .changes import conflict, is_unchanged
@@ -75,12 +75,12 @@ def _first(op: Op) -> Next:
 
 def recover(op: Op, row: IntentRow) -> Next:
     """Settle somebody's intent: abort it, unless its op was committed."""
-    return to(replace(_with(op, row), ending=True), Phase.ABORT if row.intent.state == "open" else Phase.LOOK)
+    return to(_with(op, row)._replace(ending=True), Phase.ABORT if row.intent.state == "open" else Phase.LOOK)
 
 
 def resolve(op: Op) -> Next:
     """Settle an op whose writer has given up on it."""
-    return to(replace(op, ending=True), Phase.SETTLE)
+    return to(op._replace(ending=True), Phase.SETTLE)
 
 
 def step(op: Op, answer: Answer) -> Next:
@@ -128,7 +128,7 @@ def _on_base(op: Op, head: Head | None) -> Next:
         return fail(op, error)
     if head and is_unchanged(op.change, op.facts, head):
         return op, Committed(head.file)
-    return to(replace(on(op, head), floor=version_at(head)), Phase.INTENT)
+    return to(on(op, head)._replace(floor=version_at(head)), Phase.INTENT)
 
 
 def _on_intent(op: Op, answer: Answer) -> Next:
@@ -136,7 +136,7 @@ def _on_intent(op: Op, answer: Answer) -> Next:
         case Found(IntentRow() as row):  # applied, and the answer told etag and time
             return _on_fenced(op, row)
         case Done() | Refused() | Doubt():  # refused: the gate is gone, or this is the answer to a second copy
-            return to(replace(op, unheard=isinstance(answer, Doubt)), Phase.READ_BACK)
+            return to(op._replace(unheard=isinstance(answer, Doubt)), Phase.READ_BACK)
         case Failed(error):
             return op, NotApplied(error)
     raise unexpected(op, answer)
@@ -156,7 +156,7 @@ def _on_read_back(op: Op, answer: Answer) -> Next:
 
 
 def _on_fenced(op: Op, row: IntentRow) -> Next:
-    op = replace(op, intent=row)
+    op = op._replace(intent=row)
     match op.change.kind:
         case "put":
             return to(op, Phase.CONTENT)
@@ -187,7 +187,7 @@ def _on_source(op: Op, answer: Answer) -> Next:
 def _on_content(op: Op, answer: Answer) -> Next:
     match answer:
         case Stored(etag, facts):
-            return to(replace(op, blob_etag=etag, facts=facts), Phase.COMMIT)
+            return to(op._replace(blob_etag=etag, facts=facts), Phase.COMMIT)
         case Late():
             return abort(op)
         case Refused() | Doubt():
@@ -202,7 +202,7 @@ def _on_content(op: Op, answer: Answer) -> Next:
 def _on_stat(op: Op, answer: Answer) -> Next:
     match answer:
         case Stored(etag, facts):
-            return to(replace(op, blob_etag=etag, facts=facts), Phase.COMMIT)
+            return to(op._replace(blob_etag=etag, facts=facts), Phase.COMMIT)
         case Absent():
             return to(op, Phase.CONTENT)
         case Foreign():
@@ -218,9 +218,9 @@ def _on_commit(op: Op, answer: Answer) -> Next:
         case Found(FileVersion() as file):
             return committed(op, file)
         case Refused() | Doubt():
-            return to(replace(op, doubt=True), Phase.SETTLE)
+            return to(op._replace(doubt=True), Phase.SETTLE)
         case Failed(error) if op.doubt:
-            return to(replace(op, ending=True, error=error), Phase.SETTLE)
+            return to(op._replace(ending=True, error=error), Phase.SETTLE)
         case Failed(error):
             return abort(op, error)
     raise unexpected(op, answer)
@@ -236,7 +236,7 @@ def _on_settle(op: Op, answer: Answer) -> Next:
                 return to(op, _after_refusal(op))
             return to(_with(op, row), Phase.LOOK)
         case Absent():
-            return to(replace(op, intent=None), Phase.LOOK)
+            return to(op._replace(intent=None), Phase.LOOK)
         case Failed(error):
             return gave_up(op, error)
     raise unexpected(op, answer)
@@ -253,7 +253,7 @@ def _on_ask(op: Op, answer: Answer) -> Next:
     match answer:
         case Found(FileVersion() as file):
             error = answered(op, file)
-            return abort(op, error) if error else abort(replace(op, found=file))
+            return abort(op, error) if error else abort(op._replace(found=file))
         case Absent():
             return to(op, Phase.REBASE)
         case Failed(error):
@@ -264,8 +264,8 @@ def _on_ask(op: Op, answer: Answer) -> Next:
 def _with(op: Op, row: IntentRow) -> Op:
     """The op with its intent as it is now; whoever settles another's op learns from it which blob is meant."""
     intent = row.intent
-    return replace(
-        op, intent=row, blob=intent.blob, floor=min(op.floor, intent.base_version), origin=intent.source or op.origin
+    return op._replace(
+        intent=row, blob=intent.blob, floor=min(op.floor, intent.base_version), origin=intent.source or op.origin
     )
 
 
@@ -289,7 +289,7 @@ def _rebased(op: Op, head: Head | None) -> Next:
     if version_at(head) != version_at(op.base) and (error := conflict(op.change, head)):
         return abort(op, error)
     if head and is_unchanged(op.change, op.facts, head):  # someone else was faster with the very same
-        return abort(replace(op, found=head.file))
+        return abort(op._replace(found=head.file))
     op = on(op, head)
     return to(op, Phase.FROM) if op.change.kind == "move" and not op.apart else to(op, Phase.COMMIT)
 
@@ -297,17 +297,17 @@ def _rebased(op: Op, head: Head | None) -> Next:
 def _on_look(op: Op, answer: Answer) -> Next:  # noqa: PLR0911 — one line per end
     match answer:
         case Found(FileVersion() as file) if op.intent:
-            return to(replace(op, found=file), Phase.DROP)
+            return to(op._replace(found=file), Phase.DROP)
         case Found(FileVersion() as file):
             return committed(op, file)
         case Absent() if op.intent and op.intent.intent.state == "open":
-            return to(replace(op, ending=True), Phase.ABORT)
+            return to(op._replace(ending=True), Phase.ABORT)
         case Absent() if op.intent and op.change.kind == "put" and op.blob:
-            return to(replace(op, doubt=False), Phase.CLEAN)
+            return to(op._replace(doubt=False), Phase.CLEAN)
         case Absent() if op.apart:
-            return to(replace(op, doubt=False), Phase.RELEASE)
+            return to(op._replace(doubt=False), Phase.RELEASE)
         case Absent():
-            return over(replace(op, doubt=False))
+            return over(op._replace(doubt=False))
         case Failed(error):
             return gave_up(op, error)
     raise unexpected(op, answer)
@@ -319,7 +319,7 @@ def _on_look(op: Op, answer: Answer) -> Next:  # noqa: PLR0911 — one line per 
 def _on_abort(op: Op, answer: Answer) -> Next:
     match answer:
         case Found(IntentRow() as row):
-            return to(replace(op, intent=row), Phase.LOOK)
+            return to(op._replace(intent=row), Phase.LOOK)
         case Done() | Refused() | Doubt():
             return to(op, Phase.SETTLE)
         case Failed(error):
@@ -330,7 +330,7 @@ def _on_abort(op: Op, answer: Answer) -> Next:
 def _on_clean(op: Op, answer: Answer) -> Next:
     match answer:
         case Stored(etag):
-            return to(replace(op, blob_etag=etag), Phase.DELETE)
+            return to(op._replace(blob_etag=etag), Phase.DELETE)
         case Absent() | Foreign() | Failed():
             return over(op)
     raise unexpected(op, answer)

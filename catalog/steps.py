@@ -1,7 +1,5 @@
 """What all steps of `protocol` are made of: on to a phase and its request, or to an end. Pure."""
 
-from dataclasses import replace
-
 from .entities import FileVersion, Head
 from .errors import CatalogError, ConflictError
 from .messages import (
@@ -37,7 +35,7 @@ Next = tuple[Op, Request | Result]
 
 def to(op: Op, phase: Phase) -> Next:
     """On to a phase, with its request."""
-    return replace(op, phase=phase), request_of(op, phase)
+    return op._replace(phase=phase), request_of(op, phase)
 
 
 def request_of(op: Op, phase: Phase) -> Request:  # noqa: C901, PLR0911, PLR0912 — one line per phase
@@ -106,19 +104,19 @@ def look(op: Op) -> Next:
 
 def blocked(op: Op, head: Head, resume: Phase) -> Next:
     """A claimed head stands in the way: settle it, and go on where it was met."""
-    return to(replace(op, blocked=head, resume=resume), Phase.HELP)
+    return to(op._replace(blocked=head, resume=resume), Phase.HELP)
 
 
 def committed(op: Op, file: FileVersion) -> Next:
     """Decided. What is left of a move between shards is its source's tombstone, which anyone can write."""
     if op.apart:
-        return to(replace(op, found=file), Phase.FINISH)
+        return to(op._replace(found=file), Phase.FINISH)
     return op, Committed(file)
 
 
 def abort(op: Op, error: CatalogError | None = None) -> Next:
     """From here on there is no way back to a commit. Without an error, the change starts over with a fresh op."""
-    return to(replace(op, ending=True, error=error), Phase.ABORT)
+    return to(op._replace(ending=True, error=error), Phase.ABORT)
 
 
 def over(op: Op) -> Next:
@@ -132,7 +130,7 @@ def fail(op: Op, error: CatalogError) -> Next:
     """What stands in the way may be another try of the same request: then that is the answer."""
     if op.change.request_id is None:
         return op, NotApplied(error)
-    return to(replace(op, error=error), Phase.LAST)
+    return to(op._replace(error=error), Phase.LAST)
 
 
 def answered(op: Op, file: FileVersion) -> CatalogError | None:

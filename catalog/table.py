@@ -39,6 +39,7 @@ BATCH_BYTES_MAX = 3_500 * 1024  # the service takes 4 MiB; the rest is for the m
 OPERATION_BYTES = 1024  # what the multipart puts around an entity
 _KEY_BYTES = 18  # of a unit of a key: percent-encoded in the url, escaped in the entity
 _ENTITY_FACTOR = 9  # no operation takes more bytes than this many times its entity's size, and what is around it
+_SHORT = 128  # of so many characters nobody counts how they are written
 _as_json = json.encoder.encode_basestring_ascii
 
 
@@ -145,11 +146,14 @@ class Table(Protocol):
 
 def operation_bytes(partition: str, operation: Operation) -> int:
     """An upper bound of what an operation takes in a batch's body: values as JSON, types, keys and headers."""
-    values = {} if isinstance(operation, Delete) else operation.values
-    text = sum(
-        6 * len(name) + 60 + (len(_as_json(value)) if isinstance(value, str) else 0) for name, value in values.items()
-    )
-    return OPERATION_BYTES + _KEY_BYTES * (units(partition) + units(operation.row)) + text
+    size = OPERATION_BYTES + _KEY_BYTES * (units(partition) + units(operation.row))
+    if isinstance(operation, Delete):
+        return size
+    for name, value in operation.values.items():
+        size += 6 * len(name) + 60
+        if isinstance(value, str):  # an escape takes six bytes, and a character of the astral planes two of them
+            size += 12 * len(value) if len(value) <= _SHORT else len(_as_json(value))
+    return size
 
 
 def check_batch(partition: str, operations: Sequence[Operation]) -> None:

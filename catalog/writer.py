@@ -134,9 +134,9 @@ class Writer:
             return referring(fresh, change.source)
         if change.adopted:
             found = change.adopted
-            return replace(fresh, blob=found.blob, blob_etag=found.etag, facts=found.facts)
+            return fresh._replace(blob=found.blob, blob_etag=found.etag, facts=found.facts)
         apart = change.kind == "move" and _apart(volume, change.origin, change.path)
-        return replace(fresh, origin=change.origin, apart=apart)
+        return fresh._replace(origin=change.origin, apart=apart)
 
     async def put(
         self, volume: VolumeInfo, change: Change, content: Content, *, timeout_s: float | None = None
@@ -172,7 +172,7 @@ class Writer:
         try:
             while True:
                 exchange = self._exchange(volume, deadline, payload, seat)
-                op = replace(op, facts=payload.facts, bound=payload.bound) if payload else op
+                op = op._replace(facts=payload.facts, bound=payload.bound) if payload else op
                 match await self._drive(exchange, begin(op, known)):
                     case op, Committed(file):
                         return file
@@ -186,7 +186,7 @@ class Writer:
                         if payload is not None and payload.bound:
                             return None
                         volume = await self.current(volume, deadline)
-                        op, known = replace(self.fresh(volume, op.change), patience_s=op.patience_s), None
+                        op, known = self.fresh(volume, op.change)._replace(patience_s=op.patience_s), None
                         await deadline.pause()
         finally:
             if payload is not None:

@@ -24,11 +24,14 @@ MD5_BYTES: Final = 16
 _KEY: Final = re.compile(r"[a-z_][a-z0-9_]*")
 _CONTENT_TYPE: Final = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 _READABLE: Final = "!#$&'()*+,/:;=?@[]^`{|}"
+_AS_IT_IS: Final = re.compile(r"[A-Za-z0-9_.~!#$&'()*+,/:;=?@^`{|}\[\]-]+")
 _EMPTY: Final = "%"
 
 
 def encoded(value: str) -> str:
     """A metadata value as printable ASCII."""
+    if _AS_IT_IS.fullmatch(value):  # as nearly all are
+        return value
     return quote(value, safe=_READABLE, errors="surrogatepass") or _EMPTY
 
 

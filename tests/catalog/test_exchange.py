@@ -59,7 +59,7 @@ class Place:
         answer = await self.exchange.send(op, InsertIntent(intent_of(op)))
         assert isinstance(answer, Found)
         assert isinstance(answer.row, IntentRow)
-        return replace(op, intent=answer.row)
+        return op._replace(intent=answer.row)
 
     async def store(self, name: str, content: bytes, op: str) -> str:
         """Put a blob that says that it is an op's; its etag."""
@@ -84,7 +84,7 @@ def an_op(path: str, *, kind: str = "put", op: str = OURS, origin: str = "") -> 
 
 
 def a_claim(source: Head) -> ClaimSource:
-    op = replace(an_op(FAR, kind="move", op=THEIRS, origin="a"), source=source)
+    op = an_op(FAR, kind="move", op=THEIRS, origin="a")._replace(source=source)
     return ClaimSource(source, source_intent_of(op))
 
 
@@ -92,7 +92,7 @@ async def test_a_head_that_was_claimed_meanwhile_refuses_the_commit(place: Place
     """Its version is the same still, so nothing but its etag tells."""
     await place.volume.put("a", b"old")
     base = await place.head("a")
-    op = replace(await place.begun(an_op("a")), base=base)
+    op = (await place.begun(an_op("a")))._replace(base=base)
     assert op.intent
     await place.store(op.blob, b"new", OURS)
     assert isinstance(await place.exchange.send(op, a_claim(base)), Found)

@@ -179,7 +179,7 @@ def plain(at: Next) -> Next:
         case Committed() | StartOver():
             return DONE, request
     error = op.error and FIRST_OF_KIND.setdefault(op.error.kind, op.error)
-    return replace(op, error=error), request
+    return op._replace(error=error), request
 
 
 TOLD = [UnavailableError("told")]
@@ -336,7 +336,7 @@ def test_the_search_finds_a_release_that_does_not_abort(monkeypatch: pytest.Monk
 
 def commit_without_a_claim(op: Op, answer: Answer) -> Next:
     """Takes a refused claim for one that was applied."""
-    return replace(op, phase=Phase.COMMIT), steps.request_of(op, Phase.COMMIT)
+    return op._replace(phase=Phase.COMMIT), steps.request_of(op, Phase.COMMIT)
 
 
 def test_the_search_finds_a_commit_without_a_claim(monkeypatch: pytest.MonkeyPatch) -> None:

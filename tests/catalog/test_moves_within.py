@@ -125,7 +125,7 @@ def settling(row: IntentRow) -> Op:
     """As `Writer.settle` makes it."""
     intent = row.intent
     op = an_op(intent.op, intent.kind, intent.path, Overwrite(), origin=intent.source)
-    return replace(op, facts=None, floor=intent.base_version, phase=Phase.ABORT, error=TOLD)
+    return op._replace(facts=None, floor=intent.base_version, phase=Phase.ABORT, error=TOLD)
 
 
 def a_file(path: str, version: int) -> FileVersion:
@@ -229,10 +229,10 @@ def aged_op(shard: Shard, op: Op | None) -> Op | None:
     if op.ending or op.phase in WITHOUT_RETURN:
         base = source = None
         if op.facts or op.change.source:
-            op = replace(op, facts=None, change=replace(op.change, source=None))
+            op = op._replace(facts=None, change=replace(op.change, source=None))
     if (op.intent, op.base, op.source) == (intent, base, source) and op.error is error:
         return op
-    return replace(op, intent=intent, base=base, source=source, error=error)
+    return op._replace(intent=intent, base=base, source=source, error=error)
 
 
 def aged_request(shard: Shard, by: str, request: Request) -> Request | None:
@@ -497,9 +497,9 @@ def again_without_reading_the_source(op: Op, answer: Answer) -> Next:
     """A rebase of the target alone: the source's etag may be another's by now."""
     match answer:
         case Found(Head() as head) if not head.claim:
-            return steps.to(replace(op, base=head), Phase.COMMIT)
+            return steps.to(op._replace(base=head), Phase.COMMIT)
         case Absent():
-            return steps.to(replace(op, base=None), Phase.COMMIT)
+            return steps.to(op._replace(base=None), Phase.COMMIT)
     return protocol._on_rebase(op, answer)
 
 
@@ -507,7 +507,7 @@ def again_with_whatever_is_there(op: Op, answer: Answer) -> Next:
     """Takes the source as it is by now for the one that was to be moved."""
     match answer:
         case Found(Head() as head) if op.intent:
-            return steps.to(replace(op, source=head), Phase.COMMIT)
+            return steps.to(op._replace(source=head), Phase.COMMIT)
     return moving.on_from(op, answer)
 
 
@@ -520,7 +520,7 @@ def a_refusal_is_proof(op: Op, answer: Answer) -> Next:
 def no_look_after_the_abort(op: Op, answer: Answer) -> Next:
     match answer:
         case Found(IntentRow() as row) if op.blob:
-            return steps.to(replace(op, intent=row), Phase.CLEAN)
+            return steps.to(op._replace(intent=row), Phase.CLEAN)
     return protocol._on_abort(op, answer)
 
 

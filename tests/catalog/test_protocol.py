@@ -171,7 +171,7 @@ def plain(at: Next) -> Next:
         case Committed() | StartOver():
             return DONE, request
     error = op.error and FIRST_OF_KIND.setdefault(op.error.kind, op.error)
-    return replace(op, error=error), request
+    return op._replace(error=error), request
 
 
 def successors(world: World) -> Iterator[tuple[str, World]]:
@@ -242,7 +242,7 @@ def search(
     mode: Mode, *, head: bool, faults: int, attacks: int, rivals: int, bound: bool = False
 ) -> tuple[int, list[str] | None]:
     store = overwritten(Store()) if head else Store()
-    start = World(store, (), begin(replace(an_op(mode), bound=bound)), None, faults, attacks, rivals)
+    start = World(store, (), begin(an_op(mode)._replace(bound=bound)), None, faults, attacks, rivals)
     return explore(start, successors, violation)
 
 
@@ -282,7 +282,7 @@ def refusal_is_proof(op: Op, answer: Answer) -> Next:
 def no_look_after_abort(op: Op, answer: Answer) -> Next:
     match answer:
         case Found(IntentRow() as row):
-            return replace(op, intent=row, phase=Phase.CLEAN), StatContent()
+            return op._replace(intent=row, phase=Phase.CLEAN), StatContent()
     return protocol._on_abort(op, answer)
 
 
@@ -290,7 +290,7 @@ def version_row_first(op: Op, answer: Answer) -> Next:
     """The order that tells lies: looks for the row, and only then at the intent."""
     match answer:
         case Refused() | Doubt():
-            return replace(op, doubt=True, phase=Phase.LOOK, intent=None), FindVersion("a", "A", op.floor)
+            return op._replace(doubt=True, phase=Phase.LOOK, intent=None), FindVersion("a", "A", op.floor)
     return protocol._on_commit(op, answer)
 
 

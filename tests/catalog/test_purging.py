@@ -263,7 +263,7 @@ def a_file(path: str, version: int, kind: Kind, op: str) -> FileVersion:
 def an_op(op: str, path: str, kind: Kind, source: FileVersion | None = None) -> Op:
     change = Change("raw", path, kind, Overwrite() if kind == "metadata" else Create(), "w", {"k": 1}, "x/y")
     op_ = Op(op, replace(change, source=source), BLOB, 1, 0, Phase.HEAD, facts=FACTS, blob_etag="1")
-    return replace(op_, error=TOLD) if kind == "put" else op_
+    return op_._replace(error=TOLD) if kind == "put" else op_
 
 
 W1 = InsertIntent(intent_of(an_op(PUT, "a", "put")))
@@ -313,7 +313,7 @@ def plain(at: Next) -> Next:
     op, request = at
     if isinstance(request, Result):
         return DONE, request if isinstance(request, Committed) else StartOver()
-    return replace(op, error=op.error and FIRST_OF_KIND.setdefault(op.error.kind, op.error)), request
+    return op._replace(error=op.error and FIRST_OF_KIND.setdefault(op.error.kind, op.error)), request
 
 
 def ended(at: PurgeNext) -> PurgeNext:
@@ -400,7 +400,7 @@ def others_steps(world: World) -> Iterator[tuple[str, World]]:
             yield f"other {label}", replace(after, other=plain(step(world.other[0], answer)))
     elif world.attacks:
         for row in open_intents(world.store):
-            first = recover(replace(an_op(row.intent.op, row.intent.path, row.intent.kind), error=TOLD), row)
+            first = recover(an_op(row.intent.op, row.intent.path, row.intent.kind)._replace(error=TOLD), row)
             yield f"other attacks {row.intent.op}", replace(world, attacks=world.attacks - 1, other=first)
 
 
@@ -451,7 +451,7 @@ def violation(before: World, now: World) -> str | None:  # noqa: C901, PLR0911 â
 def unrest(store: Store) -> str | None:
     """What one who recovers and one more run, with nobody else about, do not bring to rest."""
     for row in open_intents(store):
-        at = recover(replace(an_op(row.intent.op, row.intent.path, row.intent.kind), error=TOLD), row)
+        at = recover(an_op(row.intent.op, row.intent.path, row.intent.kind)._replace(error=TOLD), row)
         while not isinstance(at[1], Result):
             store, answer = applied(store, at[1], at[0].id)
             at = step(at[0], answer)  # type: ignore[arg-type]
@@ -580,7 +580,7 @@ def straight_on(op: Op, answer: Answer) -> Next:
 def deletes_what_it_names(op: Op, answer: Answer) -> Next:
     """Deletes the content of an aborted op, whoever wrote it."""
     after, request = protocol._on_look(op, answer)
-    return (replace(op, phase=Phase.DELETE), DeleteContent("1")) if isinstance(request, Result) else (after, request)
+    return (op._replace(phase=Phase.DELETE), DeleteContent("1")) if isinstance(request, Result) else (after, request)
 
 
 Patch = tuple[Any, Any, Any]
@@ -624,8 +624,8 @@ def test_a_simpler_version_is_found_out(
 @pytest.mark.parametrize(("kind", "origin", "error"), [("copy", "a", None), ("restore", "", "not-found.purged")])
 def test_a_flagged_source_starts_a_copy_over_and_refuses_a_restore(kind: Kind, origin: str, error: str | None) -> None:
     """The file that is copied is at another version by then; the version that is restored is what was asked for."""
-    op = replace(an_op("Q", "q", kind, a_file("a", 1, "put", PUT)), origin=origin)
+    op = an_op("Q", "q", kind, a_file("a", 1, "put", PUT))._replace(origin=origin)
     fence = IntentRow(intent_of(op), "1", 0)
-    at, request = step(replace(op, intent=fence, phase=Phase.SOURCE), Absent())
+    at, request = step(op._replace(intent=fence, phase=Phase.SOURCE), Absent())
     assert request == AbortIntent(fence)
     assert (at.error and at.error.kind) == error

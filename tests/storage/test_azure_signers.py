@@ -76,7 +76,8 @@ async def test_a_key_signs_as_the_sdk_does(name: str) -> None:
     await signer(KEY, blob=not tables).sign(method, url, ours)
     request = HttpRequest(method, url, headers={name: value for name, value in ours.items() if name != "Authorization"})
     context: Any = SimpleNamespace(transport=AioHttpTransport())
-    policy: Any = TablePolicy(KEY) if tables else BlobPolicy("account", SECRET)
+    made: Any = TablePolicy if tables else BlobPolicy
+    policy = made(KEY) if tables else made("account", SECRET)
     policy.on_request(PipelineRequest(request, context))
     theirs = request.headers["Authorization"]
     assert ours["Authorization"] == theirs
