@@ -24,7 +24,7 @@ from storage import (
     Precondition,
     Span,
 )
-from storage.abilities import Touches
+from storage.abilities import Keeps, Touches, unsupported
 
 from .arguments import is_number
 from .errors import InvalidError, OutcomeUnknownError, UnavailableError
@@ -207,6 +207,20 @@ class PacedContent:
         async with self._pace.request():
             await self._content.delete(name, when=when)
 
+    async def keep(self, name: str, *, when: IfMatch) -> str:
+        """See `abilities.Keeps`. Raises: InvalidError (the store beneath is none)."""
+        if not isinstance(self._content, Keeps):
+            raise unsupported(self._content, "keep", name)
+        async with self._pace.request():
+            return await self._content.keep(name, when=when)
+
+    async def touch(self, name: str, *, headers: Headers, when: IfMatch) -> str:
+        """See `abilities.Touches`. Raises: InvalidError (the store beneath is none)."""
+        if not isinstance(self._content, Touches):
+            raise unsupported(self._content, "touch", name)
+        async with self._pace.request():
+            return await self._content.touch(name, headers=headers, when=when)
+
     async def list(self, prefix: str = "") -> AsyncGenerator[Blob, None]:
         async with aclosing(self._content.list(prefix)) as blobs:  # type: ignore[type-var]
             while True:
@@ -216,23 +230,6 @@ class PacedContent:
                     yield blob
                 if len(page) < LISTED_AT_A_TIME:
                     return
-
-
-class PacedTouches(PacedContent):
-    """The same, of a store that changes what is kept with a blob's bytes."""
-
-    def __init__(self, content: ContentStore, touches: Touches, pace: Pace) -> None:
-        super().__init__(content, pace)
-        self._touches = touches
-
-    async def touch(self, name: str, *, headers: Headers, when: IfMatch) -> str:
-        async with self._pace.request():
-            return await self._touches.touch(name, headers=headers, when=when)
-
-
-def paced(content: ContentStore, pace: Pace) -> PacedContent:
-    """A store whose requests wait for their turn, and that can change headers if it could before."""
-    return PacedTouches(content, content, pace) if isinstance(content, Touches) else PacedContent(content, pace)
 
 
 async def _some(blobs: AsyncIterator[Blob]) -> AsyncIterator[Blob]:

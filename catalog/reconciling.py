@@ -21,7 +21,7 @@ from .entities import VolumeInfo
 from .errors import InvalidError
 from .listing import Lister
 from .origin import Origin
-from .pace import Pace, PacedTable, Rate, check_rate, paced
+from .pace import Pace, PacedContent, PacedTable, Rate, check_rate
 from .paths import check_prefix
 from .reconcile.apply import Applier
 from .reconcile.apply_report import Applied, ApplyReport
@@ -287,7 +287,7 @@ class Reconciling:
     def _paced(self, rate: Rate) -> tuple[Lister, ContentStore]:
         """Both ports, at no more than a rate."""
         pace = Pace(self.clock, rate)
-        return self.lister.over(PacedTable(self.lister.table, pace)), paced(self.content, pace)
+        return self.lister.over(PacedTable(self.lister.table, pace)), PacedContent(self.content, pace)
 
     def _alone(self) -> "Read":
         """What reads, in this process: many parts at a time where answers are waited for.

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Literal, Protocol, runtime_checkable
 
 from .content import Headers, IfMatch
+from .errors import InvalidError
 
 CredentialKind = Literal["account key", "SAS", "token", "none"]
 
@@ -92,3 +93,9 @@ class Wrapping(Protocol):
 
     def unwrap(self) -> object:
         """The client of an SDK, which stays the adapter's own, or a path; None where there is neither."""
+
+
+def unsupported(store: object, op: str, name: str) -> InvalidError:
+    """What to raise for whoever stands before a store, and is asked for what that cannot do."""
+    message = f"{op} {name}: {store!r} has no way to {op}"
+    return InvalidError(message, op=op, key=name, kind="invalid.unsupported")

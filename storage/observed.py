@@ -6,7 +6,7 @@ from time import perf_counter
 from types import TracebackType
 from typing import Any, Final, Literal, Self, TypeVar, cast
 
-from .abilities import Keeps, Touches
+from .abilities import Keeps, Touches, unsupported
 from .content import (
     WHOLE,
     Always,
@@ -20,7 +20,7 @@ from .content import (
     Precondition,
     Span,
 )
-from .errors import CatalogError, InvalidError
+from .errors import CatalogError
 from .events import Listen, RequestEvent
 
 T = TypeVar("T")
@@ -110,15 +110,13 @@ class ObservedContent:
     async def keep(self, name: str, *, when: IfMatch) -> str:
         """See `abilities.Keeps`. Raises: InvalidError (the store beneath is none)."""
         if not isinstance(self._store, Keeps):
-            message = f"{self._store!r} cannot keep what cannot be read"
-            raise InvalidError(message, op="keep", key=name, kind="invalid.unsupported")
+            raise unsupported(self._store, "keep", name)
         return await self._told("keep", name, self._store.keep(name, when=when))
 
     async def touch(self, name: str, *, headers: Headers, when: IfMatch) -> str:
         """See `abilities.Touches`. Raises: InvalidError (the store beneath is none)."""
         if not isinstance(self._store, Touches):
-            message = f"{self._store!r} cannot change the headers of a blob"
-            raise InvalidError(message, op="touch", key=name, kind="invalid.unsupported")
+            raise unsupported(self._store, "touch", name)
         return await self._told("touch", name, self._store.touch(name, headers=headers, when=when))
 
     async def list(self, prefix: str = "") -> AsyncIterator[Blob]:

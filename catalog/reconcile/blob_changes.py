@@ -9,10 +9,11 @@ from hashlib import blake2b
 from typing import Any
 
 from storage import Blob, ContentStore, Digester, Headers, IfAbsent, IfMatch, Keeps, Touches
+from storage.abilities import unsupported
 
 from ..copying import Copier
 from ..entities import FileVersion, VolumeInfo
-from ..errors import ConflictError, IntegrityError, NotFoundError, OutcomeUnknownError, UnavailableError
+from ..errors import ConflictError, IntegrityError, InvalidError, NotFoundError, OutcomeUnknownError, UnavailableError
 from ..exchange import OP
 from ..purger import KEPT
 from ..writer import Writer
@@ -135,11 +136,16 @@ class BlobChanges:
 
     async def keep(self, blob: Blob) -> None:
         """Keep a blob that cannot be read, as far as it is there. Raises: Changed, where this store cannot."""
-        store, deadline = self.content, self.writer.deadline()
-        if not isinstance(store, Keeps):
-            raise Changed("its bytes cannot be read, and so not be kept: see what is there, and remove it yourself")
+        store = self.content
         try:
-            await deadline.retried(lambda: store.keep(blob.name, when=IfMatch(blob.etag)))
+            if not isinstance(store, Keeps):
+                raise unsupported(store, "keep", blob.name)
+            await self.writer.deadline().retried(lambda: store.keep(blob.name, when=IfMatch(blob.etag)))
+        except InvalidError as exc:
+            if exc.kind != "invalid.unsupported":
+                raise
+            message = "its bytes cannot be read, and so not be kept: see what is there, and remove it yourself"
+            raise Changed(message) from exc
         except (ConflictError, NotFoundError) as exc:
             raise Changed(f"{blob.name!r} was changed meanwhile") from exc
 
