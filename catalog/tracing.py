@@ -2,7 +2,7 @@
 
 Only where the application has set up a tracer provider of its own before it connects; otherwise nothing of
 OpenTelemetry is even imported, and classes are what they are. `traced(Volume)` is a subclass made of the class itself,
-so a new method is traced without a word here. Spans of single requests are azure-core's (see README).
+so a new method is traced without a word here. Spans of single requests are `storage.azure_sender`'s (see README).
 
 A span names the volume and the paths of its call; never content, metadata, credentials, tokens or urls. An iteration is
 one span, current while an item is fetched and not while the caller works with it.

@@ -9,16 +9,21 @@ tests let things go wrong.
 import logging
 import re
 from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import aiohttp
+from azure.core.instrumentation import get_tracer
+from azure.core.settings import settings
+from azure.core.tracing import SpanKind
 from yarl import URL
 
 from .azure_signers import Signer
 from .azure_transport import READ_BYTES, SingleShotTransport
 
 _LOG: Final = logging.getLogger(__name__)
+_NO_SPAN: Final = nullcontext()
 _SUCCESS: Final = range(200, 300)
 _UNAUTHORIZED: Final = 401
 _CODE: Final = re.compile(r"[A-Za-z]{1,64}")
@@ -83,6 +88,7 @@ class Sender:
         self._transport = transport
         self._signer = signer
         self._version = version
+        self._tracer = get_tracer(library_name=_AGENT) if settings.tracing_enabled() else None
 
     async def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> Answer:
         """Send a request once and read its answer, whatever it says. Raises: what aiohttp raises, see `azure_errors`.
@@ -114,8 +120,23 @@ class Sender:
         if body:
             sent["Content-Length"] = f"{len(body)}"
         await self._signer.sign(method, whole, sent)
-        place = url.partition("?")[0]  # a query may be a SAS
+        place = _path(url)
         _LOG.debug("%s %s", method, place)
-        answer = await self._transport.request(method, URL(whole, encoded=True), sent, body)
+        with self._span(method, place) as span:
+            answer = await self._transport.request(method, URL(whole, encoded=True), sent, body)
+            if span:
+                span.set_attribute("http.response.status_code", answer.status)
         _LOG.debug("%s %s: %d", method, place, answer.status)
         return Arriving(answer)
+
+    def _span(self, method: str, place: str) -> AbstractContextManager[Any]:
+        """A span of the one request, as azure-core's policy makes it, where the application has asked for those."""
+        if self._tracer is None:
+            return _NO_SPAN
+        told = {"http.request.method": method, "url.path": place}
+        return self._tracer.start_as_current_span(method, kind=SpanKind.CLIENT, attributes=told)
+
+
+def _path(url: str) -> str:
+    """What a log or a span may tell of a url: not its query, which may be a SAS."""
+    return url[url.find("/", url.find("://") + 3) :].partition("?")[0]
