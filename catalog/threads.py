@@ -1,14 +1,23 @@
 """Blocking work, off the event loop: on the executor that a catalog owns, and that ends with it."""
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
-from typing import Final, ParamSpec, TypeVar
+from functools import partial
+from typing import Any, Final, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
+Outcome = tuple[Any, BaseException | None]
+Call = tuple[Callable[[], Any], "asyncio.Future[Any]"]
+
+TURNS_MAX: Final = 8  # as many as there are threads
+CALLS_MAX: Final = 16
+QUICK_S: Final = 0.001  # a call that takes less is over before a turn of its own would have paid
 HASHED_INLINE_BYTES: Final = 8 << 10
 ENDING_S: Final = 1.0  # a thread that waits for a caller's own pipe may never end
 
@@ -16,6 +25,78 @@ ENDING_S: Final = 1.0  # a thread that waits for a caller's own pipe may never e
 async def in_thread(threads: Executor, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Run a blocking function in one of the threads. Cancelled, it returns at once and the work ends by itself."""
     return await asyncio.get_running_loop().run_in_executor(threads, lambda: work(*args, **kwargs))
+
+
+class Turns:
+    """Short blocking calls that many make at once, several to a turn of a thread: a turn costs more than a small file.
+
+    Those that come at the same moment share a turn, as long as calls are quick. Where they are not, as on a disk that
+    is far away, each has a turn of its own, so that they wait side by side and not one behind the other.
+    """
+
+    def __init__(self, threads: Executor, now: Callable[[], float] = time.perf_counter) -> None:
+        self._threads = threads
+        self._now = now
+        self._waiting: deque[Call] = deque()
+        self._taken = 0
+        self._called = False
+        self._calls_max = CALLS_MAX
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """What a blocking function returns, or raises. Cancelled, it returns at once and the work ends by itself."""
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[T] = loop.create_future()
+        self._waiting.append((work, answer))
+        if not self._called:
+            self._called = True
+            loop.call_soon(self._go)
+        return await answer
+
+    def _go(self) -> None:
+        """Begin as many turns as there may be."""
+        self._called = False
+        while self._waiting and self._taken < TURNS_MAX:
+            calls = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._calls_max))]
+            self._taken += 1
+            works = [work for work, _ in calls]
+            try:
+                turn = asyncio.get_running_loop().run_in_executor(self._threads, self._turn, works)
+            except RuntimeError as exc:  # the threads take no more work
+                turn = asyncio.get_running_loop().create_future()
+                turn.set_exception(exc)
+            turn.add_done_callback(partial(self._told, calls))
+
+    def _turn(self, works: Sequence[Callable[[], Any]]) -> tuple[list[Outcome], float]:
+        """In a thread: what became of each call, and how long one of them took."""
+        began = self._now()
+        outcomes = [_outcome(work) for work in works]
+        return outcomes, (self._now() - began) / len(works)
+
+    def _told(self, calls: "Sequence[Call]", turn: "asyncio.Future[tuple[list[Outcome], float]]") -> None:
+        """Tell each what became of his call, or of the whole turn."""
+        self._taken -= 1
+        if failed := asyncio.CancelledError() if turn.cancelled() else turn.exception():
+            outcomes: Sequence[Outcome] = [(None, failed)] * len(calls)
+        else:
+            outcomes, each_s = turn.result()
+            self._calls_max = CALLS_MAX if each_s < QUICK_S else 1
+        for (_, answer), (result, error) in zip(calls, outcomes, strict=True):
+            if answer.done():
+                continue
+            if isinstance(error, asyncio.CancelledError):
+                answer.cancel()
+            elif error is not None:
+                answer.set_exception(error)
+            else:
+                answer.set_result(result)
+        self._go()
+
+
+def _outcome(work: Callable[[], Any]) -> Outcome:
+    try:
+        return work(), None
+    except BaseException as exc:  # noqa: BLE001 — it is for whoever asked, not for the thread
+        return None, exc
 
 
 async def end(threads: Executor) -> None:

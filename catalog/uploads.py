@@ -54,7 +54,7 @@ from .flow import first_of
 from .retry import Deadline, Progress
 from .settings import Settings
 from .sources import Content, Known, is_replayable, pieces, pieces_of_known, read_file
-from .threads import hashed, in_thread, waited_out
+from .threads import Turns, hashed, in_thread, waited_out
 
 STAGED_AHEAD: Final = 3  # blocks of one content on their way at the same time
 DISCARD_S: Final = 5
@@ -163,7 +163,7 @@ class SmallFile:
     async def _read(self, deadline: Deadline) -> Ready:
         self.held = await self.uploads.memory(self.size, deadline)
         with deadline.stopped():
-            data, digests = await in_thread(self.uploads.threads, _read_and_hash, self.path)
+            data, digests = await self.uploads.turns.run(partial(_read_and_hash, self.path))
         return Ready(self.uploads, data, facts_of(digests))
 
     def leave(self) -> None:
@@ -192,6 +192,7 @@ class Uploads:
         self.store = store
         self._discards = store if isinstance(store, Discards) else None
         self.threads = threads
+        self.turns = Turns(threads)
         self._settings = settings
         self.budget = Budget(settings.buffer_bytes)
         self.places = Budget(settings.transfers_max, "places")
