@@ -97,7 +97,7 @@ class TableKey(Nobody):
 
     async def sign(self, method: str, url: str, headers: dict[str, str]) -> None:
         """See Signer."""
-        headers["x-ms-date"] = formatdate(usegmt=True)
+        headers["x-ms-date"] = _date(int(time.time()))
         account, key = self._credential.named_key
         headers["Authorization"] = f"SharedKey {account}:{_hmac(key, self.text(method, url, headers, account))}"
 
@@ -144,7 +144,7 @@ class Token(Nobody):
             async with self._asking:
                 if self._expires - time.time() < _REFRESH_S:
                     await self._ask()
-        headers["x-ms-date"] = formatdate(usegmt=True)
+        headers["x-ms-date"] = _date(int(time.time()))
         headers["Authorization"] = f"Bearer {self._token}"
 
     async def answer(self, challenge: str) -> bool:
@@ -171,6 +171,11 @@ class Token(Nobody):
 def in_order(names: tuple[str, ...]) -> tuple[str, ...]:
     """Those of the headers that are the service's own, in the order in which they are signed."""
     return tuple(sorted((name for name in names if name.startswith("x-ms-")), key=_rank))
+
+
+@lru_cache(maxsize=8)
+def _date(second: int) -> str:
+    return formatdate(second, usegmt=True)
 
 
 def _rank(name: str) -> str:
