@@ -1,6 +1,6 @@
 """What the null server says: answers of Azure Storage, made before anybody asks. Pure; no I/O, and nothing is kept.
 
-Their shape is a real head row's, taken from `catalog.columns`; how rows are written down is told here again, so that the
+Their shape is a real head row's, from `catalog.columns`; how rows are written down is told here again, so that the
 client is not measured against its own encoder.
 """
 
@@ -162,7 +162,8 @@ def listing() -> bytes:
         f"</Properties><Metadata><op>{each.etag}</op></Metadata></Blob>"
         for each in map(file, range(LISTED))
     )
-    body = f'<?xml version="1.0" encoding="utf-8"?><EnumerationResults><Blobs>{blobs}</Blobs><NextMarker /></EnumerationResults>'
+    head, end = '<?xml version="1.0" encoding="utf-8"?><EnumerationResults><Blobs>', "</Blobs><NextMarker />"
+    body = f"{head}{blobs}{end}</EnumerationResults>"
     return answer("200 OK", "Content-Type: application/xml\r\n", body.encode())
 
 

@@ -54,5 +54,5 @@ async def _ingest(root: Path, files: int, options: str) -> float:
 async def _copy(root: Path, files: int) -> float:
     place = Path(tempfile.mkdtemp(dir=root))
     script = 'cp -r "$1" "$2/tree" && find "$2/tree" -type f -print0 | xargs -0 sha256sum > "$2/sums"'
-    await asyncio.to_thread(subprocess.run, ["/bin/sh", "-c", script, "sh", root / "tree", place], check=True)
+    await asyncio.to_thread(subprocess.check_call, ["/bin/sh", "-c", script, "sh", f"{root}/tree", f"{place}"])
     return files

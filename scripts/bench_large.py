@@ -12,14 +12,13 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from functools import partial
-from pathlib import Path
 from typing import Any, Final, Literal
 
 from azure.storage.blob.aio import ContainerClient
 
 from azurite.launch import Azurite
 from catalog import Volume, connect
-from scripts.bench_measure import MIB, Spread, Work, in_turn, mib_rate, resident_bytes
+from scripts.bench_measure import MIB, Spread, Work, forget_peak, in_turn, mib_rate, resident_bytes
 from scripts.bench_null import ROOT, NullServer
 from scripts.bench_peers import ACCOUNT, obstore_store
 from scripts.bench_report import Goal, Row
@@ -143,9 +142,7 @@ async def child(way: Way, url: str, size: int) -> float:
         volume = await cat.volume()
         await volume.stat(PATH)
         idle, _ = resident_bytes()
-        reset = Path("/proc/self/clear_refs")
-        if reset.exists():
-            reset.write_text("5", "ascii")  # the most from now on
+        forget_peak()
         await (read(volume) if way == "down" else write(volume, size))
         return (resident_bytes()[1] - idle) / MIB
 

@@ -1,5 +1,6 @@
 """Work measured side by side: rounds in turn, so that what else the machine does befalls all alike."""
 
+import asyncio
 import gc
 import os
 import resource
@@ -114,10 +115,10 @@ async def measured(work: Work) -> Cost:
 
 
 async def in_turn(rounds: int, works: Mapping[str, Work], *, warm: bool = False) -> Rounds:
-    """Each of them once a round, every other round in reverse. With `warm`, one round before that counts for nothing."""
+    """Each of them once a round, every other round in reverse. With `warm`, one more before that does not count."""
     costs: dict[str, list[Cost]] = {name: [] for name in works}
     for number in range(-1 if warm else 0, rounds):
-        names = list(works) if number % 2 == 0 else list(reversed(works))
+        names = list(works) if number % 2 == 0 else list(works)[::-1]
         for name in names:
             cost = await measured(works[name])
             if number >= 0:
@@ -138,8 +139,6 @@ def cpu_s() -> float:
 
 async def at_a_time(count: int, jobs: list[Callable[[], Awaitable[object]]]) -> None:
     """Do all of them, so many at once: as a semaphore does it, without a task for each."""
-    import asyncio  # noqa: PLC0415
-
     waiting = iter(jobs)
 
     async def worker() -> None:
@@ -159,6 +158,13 @@ def resident_bytes() -> tuple[int, int]:
         return most, most
     lines = dict(line.partition(":")[::2] for line in status.read_text("ascii").splitlines())
     return tuple(int(lines[name].split()[0]) * 1024 for name in ("VmRSS", "VmHWM"))  # type: ignore[return-value]
+
+
+def forget_peak() -> None:
+    """Count the most memory from now on, where the system can."""
+    reset = Path("/proc/self/clear_refs")
+    if reset.exists():
+        reset.write_text("5", "ascii")
 
 
 @asynccontextmanager

@@ -1,6 +1,6 @@
 """A server that answers as Azure Storage does, at once, and keeps nothing: so that a client alone is measured.
 
-It takes table batches, rows and queries, and blobs of any size, in the form of urls that Azurite has. It checks nothing,
+It takes table batches, rows and queries, and blobs of any size, by urls as Azurite has them. It checks nothing,
 neither a signature nor a condition: every write succeeds. A query of heads finds `--rows` of them in each shard. A blob
 whose name ends in `-N` has N bytes. It is a process of its own, on loopback, and ends when its stdin does.
 """
@@ -28,7 +28,7 @@ _OPERATION: Final = b" HTTP/1.1\r\n"
 _ZEROS: Final = memoryview(bytes(BUFFER_BYTES))
 
 
-def routed(method: str, target: str, head: bytes, body: bytes, rows: int) -> tuple[bytes, int]:
+def routed(method: str, target: str, head: bytes, body: bytes, rows: int) -> tuple[bytes, int]:  # noqa: PLR0911 — one each
     """The answer to a request, and how many bytes of a blob follow. `body` matters for batches alone."""
     path, _, query = target.partition("?")
     match method:

@@ -9,6 +9,8 @@ class Scale:
     """Numbers of items and of rounds, given as those of a short run."""
 
     mode: Literal["smoke", "short", "long"] = "short"
+    files: int = 10_000
+    """The largest catalog of those that show growth."""
 
     def count(self, short: int, *, least: int = 1) -> int:
         """So many items: a hundredth in a smoke run, three times as many in a long one."""
@@ -27,11 +29,6 @@ class Scale:
             case "long":
                 return short + -(-2 * short // 3)
         return short
-
-    @property
-    def long(self) -> bool:
-        """Whether time does not matter."""
-        return self.mode == "long"
 
     @property
     def smoke(self) -> bool:

@@ -44,6 +44,11 @@ def made_tree(folder: Path, files: int) -> list[Path]:
     return found
 
 
+def read(path: Path) -> bytes:
+    """The content of a file, as whoever has small ones reads it: at once."""
+    return path.read_bytes()
+
+
 async def small(scale: Scale) -> list[Row]:
     """Both."""
     files = scale.count(2_000, least=50)
@@ -80,7 +85,7 @@ async def works(azurite: Azurite, root: Path, paths: Sequence[Path]) -> AsyncIte
 
         async def naive(path: Path) -> None:
             name = path.relative_to(root).as_posix()
-            content = path.read_bytes()
+            content = read(path)
             blob = await container.upload_blob(name, content)
             properties: Any = {"size": len(content), "blob": blob.blob_name}
             await table.upsert_entity({"PartitionKey": "files", "RowKey": quote(name, safe=""), **properties})
@@ -99,7 +104,7 @@ async def _puts(stack: AsyncExitStack, blob: str, root: Path, paths: Sequence[Pa
         obstore, store = made
 
         async def put(path: Path) -> None:
-            await obstore.put_async(store, f"obstore/{path.relative_to(root).as_posix()}", path.read_bytes())
+            await obstore.put_async(store, f"obstore/{path.relative_to(root).as_posix()}", read(path))
 
         found["obstore"] = partial(_each, put, paths)
     if files := adlfs_filesystem(blob):
@@ -114,7 +119,7 @@ async def _puts(stack: AsyncExitStack, blob: str, root: Path, paths: Sequence[Pa
         stack.push_async_callback(remote.aclose)
 
         async def write(path: Path) -> None:
-            await remote.write(f"remote/{path.relative_to(root).as_posix()}", path.read_bytes())
+            await remote.write(f"remote/{path.relative_to(root).as_posix()}", read(path))
 
         found["remote-store"] = partial(_each, write, paths)
     return found

@@ -14,9 +14,9 @@ from catalog.columns import head_values
 from catalog.keys import head_row, partition
 from catalog.table import OPERATIONS_MAX, Insert
 from scripts import bench_answers as answers
+from scripts.bench_measure import Work, closing, cpu_us, in_turn, rate
 from scripts.bench_null import NullServer
 from scripts.bench_peers import ACCOUNT, KEY, connection_string
-from scripts.bench_measure import Work, closing, cpu_us, in_turn, rate
 from scripts.bench_report import Goal, Row
 from scripts.bench_scale import Scale
 
@@ -68,11 +68,11 @@ async def _writes(scale: Scale, table: AzureTable, sdk: TableClient) -> list[Row
 
     async def shards() -> float:
         async def shard(number: int) -> None:
-            for _ in range(batches // 4):
+            for _ in range(max(1, batches // 4)):
                 await table.submit(partition(answers.EPOCH, number), operations)
 
         await asyncio.gather(*map(shard, range(answers.SHARDS)))
-        return batches // 4 * answers.SHARDS * OPERATIONS_MAX
+        return max(1, batches // 4) * answers.SHARDS * OPERATIONS_MAX
 
     found = await in_turn(scale.rounds(5), {"ours": ours, "theirs": theirs, "shards": shards}, warm=True)
     less = Goal("≥", 20, "peer / ours", "× less")

@@ -5,17 +5,17 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from azure.core.credentials import AzureNamedKeyCredential
 from azure.data.tables.aio import TableClient
 from azure.storage.blob.aio import ContainerClient
 
+from azurite.launch import ACCOUNT_KEY, ACCOUNT_NAME
 from catalog import F, connect
 from scripts import bench_answers as answers
 from scripts.bench_null import NullServer
 from scripts.bench_peers import connection_string
 from storage.azure_blob import AzureBlobContent, blob_client
 from storage.content import Always, Span
-from azure.core.credentials import AzureNamedKeyCredential
-from azurite.launch import ACCOUNT_KEY, ACCOUNT_NAME
 
 ROWS = 3_000
 BLOCKS: Any = {"max_single_put_size": 1 << 20, "max_block_size": 1 << 20}
@@ -48,7 +48,7 @@ async def test_microsofts_table_client_is_answered(told: str) -> None:
 
 async def test_microsofts_blob_client_is_answered(told: str) -> None:
     async with ContainerClient.from_connection_string(told, "bench", **BLOCKS) as client:
-        assert await client.upload_blob("small", b"x")
+        assert (await client.upload_blob("small", b"x")).blob_name == "small"
         await client.upload_blob("large", io.BytesIO(bytes(5 << 20)))
         assert await (await client.download_blob("small")).readall() == answers.SMALL
         large = await client.download_blob(f"large-{40 << 20}")  # more than one request of the SDK's
