@@ -21,7 +21,7 @@ VOLUME: Final = "bench"
 SHARDS: Final = 16
 PAGE_ROWS: Final = 1_000
 EPOCH: Final = "01M7Z2T30SH6Q510PTV5XV310J"
-SMALL: Final = b"x" * 1_000
+SMALL: Final = bytes(1_000)
 """The content of a blob whose name says no size."""
 LISTED: Final = 1_000
 """Blobs of a listing."""

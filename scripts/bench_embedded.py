@@ -15,7 +15,7 @@ from scripts.bench_small import made_tree
 
 async def embedded(scale: Scale) -> list[Row]:
     """Five rounds, each into new folders; `?sync=full` waits for the disk and has fewer."""
-    files = scale.count(10_000, least=100)
+    files = scale.count(5_000, least=100)
     with tempfile.TemporaryDirectory(prefix="blobcat-bench-") as folder:
         root = Path(folder)
         made_tree(root / "tree", files)
@@ -23,7 +23,10 @@ async def embedded(scale: Scale) -> list[Row]:
             "blobcat": partial(_ingest, root, files, ""),
             "cp": partial(_copy, root, files),
         }
-        found = await in_turn(scale.rounds(5), works, warm=not scale.smoke)
+        found = await in_turn(
+            scale.rounds(5),
+            works,
+        )
         full = await in_turn(1, {"full": partial(_ingest, root, files, "?sync=full")})
     what = f"ingest of {files:,} files into local:"
     peer = "cp -r, then sha256sum"

@@ -47,7 +47,7 @@ async def _down(scale: Scale, size: int) -> list[Row]:
                 works: dict[str, Work] = {"blobcat": partial(read, volume)}
                 if made := obstore_store(f"http://127.0.0.1:{azurite.blob_port}/{ACCOUNT}", "blobcat"):
                     works["obstore"] = partial(_obstore_read, *made, blob)
-                found = await in_turn(scale.rounds(5), works, warm=not scale.smoke)
+                found = await in_turn(scale.rounds(3), works, warm=not scale.smoke)
                 sdk = await in_turn(1, {"sdk": partial(_sdk_read, container, blob)})
     what = f"{size >> 20:,} MiB down from Azurite"
     there = "obstore" in found.costs
@@ -74,7 +74,7 @@ async def _up(scale: Scale, size: int) -> list[Row]:
         async with connect(null.url) as cat:
             volume = await cat.volume()
             works: dict[str, Work] = {"blobcat": partial(write, volume, size), "digests": partial(_digests, size)}
-            found = await in_turn(scale.rounds(5), works, warm=not scale.smoke)
+            found = await in_turn(scale.rounds(3), works, warm=not scale.smoke)
     what = f"{size >> 20:,} MiB up to the null server"
     return [
         Row(

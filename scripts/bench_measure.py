@@ -127,8 +127,8 @@ async def in_turn(rounds: int, works: Mapping[str, Work], *, warm: bool = False)
 
 
 def joined(parts: list[Rounds]) -> Rounds:
-    """Rounds that were measured one by one, with something done in between."""
-    return Rounds({name: tuple(cost for part in parts for cost in part.costs[name]) for name in parts[0].costs})
+    """Rounds that were measured one by one, with something done in between. The first one has all names."""
+    return Rounds({name: tuple(cost for part in parts for cost in part.costs.get(name, ())) for name in parts[0].costs})
 
 
 def cpu_s() -> float:
