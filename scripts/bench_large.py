@@ -132,7 +132,7 @@ async def _digests(size: int) -> float:
 
 async def _memory(way: Way, url: str, size: int, scale: Scale) -> Spread:
     command = [sys.executable, "-m", "scripts.bench_large", way, url, f"{size}"]
-    runs = [await asyncio.to_thread(subprocess.check_output, command, cwd=ROOT) for _ in range(min(3, scale.rounds(2)))]
+    runs = [await asyncio.to_thread(subprocess.check_output, command, cwd=ROOT) for _ in range(scale.rounds(1))]
     return Spread(tuple(json.loads(run) for run in runs))
 
 

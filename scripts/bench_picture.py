@@ -1,5 +1,6 @@
 """What was found, as pictures: how far each goal was reached, and what a file costs where there are many."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -89,6 +90,6 @@ def _plot(size: tuple[float, float]) -> tuple[Any, Any]:
 
 
 def _saved(figure: Any, path: Path, machine: str) -> None:
-    figure.supxlabel(machine, fontsize=6, color="gray")
+    figure.supxlabel(textwrap.fill(machine, 130), fontsize=6, color="gray")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110, metadata={"Software": None})

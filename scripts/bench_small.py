@@ -53,7 +53,7 @@ def read(path: Path) -> bytes:
 
 async def small(scale: Scale) -> list[Row]:
     """Both."""
-    files = scale.count(2_000, least=50)
+    files = scale.count(1_500, least=50)
     parts: list[Rounds] = []
     with tempfile.TemporaryDirectory(prefix="blobcat-bench-") as folder:
         root = Path(folder)

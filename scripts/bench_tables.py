@@ -43,7 +43,7 @@ def _sdk_entity(row: str, values: Mapping[str, Any]) -> dict[str, Any]:
 
 async def tables(scale: Scale) -> list[Row]:
     """All three."""
-    with NullServer(rows=scale.count(2_000, least=1_000)) as null:
+    with NullServer(rows=scale.count(1_000, least=1_000)) as null:
         credential = AzureNamedKeyCredential(ACCOUNT, KEY)
         table = AzureTable(table_client(null.endpoint, answers.VOLUME, credential))
         told = connection_string(null.endpoint, null.endpoint)
@@ -53,7 +53,7 @@ async def tables(scale: Scale) -> list[Row]:
 
 
 async def _writes(scale: Scale, table: AzureTable, sdk: TableClient) -> list[Row]:
-    batches, few = scale.count(100, least=4), scale.count(15)
+    batches, few = scale.count(60, least=4), scale.count(10)
     operations, entities = batch(), as_sdk(batch())
 
     async def ours() -> float:
