@@ -2,8 +2,8 @@
 
 What stands after `$` in the `console` blocks is typed into one shell, from the first to the last, and what follows is
 what it prints; `…` stands for anything within a line. The `python` blocks are one program, and `# → text` says what a
-line prints. The `cron` block is run as cron would. The `bash` block holds our own scripts: one runs this test, and
-`test_demo` runs the other. The `sh` block needs an account at Azure, and is only read.
+line prints. The `cron` block is run as cron would. The `bash` blocks hold our own scripts: one runs this test, and
+`test_demo` and `tests/bench` run the others. The `sh` block needs an account at Azure, and is only read.
 """
 
 import contextlib
@@ -92,7 +92,7 @@ def test_cron_has_something_to_mail_only_where_all_is_not_well(tmp_path: Path) -
 
 def test_the_scripts_are_there_to_be_run() -> None:
     scripts = [line.split()[0] for block in blocks("bash") for line in block.splitlines()]
-    assert scripts == ["./scripts/demo", "./scripts/test"]
+    assert scripts == ["./scripts/demo", "./scripts/test", "./scripts/bench"]
     for script in re.findall(r"\./(scripts/[\w-]+)", README):
         assert os.access(ROOT / script, os.X_OK), script
         subprocess.run(["/usr/bin/env", "bash", "-n", ROOT / script], check=True)
