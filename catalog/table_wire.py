@@ -52,7 +52,14 @@ _UNANSWERED: Final = b"Prefer: return-no-content\r\n"  # else the service sends 
 _METHODS: Final[Mapping[type, bytes]] = {Replace: b"PUT ", Merge: b"PATCH ", Delete: b"DELETE "}
 _PLAIN_IN_URL: Final = "~!$&'()*,;=:@"
 _TYPE: Final = "@odata.type"
+_MULTIPART: Final = re.compile(r'multipart/mixed;.*?\bboundary="?(?P<boundary>[^";\s]+)"?.*', re.IGNORECASE)
+_ETAG: Final = re.compile(r'(?:W/)?"[^"\s]+"')
+_DONE: Final = frozenset({201, 204})  # the first, of an insert: with the entity, where our wish for none is not heard
+_NO_CONTENT: Final = 204
+_REFUSED: Final = 400
 _STATUS: Final = re.compile(rb"HTTP/1\.1 (\d{3})(?: |$)")
+_XML_CODE: Final = re.compile(rb"<(?:\w+:)?code>([^<]*)<", re.IGNORECASE)
+_XML_MESSAGE: Final = re.compile(rb"<(?:\w+:)?message[^>]*>([^<]*)<", re.IGNORECASE)
 _INDEX: Final = re.compile(r"(\d{1,3}):")
 
 
@@ -180,7 +187,9 @@ def etag_time(etag: str) -> int | None:
 
 def _changes(content_type: str, body: bytes) -> list[bytes]:
     """The parts of the change set in a batch's answer; the only part, where it has none."""
-    (part,) = _parts(content_type, body, at_least=1)[:1]
+    part, *more = _parts(content_type, body, at_least=1)
+    if more:
+        raise UnreadableError("it answers for more than one change set")
     head, _, inner = part.partition(_CRLF * 2)
     kind = _header(_CRLF + head, b"content-type").decode("latin-1")
     return [part] if kind.startswith("application/http") else _parts(kind, inner)
@@ -188,10 +197,10 @@ def _changes(content_type: str, body: bytes) -> list[bytes]:
 
 def _parts(content_type: str, body: bytes, *, at_least: int = 0) -> list[bytes]:
     """The parts of a MIME envelope, which must have its end."""
-    kind, _, boundary = content_type.partition("boundary=")
-    if not kind.startswith("multipart/mixed") or not boundary:
+    kind = _MULTIPART.fullmatch(content_type)
+    if not kind:
         raise UnreadableError("it is no batch")
-    fence = b"--" + boundary.strip('"').encode("latin-1")
+    fence = b"--" + kind["boundary"].encode("latin-1")
     before, *parts = (_CRLF + body).split(_CRLF + fence)
     if before or not parts or not parts[-1].startswith(b"--") or len(parts) <= at_least:
         raise UnreadableError("it is cut")
@@ -208,16 +217,24 @@ def _result(part: bytes) -> str | Failure:
     if not said or not end:
         raise UnreadableError("a part of it is no answer")
     status = int(said[1])
-    if 200 <= status < 300:  # noqa: PLR2004
-        return _header(head, b"etag").decode("latin-1")
+    if status in _DONE:
+        etag = _header(head, b"etag").decode("latin-1")
+        if (body.strip() and status == _NO_CONTENT) or (etag and not _ETAG.fullmatch(etag)):
+            raise UnreadableError("a part of it is no answer to a change")
+        return etag
+    if status < _REFUSED:
+        raise UnreadableError("a part of it is no answer to a change")
     return failure(status, None, body)
 
 
 def _header(head: bytes, name: bytes) -> bytes:
     """A header's value; empty where there is none. The name is in lower case; a head begins with another line."""
-    start = head.lower().find(b"\r\n" + name + b":")
+    low, sought = head.lower(), b"\r\n" + name + b":"
+    start = low.find(sought)
     if start < 0:
         return b""
+    if low.find(sought, start + 1) >= 0:
+        raise UnreadableError("it says a thing twice")
     start += len(name) + 3
     end = head.find(_CRLF, start)
     return head[start : end if end >= 0 else None].strip()
@@ -225,11 +242,19 @@ def _header(head: bytes, name: bytes) -> bytes:
 
 def _told(body: bytes) -> tuple[str, str]:
     """The code and the message of an error; "" for what is not there."""
+    if body.lstrip(b"\xef\xbb\xbf \r\n").startswith(b"<"):
+        return _first(_XML_CODE, body), _first(_XML_MESSAGE, body)
     try:
-        error = orjson.loads(body)["odata.error"]
-        return str(error["code"]), str(error["message"]["value"])
-    except (ValueError, LookupError, TypeError):
+        error = orjson.loads(body.removeprefix(b"\xef\xbb\xbf"))["odata.error"]
+        message = error.get("message", "")
+        return str(error["code"]), str(message.get("value", "") if isinstance(message, dict) else message)
+    except (ValueError, LookupError, TypeError, AttributeError):
         return "", ""
+
+
+def _first(sought: "re.Pattern[bytes]", body: bytes) -> str:
+    found = sought.search(body)
+    return found[1].decode("utf-8", "replace") if found else ""
 
 
 def _loaded(body: bytes) -> dict[str, Any]:
@@ -259,12 +284,11 @@ def _entity(item: dict[str, Any]) -> Entity:
     """A row; what is left of the item when all else is taken from it are its values."""
     partition, row, time = item.pop("PartitionKey"), item.pop("RowKey"), item.pop("Timestamp")
     etag = item.pop("odata.etag", None) or f"W/\"datetime'{quote(time)}'\""
-    item.pop("odata.metadata", None)
-    for mark in [name for name in item if "@" in name]:
+    for mark in [name for name in item if "@" in name or "." in name]:
         convert = _CONVERTED.get(item.pop(mark))  # what has another type is by others: it stays the text that it is
         if convert:
             name = mark.removesuffix(_TYPE)
             item[name] = convert(item[name])
-    if not _PLAIN.issuperset(map(type, item.values())) or type(partition) is not str or type(row) is not str:
+    if not _PLAIN.issuperset(map(type, item.values())) or {type(partition), type(row), type(etag)} != {str}:
         raise TypeError
     return Entity(partition, row, item, etag, microseconds(datetime.fromisoformat(time)))

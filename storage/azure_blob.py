@@ -26,6 +26,7 @@ from .azure_signing import DELEGATION_MAX, credential_kind, key_request, parse_k
 from .azure_transport import SENT_ONCE, SingleShotTransport
 from .azure_transport import transport as single_shot
 from .azure_wire import (
+    answered_bytes,
     blob_from_headers,
     block_id,
     block_list,
@@ -46,6 +47,11 @@ from .names import check_container
 from .preconditions import decide_there
 from .requests import check_delete, check_list, check_open, check_put, check_stage, check_stat, check_touch
 
+DONE: Final = 200
+CREATED: Final = 201
+ACCEPTED: Final = 202
+BYTES: Final = {"Content-Type": "application/octet-stream"}
+XML: Final = {"Content-Type": "application/xml"}
 _NO_SUCH_RANGE: Final = 416
 _UNTOLD: Final = frozenset({400, 401, 403, 404, 409})  # to whoever may not ask, or where nobody knows the question
 
@@ -104,7 +110,7 @@ class AzureBlobContent:
     async def create(self) -> None:
         with self._asking("create", self._client.container_name, write=True):
             try:
-                await self._answer("PUT", self._address("", "restype=container"), {})
+                await self._answer("PUT", self._address("", "restype=container"), {}, wants=CREATED)
             except RefusedAnswerError as exc:
                 if code_of(exc) != "ContainerAlreadyExists":
                     raise
@@ -113,7 +119,7 @@ class AzureBlobContent:
         check_stage(name, block, data)
         query = f"comp=block&blockid={quote(block_id(block), safe='')}"
         with self._asking("stage", name, write=True):
-            await self._answer("PUT", self._address(name, query), {}, data)
+            await self._answer("PUT", self._address(name, query), {}, data, wants=CREATED)
 
     async def put(self, name: str, content: bytes | Blocks, *, when: Precondition, headers: Headers) -> str:
         check_put(name, content, when, headers)
@@ -122,10 +128,11 @@ class AzureBlobContent:
         with self._asking("put", name, write=True):
             if isinstance(content, Blocks):
                 sent |= {"x-ms-blob-content-md5": md5} if md5 else {}
-                answer = await self._answer("PUT", self._address(name, "comp=blocklist"), sent, block_list(content.ids))
+                sent, body = {**sent, **XML}, block_list(content.ids)
+                answer = await self._answer("PUT", self._address(name, "comp=blocklist"), sent, body, wants=CREATED)
             else:
                 sent |= {"x-ms-blob-type": "BlockBlob"} | ({"Content-MD5": md5} if md5 else {})
-                answer = await self._answer("PUT", self._address(name), sent, content)
+                answer = await self._answer("PUT", self._address(name), sent, content, wants=CREATED)
             return etag_from_headers(answer.headers)
 
     @asynccontextmanager
@@ -138,7 +145,7 @@ class AzureBlobContent:
         try:
             with self._asking("open", name, write=False):
                 blob = blob_from_headers(name, answer.headers)
-                size = int(answer.headers["Content-Length"])
+                size = answered_bytes(span, answer.status, answer.headers)
             yield Opened(blob, _chunks(name, answer, size))
         finally:
             answer.close()
@@ -150,7 +157,7 @@ class AzureBlobContent:
     async def delete(self, name: str, *, when: Precondition) -> None:
         check_delete(name, when)
         with self._asking("delete", name, write=True):
-            await self._answer("DELETE", self._address(name), conditions(when))
+            await self._answer("DELETE", self._address(name), conditions(when), wants=ACCEPTED)
 
     async def touch(self, name: str, *, headers: Headers, when: IfMatch) -> str:
         """See `abilities.Touches`. Two requests, and a third where content type or MD5 change."""
@@ -269,7 +276,7 @@ class AzureBlobContent:
             raise InvalidError(message, op="sign", key=name, kind="invalid.expires")
         if not reaches(self._signing_key, expires):
             address = self._account_url("restype=service&comp=userdelegationkey")
-            self._signing_key = parse_key((await self._answer("POST", address, {}, key_request(expires))).body)
+            self._signing_key = parse_key((await self._answer("POST", address, XML, key_request(expires))).body)
         return self._signing_key
 
     def _account_url(self, query: str) -> str:
@@ -280,11 +287,13 @@ class AzureBlobContent:
         asked = "&".join(filter(None, (query, self._sas)))
         return f"{path}?{asked}" if asked else path
 
-    async def _answer(self, method: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> Answer:
-        """Send one request. Raises: RefusedAnswerError, for an answer that is no success."""
-        sent = {**headers, "Content-Type": "application/octet-stream"} if body else headers
+    async def _answer(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes = b"", *, wants: int = DONE
+    ) -> Answer:
+        """Send one request. Raises: RefusedAnswerError, for an answer that is not the one that the service gives."""
+        sent = {**BYTES, **headers} if body else headers
         answer = await self._client.sender.send(method, url, sent, body)
-        if not answer.succeeded:
+        if answer.status != wants:
             raise self._refusal(answer)
         return answer
 

@@ -27,9 +27,10 @@ from dataclasses import dataclass
 from typing import Final
 
 import aiohttp
-from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
+from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError, ServiceRequestError
 
 from .azure_sender import RefusedAnswerError
+from .azure_signers import UnsignedError
 from .errors import (
     AccessDeniedError,
     CatalogError,
@@ -75,6 +76,11 @@ _THROTTLED: Final = frozenset({429, 503})  # the service says 503 ServerBusy; pr
 # AuthorizationFailure of a request that a key signed: at Azure the firewall's, but Azurite says it of a wrong key too.
 _KEY_TEXT: Final = "the account key is wrong, or the account's firewall does not let this machine in"
 _REFUSED_KEY: Final = _Meaning(AccessDeniedError, "access-denied.key", _KEY_TEXT)
+
+_SERVERS_FAULT: Final = 500
+_NO_SIGNATURE: Final = _Meaning(
+    AccessDeniedError, "access-denied.credential", "the credential gives no token or signature"
+)
 
 # By error code, within those statuses: the same knowledge of the write, a better word for it.
 _BY_CODE: Final = {
@@ -180,7 +186,9 @@ def _signed_by_key(exc: BaseException) -> bool:
 def _never_sent(exc: Exception) -> _Meaning | None:
     """Proof, from the innermost library, that nothing was sent."""
     if isinstance(exc, ClientAuthenticationError) and status_of(exc) is None:
-        return _Meaning(AccessDeniedError, "access-denied.credential", "the credential gives no token or signature")
+        return _NO_SIGNATURE
+    if isinstance(exc, UnsignedError) and (said := _unsigned(exc)):
+        return said
     for link in _chain(exc):
         if isinstance(link, aiohttp.ClientConnectorError):
             return _not_connected(link)
@@ -189,6 +197,19 @@ def _never_sent(exc: Exception) -> _Meaning | None:
         if isinstance(link, aiohttp.InvalidURL):
             return _Meaning(InvalidError, "invalid.url", "the service's url is not a valid one")
     return None
+
+
+def _unsigned(exc: UnsignedError) -> _Meaning | None:
+    """What became of asking for a token; None where that is for the connection to say."""
+    status = status_of(exc.__cause__) if exc.__cause__ else None
+    if status in _THROTTLED or (status or 0) >= _SERVERS_FAULT:
+        return _Meaning(UnavailableError, "unavailable.credential", f"who gives tokens answered {status}")
+    causes = tuple(_chain(exc))
+    if any(isinstance(cause, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError) for cause in causes):
+        return None
+    if any(isinstance(cause, aiohttp.ClientError | TimeoutError | ServiceRequestError) for cause in causes):
+        return _Meaning(UnavailableError, "unavailable.credential", "who gives tokens did not answer")
+    return _NO_SIGNATURE
 
 
 def _not_connected(exc: aiohttp.ClientConnectorError) -> _Meaning:

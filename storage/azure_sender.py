@@ -11,7 +11,7 @@ import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import aiohttp
 from azure.core.instrumentation import get_tracer
@@ -19,7 +19,7 @@ from azure.core.settings import settings
 from azure.core.tracing import SpanKind
 from yarl import URL
 
-from .azure_signers import Signer
+from .azure_signers import Signer, UnsignedError
 from .azure_transport import READ_BYTES, SingleShotTransport
 
 _LOG: Final = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class Arriving:
 
     def __init__(self, answer: aiohttp.ClientResponse) -> None:
         self.status = answer.status
-        self.headers: Mapping[str, str] = answer.headers
+        self.headers = answer.headers
         self._answer = answer
 
     @property
@@ -103,17 +103,32 @@ class Sender:
 
     async def open(self, method: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> Arriving:
         """Send a request once; its answer, with the body still to be read."""
-        answer = await self._open(method, url, headers, body)
-        if answer.status == _UNAUTHORIZED and await self._signer.answer(answer.headers.get("WWW-Authenticate", "")):
+        answer, sent = await self._open(method, url, headers, body)
+        if answer.status == _UNAUTHORIZED and await self._is_worth_another(answer, sent):
             answer.close()
-            answer = await self._open(method, url, headers, body)
+            answer, _ = await self._open(method, url, headers, body)
         return answer
 
     def refusal(self, status: int, code: str) -> RefusedAnswerError:
         """What to raise for an answer that is no success."""
         return RefusedAnswerError(status, code, signed_by_key=self._signer.by_key)
 
-    async def _open(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Arriving:
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("what sends holds connections and a credential: it cannot be pickled")
+
+    async def _is_worth_another(self, refused: Arriving, sent: Mapping[str, str]) -> bool:
+        """Whether there is a better signature. Without one, the refusal stands: it is proof that nothing was done."""
+        try:
+            return await self._signer.answer(refused.headers.getall("WWW-Authenticate", []), sent)
+        except UnsignedError:
+            return False
+        except BaseException:
+            refused.close()
+            raise
+
+    async def _open(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes
+    ) -> tuple[Arriving, Mapping[str, str]]:
         query = self._signer.query
         whole = f"{url}{'&' if '?' in url else '?'}{query}" if query else url
         sent = {"x-ms-version": self._version, "User-Agent": _AGENT, "Accept-Encoding": "identity", **headers}
@@ -127,7 +142,7 @@ class Sender:
             if span:
                 span.set_attribute("http.response.status_code", answer.status)
         _LOG.debug("%s %s: %d", method, place, answer.status)
-        return Arriving(answer)
+        return Arriving(answer), sent
 
     def _span(self, method: str, place: str) -> AbstractContextManager[Any]:
         """A span of the one request, as azure-core's policy makes it, where the application has asked for those."""

@@ -15,19 +15,23 @@ import asyncio
 import hmac
 import time
 from base64 import b64decode, b64encode, urlsafe_b64decode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from email.utils import formatdate
 from functools import lru_cache
 from inspect import isawaitable
-from typing import Any, Final, Protocol
+from typing import Any, Final, NoReturn, Protocol
 from urllib.parse import unquote, urlsplit
 
 from azure.core.credentials import AzureNamedKeyCredential, AzureSasCredential
-from azure.core.exceptions import ClientAuthenticationError
 
 SCOPE: Final = "https://storage.azure.com/.default"
 _REFRESH_S: Final = 300.0  # a token that is good for less is replaced
 _HYPHENS: Final = str.maketrans({"-": None, "_": " "})
+
+
+class UnsignedError(Exception):
+    """There is no signature for a request: it was not sent. What was said of that is the cause."""
 
 
 class Signer(Protocol):
@@ -42,10 +46,13 @@ class Signer(Protocol):
         """What the url of each request ends with; "" where nothing does."""
 
     async def sign(self, method: str, url: str, headers: dict[str, str]) -> None:
-        """Add what the proof needs to the headers. Raises: whatever a credential raises that gives no token."""
+        """Add what the proof needs to the headers. Raises: UnsignedError."""
 
-    async def answer(self, challenge: str) -> bool:
-        """Take a 401's `WWW-Authenticate`; whether the same request, signed anew, may succeed."""
+    async def answer(self, challenges: Sequence[str], refused: Mapping[str, str]) -> bool:
+        """Take a 401's `WWW-Authenticate`, and the headers that it is about.
+
+        Whether the same request, signed anew, may succeed. Raises: UnsignedError.
+        """
 
 
 def signer(credential: Any, *, blob: bool) -> Signer:
@@ -70,9 +77,12 @@ class Nobody:
     async def sign(self, method: str, url: str, headers: dict[str, str]) -> None:
         """See Signer."""
 
-    async def answer(self, challenge: str) -> bool:  # noqa: ARG002 — see Signer
+    async def answer(self, challenges: Sequence[str], refused: Mapping[str, str]) -> bool:  # noqa: ARG002 — see Signer
         """See Signer."""
         return False
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("what signs holds a credential: it cannot be pickled")
 
 
 class Sas(Nobody):
@@ -139,7 +149,7 @@ class Token(Nobody):
     async def sign(self, method: str, url: str, headers: dict[str, str]) -> None:  # noqa: ARG002 — see Signer
         """See Signer."""
         if not url.startswith("https:"):
-            raise ClientAuthenticationError("a token is sent over https only")
+            raise UnsignedError("a token is sent over https only")
         if self._expires - time.time() < _REFRESH_S:
             async with self._asking:
                 if self._expires - time.time() < _REFRESH_S:
@@ -147,23 +157,24 @@ class Token(Nobody):
         headers["x-ms-date"] = _date(int(time.time()))
         headers["Authorization"] = f"Bearer {self._token}"
 
-    async def answer(self, challenge: str) -> bool:
-        """See Signer."""
-        asked = dict(_challenged(challenge))
-        if claims := asked.get("claims"):
-            more = {"claims": urlsafe_b64decode(claims + "=" * (-len(claims) % 4)).decode()}
-        elif tenant := urlsplit(asked.get("authorization_uri", "")).path.strip("/").partition("/")[0]:
-            more = {"tenant_id": tenant}
-        else:
-            return False
+    async def answer(self, challenges: Sequence[str], refused: Mapping[str, str]) -> bool:
+        """See Signer. Of many that were refused at once, the first gets the token for all."""
         async with self._asking:
-            await self._ask(**more)
-        return True
+            if refused.get("Authorization") != f"Bearer {self._token}":
+                return True
+            self._expires = 0.0  # whatever it was, it is good no more
+            more = _asked_for(challenges)
+            if more:
+                await self._ask(**more)
+            return bool(more)
 
     async def _ask(self, **more: str) -> None:
-        found = self._credential.get_token(SCOPE, **more)
-        if isawaitable(found):  # as the SDKs have it: credentials come in both kinds
-            found = await found
+        try:
+            found = self._credential.get_token(SCOPE, **more)
+            if isawaitable(found):  # as the SDKs have it: credentials come in both kinds
+                found = await found
+        except Exception as exc:
+            raise UnsignedError("the credential gives no token") from exc
         self._token, self._expires = found.token, float(found.expires_on)
 
 
@@ -186,7 +197,7 @@ def _hmac(key: str, text: str) -> str:
     try:
         return b64encode(hmac.digest(b64decode(key), text.encode(), "sha256")).decode()
     except ValueError:  # its text may show the key
-        raise ClientAuthenticationError("the account's key is none") from None
+        raise UnsignedError("the account's key is none") from None
 
 
 def _split(url: str) -> tuple[str, str]:
@@ -197,6 +208,16 @@ def _split(url: str) -> tuple[str, str]:
 
 def _parameters(query: str) -> list[tuple[str, str]]:
     return [(name, value) for name, _, value in (part.partition("=") for part in query.split("&") if part)]
+
+
+def _asked_for(challenges: Sequence[str]) -> dict[str, str]:
+    """What the next token is to be asked for with; nothing where no challenge says so, or none can be read."""
+    asked = dict(parameter for challenge in challenges for parameter in _challenged(challenge))
+    if claims := asked.get("claims"):
+        with suppress(ValueError):
+            return {"claims": urlsafe_b64decode(claims + "=" * (-len(claims) % 4)).decode()}
+    tenant = urlsplit(asked.get("authorization_uri", "")).path.strip("/").partition("/")[0]
+    return {"tenant_id": tenant} if tenant else {}
 
 
 def _challenged(challenge: str) -> list[tuple[str, str]]:

@@ -14,6 +14,7 @@ import ssl
 from collections.abc import Mapping
 from io import BytesIO
 from typing import Any, Final
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from azure.core.pipeline.transport import AioHttpTransport
@@ -51,6 +52,7 @@ class SingleShotTransport(AioHttpTransport):  # type: ignore[misc]  # azure-core
         super().__init__(connection_data_block_size=READ_BYTES, **timeouts)
         self._trust_env = trust_env
         self._ca_file = ca_file
+        self._proxies: dict[str, str | None] = {}
         self._timeout = aiohttp.ClientTimeout(
             sock_connect=self.connection_config.timeout, sock_read=self.connection_config.read_timeout
         )
@@ -60,12 +62,12 @@ class SingleShotTransport(AioHttpTransport):  # type: ignore[misc]  # azure-core
         """Make the session, on the running loop, at the first request."""
         if not self._made:
             self._made = True
+            # No trust_env: aiohttp would read ~/.netrc for each request, and send the password that it finds there.
             self.session = aiohttp.ClientSession(
                 auto_decompress=False,
                 connector=aiohttp.TCPConnector(limit=CONNECTIONS_MAX, ssl=self._trusted()),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 middlewares=(_once,),
-                trust_env=self._trust_env,
             )
         await super().open()
 
@@ -83,8 +85,22 @@ class SingleShotTransport(AioHttpTransport):  # type: ignore[misc]  # azure-core
             skip_auto_headers=("Content-Type",),
             timeout=self._timeout,
             allow_redirects=False,
+            proxy=self._proxy(url),
         )
         return answer
+
+    async def send(self, request: Any, **options: Any) -> Any:
+        """See AioHttpTransport: what the SDK's clients send goes the same way."""
+        return await super().send(request, proxy=self._proxy(URL(request.url)), **options)
+
+    def _proxy(self, url: URL) -> str | None:
+        """The proxy that the environment names for a host, if it is to be asked; looked up once."""
+        if not self._trust_env or not url.host:
+            return None
+        if url.host not in self._proxies:
+            direct = proxy_bypass(url.host)
+            self._proxies[url.host] = None if direct else getproxies().get(url.scheme) or getproxies().get("all")
+        return self._proxies[url.host]
 
     def _trusted(self) -> ssl.SSLContext | bool:
         return ssl.create_default_context(cafile=self._ca_file) if self._ca_file else True

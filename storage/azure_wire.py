@@ -4,6 +4,7 @@ Etags stand in quotes in headers and without in listings; here they are bare. A 
 answer with the whole blob, and `x-ms-blob-content-md5` in one with a part of it, where the other would be the part's.
 """
 
+import re
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -15,6 +16,9 @@ from .metadata import decoded, decoded_metadata, encoded_metadata
 
 _META: Final = "x-ms-meta-"
 _KEPT: Final = ("Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language")
+_WHOLE: Final = 200
+_PART: Final = 206
+_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 _FIRST_REORDERED: Final = "\ue000"
 
 
@@ -105,9 +109,31 @@ def blob_from_headers(name: str, answer: Mapping[str, str]) -> Blob:
     )
 
 
+def answered_bytes(span: Span, status: int, answer: Mapping[str, str]) -> int:
+    """How many bytes an answer to GET brings: exactly those of the span, or as many of them as the blob has.
+
+    Raises: LookupError, ValueError (it is no answer to this span: a proxy may have lost what was asked for).
+    """
+    size = int(answer["Content-Length"])
+    part = _RANGE.fullmatch(answer.get("Content-Range", ""))
+    if not byte_range(span):
+        if status != _WHOLE or part:
+            raise ValueError("a part of the blob, where all of it was asked for")
+        return size
+    if status != _PART or not part:
+        raise ValueError("all of the blob, where a part of it was asked for")
+    first, last, whole = map(int, part.groups())
+    end = whole if span.length is None else min(whole, span.start + span.length)
+    if (first, last + 1, size) != (span.start, end, end - first):
+        raise ValueError("another part of the blob than was asked for")
+    return size
+
+
 def page_of_blobs(body: bytes) -> tuple[tuple[Blob, ...], str]:
     """A page of a listing, and the marker of the next: "" where there is none. Raises: ParseError, ValueError."""
     root = ET.fromstring(body)  # noqa: S314 — the service's own answer; expat bounds what entities expand to
+    if root.tag != "EnumerationResults" or root.find("Blobs") is None or root.find("NextMarker") is None:
+        raise ValueError("no page of a listing, or not all of one")
     return tuple(map(_blob_from_item, root.iterfind("Blobs/Blob"))), root.findtext("NextMarker") or ""
 
 

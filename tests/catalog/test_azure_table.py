@@ -239,9 +239,9 @@ async def test_an_index_that_the_service_did_not_give_is_none(message: str, open
 
 
 async def test_success_is_an_etag_for_each_operation(opened: list[AzureTable]) -> None:
-    async with Server(batch(done("one"), done(ETAG))) as server:
+    async with Server(batch(done('W/"one"'), done(ETAG))) as server:
         written = await table_at(server.url, opened).submit(P, TWO)
-    assert [(each.etag, each.timestamp) for each in written] == [("one", None), (ETAG, 1795218587549707)]
+    assert [(each.etag, each.timestamp) for each in written] == [('W/"one"', None), (ETAG, 1795218587549707)]
 
 
 @pytest.mark.parametrize("operation", [Insert("r", {}), Replace("r", {}), Merge("r", {}), Delete("r")])

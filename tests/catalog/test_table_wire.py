@@ -30,6 +30,7 @@ from catalog.table_wire import (
     decoded_page,
     encoded_batch,
     entity_address,
+    failure,
 )
 from catalog.times import microseconds
 
@@ -211,12 +212,61 @@ def test_an_answer_that_is_cut_anywhere_proves_nothing(body: bytes) -> None:
         (DONE, "HTTP/9.9 204 Ok\r\n\r\n", DELETED),
         (DONE, "HTTP/1.1 204 No Content\r\nETag:\r\n\r\n", DELETED),
         (DONE, "HTTP/1.1 204 No Content\r\nX: ETag: 1\r\n\r\n", DELETED),
+        (DONE, 'HTTP/1.1 200 OK\r\nETag: "1"\r\n\r\n', DELETED),
+        (DONE, 'HTTP/1.1 202 Accepted\r\nETag: "1"\r\n\r\n', DELETED),
+        (DONE, "HTTP/1.1 204 No Content\r\nETag: *\r\n\r\n", DELETED),
+        (DONE, "HTTP/1.1 204 No Content\r\nETag: <html>\r\n\r\n", DELETED),
+        (DONE, 'HTTP/1.1 204 No Content\r\nETag: "1"\r\nETag: "2"\r\n\r\n', DELETED),
+        (DONE, DONE, "HTTP/1.1 200 OK\r\n\r\n<html>"),
+        (DONE, DONE, f"{DELETED}<html>"),
     ],
     ids=str,
 )
 def test_an_answer_to_other_operations_proves_nothing(parts: Sequence[str]) -> None:
     with pytest.raises(UnreadableError):
         decoded_batch(KIND, answered(*parts), CHANGES)
+
+
+def test_an_insert_may_be_answered_with_the_entity() -> None:
+    made = f'HTTP/1.1 201 Created\r\nETag: {ETAG}\r\n\r\n{{"RowKey":"a"}}'
+    assert decoded_batch(KIND, answered(made, DONE, DELETED), CHANGES) == [ETAG, ETAG, None]
+
+
+@pytest.mark.parametrize(
+    "more", [answered(REFUSED), answered(DONE), b"--batchresponse_1\r\n\r\nHTTP/1.1 500 No\r\n\r\n"]
+)
+def test_an_answer_to_more_than_one_change_set_proves_nothing(more: bytes) -> None:
+    first = WHOLE.removesuffix(b"--batchresponse_1--\r\n")
+    with pytest.raises(UnreadableError):
+        decoded_batch(KIND, first + more.removesuffix(b"--batchresponse_1--\r\n") + b"--batchresponse_1--\r\n", CHANGES)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["Multipart/Mixed; Boundary=batchresponse_1", 'multipart/mixed;charset=x; boundary="batchresponse_1"; a=b'],
+)
+def test_a_content_type_has_no_case_and_may_say_more(kind: str) -> None:
+    assert decoded_batch(kind, WHOLE, CHANGES) == [ETAG, ETAG, None]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"odata.error":{"code":"Code","message":{"lang":"en","value":"7:no"}}}',
+        b'\xef\xbb\xbf{"odata.error":{"code":"Code","message":"7:no"}}',
+        b'<?xml version="1.0"?><error xmlns="x"><code>Code</code><message xml:lang="en">7:no</message></error>',
+        b"\xef\xbb\xbf<m:error><m:code>Code</m:code><m:message>7:no</m:message></m:error>",
+    ],
+)
+def test_an_error_is_told_as_json_or_as_xml(body: bytes) -> None:
+    assert failure(409, None, body) == Failure(409, "Code", 7)
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>", b"[]", b'{"odata.error":5}', b"\xff", b'{"odata.error":{"code":"C"}}']
+)
+def test_an_error_that_tells_nothing_is_its_status(body: bytes) -> None:
+    assert failure(500, None, body).index is None
 
 
 @pytest.mark.parametrize("kind", ["", "text/html", "multipart/mixed", "multipart/mixed; boundary=", "application/json"])
@@ -270,6 +320,8 @@ def test_a_page_is_read_as_the_sdk_reads_it(partition: str, rows: list[tuple[str
 def test_what_others_have_written_is_read_as_it_stands() -> None:
     item = as_the_service_writes("p", "r", {}) | {
         "n": 5,
+        "odata.type": "account.table",
+        "odata.id": "https://account/table",
         "d@odata.type": "Edm.DateTime",
         "d": "2026-01-01T00:00:00Z",
         "g@odata.type": "Edm.Guid",
@@ -296,6 +348,7 @@ BROKEN: Mapping[str, Callable[[dict[str, Any]], object]] = {
     "a value that is a list": lambda item: item.update(a=[]),
     "a number that is none": lambda item: item.update({"a@odata.type": "Edm.Int64", "a": "five"}),
     "a type without a value": lambda item: item.update({"b@odata.type": "Edm.Int64"}),
+    "an etag of another type": lambda item: item.update({"odata.etag": 5}),
     "a type that is a list": lambda item: item.update({"a@odata.type": [], "a": 1}),
 }
 

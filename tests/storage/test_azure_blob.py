@@ -12,7 +12,7 @@ from azure.storage.blob import ContainerSasPermissions, generate_container_sas
 from azurite.launch import ACCOUNT_KEY, ACCOUNT_NAME, Azurite
 from storage.azure_blob import AzureBlobContent, blob_client
 from storage.content import Always, Blocks, Headers, IfAbsent, Span
-from storage.errors import AccessDeniedError, CatalogError, InvalidError
+from storage.errors import AccessDeniedError, CatalogError, InvalidError, OutcomeUnknownError, UnavailableError
 from tests.storage.servers import answer, serving
 
 PLAIN = Headers()
@@ -45,15 +45,93 @@ ONE_REQUEST: dict[str, tuple[str, Callable[[AzureBlobContent], Awaitable[object]
 }
 
 
+STATUS = {"PUT": 201, "GET": 200, "HEAD": 200, "DELETE": 202}
+
+
 @pytest.mark.parametrize("op", ONE_REQUEST)
 async def test_each_method_is_one_request(op: str) -> None:
     line, attempt = ONE_REQUEST[op]
     body = "text" if line.startswith("GET") else ""
-    async with serving(answer(200, body=body, headers=DESCRIBED)) as server:
+    status, more = STATUS[line.partition(" ")[0]], ""
+    if op == "open a span":
+        status, more = 206, "Content-Range: bytes 0-3/4\r\n"
+    async with serving(answer(status, body=body, headers=DESCRIBED + more)) as server:
         store = AzureBlobContent(blob_client(server.url, "container", AzureNamedKeyCredential("account", "a2V5")))
         await attempt(store)
         await store.close()
     assert server.requests == [line]
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204, 207])
+@pytest.mark.parametrize("op", [op for op, (line, _) in ONE_REQUEST.items() if not line.startswith(("GET", "HEAD"))])
+async def test_a_write_is_done_by_the_one_answer_that_the_service_gives(op: str, status: int) -> None:
+    """Anything else is another's: a proxy's page, perhaps, with the etag of that."""
+    line, attempt = ONE_REQUEST[op]
+    async with serving(answer(status, body="<html>", headers=DESCRIBED)) as server:
+        store = AzureBlobContent(blob_client(server.url, "container", AzureNamedKeyCredential("account", "a2V5")))
+        if status == STATUS[line.partition(" ")[0]]:
+            await attempt(store)
+        else:
+            with pytest.raises(OutcomeUnknownError):
+                await attempt(store)
+        await store.close()
+
+
+PARTS = {
+    "all of it": (200, ""),
+    "all of it, called a part": (206, ""),
+    "from elsewhere": (206, "bytes 0-3/9"),
+    "fewer bytes": (206, "bytes 2-4/9"),
+    "more bytes": (206, "bytes 2-6/9"),
+    "fewer bytes than it says": (206, "bytes 2-5/7"),
+    "no numbers": (206, "bytes */9"),
+}
+
+
+@pytest.mark.parametrize("name", PARTS)
+async def test_a_span_is_answered_by_just_that_span(name: str) -> None:
+    """A proxy, or a cache, may lose what was asked for: a SAS and a token sign no header."""
+    status, part = PARTS[name]
+    headers = DESCRIBED + (f"Content-Range: {part}\r\n" if part else "")
+    body = "text" if name != "fewer bytes than it says" else "tex"
+    async with serving(answer(status, body=body, headers=headers)) as server:
+        store = AzureBlobContent(blob_client(server.url, "container", AzureNamedKeyCredential("account", "a2V5")))
+        with pytest.raises(UnavailableError):
+            await _read(store, Span(2, 4))
+        await store.close()
+
+
+@pytest.mark.parametrize(("span", "part"), [(Span(2, 4), "2-5/9"), (Span(5, 9), "5-8/9"), (Span(5), "5-8/9")])
+async def test_a_span_may_go_beyond_the_end(span: Span, part: str) -> None:
+    async with serving(answer(206, body="text", headers=f"{DESCRIBED}Content-Range: bytes {part}\r\n")) as server:
+        store = AzureBlobContent(blob_client(server.url, "container", AzureNamedKeyCredential("account", "a2V5")))
+        assert await _read(store, span) == b"text"
+        await store.close()
+
+
+async def test_a_part_is_not_the_whole() -> None:
+    async with serving(answer(206, body="text", headers=f"{DESCRIBED}Content-Range: bytes 0-3/9\r\n")) as server:
+        store = AzureBlobContent(blob_client(server.url, "container", AzureNamedKeyCredential("account", "a2V5")))
+        with pytest.raises(UnavailableError):
+            await _read(store, Span())
+        await store.close()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<html><body>please log in</body></html>",
+        "<EnumerationResults></EnumerationResults>",
+        "<EnumerationResults><Blobs></Blobs></EnumerationResults>",
+        "<EnumerationResults><NextMarker /></EnumerationResults>",
+    ],
+)
+async def test_what_is_no_page_of_a_listing_is_not_an_empty_one(body: str) -> None:
+    async with serving(answer(200, body=body)) as server:
+        store = AzureBlobContent(blob_client(server.url, "container", AzureNamedKeyCredential("account", "a2V5")))
+        with pytest.raises(UnavailableError):
+            [blob async for blob in store.list()]
+        await store.close()
 
 
 async def test_input_outside_the_rules_is_no_request() -> None:

@@ -1,6 +1,7 @@
 """Signatures, beside those of the SDKs; tokens, and what a challenge asks for."""
 
 import asyncio
+import pickle
 import time
 from base64 import b64encode
 from collections.abc import Mapping
@@ -9,7 +10,6 @@ from typing import Any
 
 import pytest
 from azure.core.credentials import AccessToken, AzureNamedKeyCredential, AzureSasCredential
-from azure.core.exceptions import ClientAuthenticationError
 from azure.core.pipeline import PipelineRequest
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.core.rest import HttpRequest
@@ -19,7 +19,9 @@ from azure.storage.blob._shared.authentication import _storage_header_sort
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.azure_signers import BlobKey, Nobody, Sas, TableKey, Token, in_order, signer
+from storage.azure_sender import Sender
+from storage.azure_signers import BlobKey, Nobody, Sas, TableKey, Token, UnsignedError, in_order, signer
+from storage.azure_transport import SingleShotTransport
 
 SECRET = b64encode(b"a key of the account").decode()
 KEY = AzureNamedKeyCredential("account", SECRET)
@@ -116,7 +118,7 @@ def test_a_sas_that_its_owner_replaces_is_used_at_once() -> None:
 
 
 async def test_a_key_that_is_none_proves_that_nothing_was_sent() -> None:
-    with pytest.raises(ClientAuthenticationError) as raised:
+    with pytest.raises(UnsignedError) as raised:
         await signer(AzureNamedKeyCredential("account", "no base64 at all"), blob=True).sign("GET", f"{BLOBS}/box", {})
     assert "base64" not in str(raised.value)
     assert raised.value.__cause__ is None
@@ -171,7 +173,7 @@ async def test_a_credential_may_be_of_the_synchronous_kind() -> None:
 
 async def test_a_token_is_sent_over_https_only() -> None:
     identity = Identity(3600)
-    with pytest.raises(ClientAuthenticationError):
+    with pytest.raises(UnsignedError):
         await bearer(signer(identity, blob=True), "http://account.blob.core.windows.net/box")
     assert identity.asked == []
 
@@ -183,6 +185,10 @@ CHALLENGES = {
     ),
     "a tenant, quoted": (
         'Bearer authorization_uri="https://login.microsoftonline.com/TENANT", resource_id="x"',
+        {"tenant_id": "TENANT"},
+    ),
+    "claims that are none, but a tenant": (
+        'Bearer authorization_uri="https://login/TENANT", error="insufficient_claims", claims="\u00ff"',
         {"tenant_id": "TENANT"},
     ),
     "claims": (
@@ -197,8 +203,7 @@ async def test_a_challenge_gets_the_token_that_it_asks_for(name: str) -> None:
     challenge, asked = CHALLENGES[name]
     identity = Identity(3600)
     signing = signer(identity, blob=True)
-    await bearer(signing)
-    assert await signing.answer(challenge)
+    assert await signing.answer([challenge], {"Authorization": await bearer(signing)})
     assert identity.asked[-1] == (("https://storage.azure.com/.default",), asked)
     assert await bearer(signing) == "Bearer token2"
 
@@ -206,6 +211,37 @@ async def test_a_challenge_gets_the_token_that_it_asks_for(name: str) -> None:
 @pytest.mark.parametrize("challenge", ["", "Bearer", "Basic realm=x", "Bearer error=x", "Bearer claims", "Bearer ==="])
 async def test_what_asks_for_nothing_gets_nothing(challenge: str) -> None:
     identity = Identity(3600)
-    assert not await signer(identity, blob=True).answer(challenge)
-    assert not await signer(KEY, blob=True).answer(challenge)
-    assert identity.asked == []
+    signing = signer(identity, blob=True)
+    assert not await signing.answer([challenge], {"Authorization": await bearer(signing)})
+    assert not await signer(KEY, blob=True).answer([challenge], {})
+    assert len(identity.asked) == 1
+
+
+async def test_a_token_that_was_refused_is_not_used_again() -> None:
+    signing = signer(Identity(3600), blob=True)
+    assert not await signing.answer([], {"Authorization": await bearer(signing)})
+    assert await bearer(signing) == "Bearer token2"
+
+
+async def test_a_challenge_may_stand_behind_another() -> None:
+    signing = signer(Identity(3600), blob=True)
+    challenges = ['PoP nonce="x"', CHALLENGES["claims"][0]]
+    assert await signing.answer(challenges, {"Authorization": await bearer(signing)})
+
+
+async def test_of_many_that_are_refused_one_gets_the_token_for_all() -> None:
+    identity = Identity(3600)
+    signing = signer(identity, blob=True)
+    refused = {"Authorization": await bearer(signing)}
+    answers = await asyncio.gather(*(signing.answer([CHALLENGES["a tenant"][0]], refused) for _ in range(20)))
+    assert answers == [True] * 20
+    assert len(identity.asked) == 2
+
+
+@pytest.mark.parametrize("blob", [True, False])
+@pytest.mark.parametrize("credential", [KEY, AzureSasCredential("sig=x"), None])
+def test_what_signs_cannot_be_pickled(credential: Any, blob: bool) -> None:
+    signing = signer(credential, blob=blob)
+    for held in (signing, Sender(SingleShotTransport(), signing, "1")):
+        with pytest.raises(TypeError):
+            pickle.dumps(held)

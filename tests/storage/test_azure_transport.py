@@ -1,0 +1,79 @@
+"""What the environment has a say in: a proxy, and nothing else."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from azure.core.credentials import AzureSasCredential
+from azure.core.rest import HttpRequest
+from yarl import URL
+
+from storage import Always
+from storage.azure_blob import AzureBlobContent, blob_client
+from storage.azure_transport import SingleShotTransport
+from tests.storage.servers import Server, answer, serving
+
+PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in PROXIES:
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.fixture
+async def proxy(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Server]:
+    """One that answers for everybody."""
+    async with serving(answer(202)) as server:
+        monkeypatch.setenv("http_proxy", server.url.removesuffix("/account"))
+        yield server
+
+
+async def delete(transport: SingleShotTransport, url: str) -> None:
+    store = AzureBlobContent(blob_client(url, "container", AzureSasCredential("sig=x"), transport=transport))
+    await store.delete("a", when=Always())
+    await store.close()
+
+
+async def test_a_netrc_is_nobodys_business(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Aiohttp would read it for each request, and send the password that stands there to the service."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login somebody password hunter2\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    async with serving(answer(202)) as server:
+        transport = SingleShotTransport()
+        await transport.open()
+        asked = await transport.request("GET", URL(server.url), {}, b"")
+        assert "Authorization" not in asked.request_info.headers
+        asked.close()
+        await transport.send(HttpRequest("GET", server.url))
+        await delete(transport, server.url)
+
+
+async def test_the_environments_proxy_is_asked(proxy: Server) -> None:
+    await delete(SingleShotTransport(), "http://account.blob.example")
+    assert proxy.requests == ["DELETE http://account.blob.example/container/a?sig=x"]
+
+
+async def test_so_it_is_by_the_sdks_clients(proxy: Server) -> None:
+    transport = SingleShotTransport()
+    await transport.open()
+    await transport.send(HttpRequest("GET", "http://account.blob.example/box"))
+    await transport.close()
+    assert proxy.requests == ["GET http://account.blob.example/box"]
+
+
+async def test_a_host_may_be_excepted(proxy: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    async with serving(answer(202)) as server:
+        await delete(SingleShotTransport(), server.url)
+        assert (len(server.requests), proxy.requests) == (1, [])
+
+
+async def test_who_trusts_no_environment_asks_no_proxy(proxy: Server) -> None:
+    async with serving(answer(202)) as server:
+        await delete(SingleShotTransport(trust_env=False), server.url)
+        assert (len(server.requests), proxy.requests) == (1, [])
