@@ -18,7 +18,7 @@ _META: Final = "x-ms-meta-"
 _KEPT: Final = ("Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language")
 _WHOLE: Final = 200
 _PART: Final = 206
-_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+_RANGE: Final = re.compile(r"bytes (\d+)-(-?\d+)/(\d+)")  # Azurite says 0--1/0 of an empty blob; Azure, 416
 _FIRST_REORDERED: Final = "\ue000"
 
 
