@@ -91,8 +91,8 @@ class Written:
 class RefusedError(ConflictError):
     """A transaction was refused: a row was there (409), was not there (404), or had another etag (412).
 
-    `index` is the operation that the service blames, or None where it names none. A hint: somebody between may say 0 where there is
-    none, so whoever acts on it looks at the rows.
+    `index` is the operation that the service blames, or None where it names none. A hint: whoever acts on it looks at
+    the rows.
     """
 
     default_kind = "conflict.refused"
