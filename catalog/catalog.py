@@ -229,8 +229,9 @@ class Catalog:
         "quarantine"), and about those of others ("report", "adopt"). `patience_s`: after how many seconds a write under
         way is thought to be left behind; None: as each write asked for. With a folder `work`, a run that was stopped
         within the hour goes on from there; without, it works in a temporary one. In the folder `counts`, by default
-        that of `work`, a complete run leaves how much it has read; where the next one finds far less, its plan may
-        delete nothing, and the file stays as it is until somebody removes it. `workers` is how many processes read
+        that of `work`, a complete run leaves how much it has read; where the next one misses much of that, its plan may
+        delete nothing (see `Plan.refused` and `Plan.notes`), and the file stays as it is until catalog and content
+        agree, or somebody removes it. `workers` is how many processes read
         rows and listings; the plan is the same.
         `rate` is how many requests a second it may take of the account and of a partition; it takes fewer where the
         service is too busy. `progress` hears of a stage, and how much more of it is done. `timeout_s` is for
@@ -277,7 +278,7 @@ class Catalog:
         deleted on your word is copied to `<root>.quarantine/` first. Before each step a line is written to `journal`, a
         file. By default it lies beside the plan, with its name, the first 8 characters of its sha256 and `.journal`; of
         a plan that was not saved, in a temporary folder that stays. Stopped, the same call goes on from there, and
-        `undo` takes back what can be.
+        `undo` takes back what can be. An error that ends it names the journal in a note.
 
         The `brake` refuses a plan that deletes more than a fraction of the blobs, or more than a number; and one that
         deletes anything where a listing was empty or collapsed. `force`, the first 8 or more characters of the plan's

@@ -4,9 +4,9 @@ import os
 import tempfile
 import time
 import weakref
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import Executor
-from contextlib import ExitStack, asynccontextmanager, closing
+from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from os import PathLike
@@ -26,7 +26,7 @@ from .paths import check_prefix
 from .reconcile.apply import Applier
 from .reconcile.apply_report import Applied, ApplyReport
 from .reconcile.blob_changes import BlobChanges
-from .reconcile.brake import Brake, halted
+from .reconcile.brake import Brake, halted, located
 from .reconcile.difference import QUIET, Difference
 from .reconcile.journal import Journal, begun, index, kept_still
 from .reconcile.look import Looker
@@ -60,6 +60,8 @@ class Plan:
     def __init__(self, file: PlanFile, reconciling: "Reconciling") -> None:
         self._file = file
         self._reconciling = reconciling
+        self._journal: Path | None = None
+        """Of a plan that was not saved when it was first applied: it outlives the plan, and is gone on with."""
 
     def __repr__(self) -> str:
         return f"<Plan for {self.header.volume!r}: {dict(self.header.states) or 'nothing to do'}>"
@@ -89,6 +91,16 @@ class Plan:
         """How many differences there are, without writes that may be under way, and what purges leave for now."""
         quiet = sum(found.quiet for found in self.differences()) if QUIET & self.header.states.keys() else 0
         return sum(self.header.states.values()) - quiet
+
+    @property
+    def refused(self) -> list[str]:
+        """Why nothing may be deleted by this plan; a file that is to be removed with its whole path, where known."""
+        return _located(self._file, self.header.refused)
+
+    @property
+    def notes(self) -> list[str]:
+        """What has collapsed since the last run, where this plan deletes nothing. Not in its file."""
+        return [*self._file.notes]
 
     @property
     def clean(self) -> bool:
@@ -127,10 +139,24 @@ class Plan:
         progress: Callable[[Applied], None] | None = None,
         timeout_s: float | None = None,
     ) -> ApplyReport:
-        """Carry it out: see `Catalog.apply`."""
+        """Carry it out: see `Catalog.apply`. Of a plan that was not saved, each call goes on with the same journal."""
+        given = None if journal is None else check_file("apply", "journal", journal)
         return await self._reconciling.within(timeout_s).apply(
-            self._file, journal=journal, brake=brake, force=force, patience_s=patience_s, rate=rate, progress=progress
+            self._file,
+            journal=lambda: given or self._journal_of_its_own(),
+            brake=brake,
+            force=force,
+            patience_s=patience_s,
+            rate=rate,
+            progress=progress,
         )
+
+    def _journal_of_its_own(self) -> Path:
+        """Where the journal goes if nobody says: named after the plan, so the next one of that name has its own."""
+        folder, name = self.path.parent, f"{self.path.name}.{self.sha256[:HASH_CHARACTERS_MIN]}.journal"
+        if self._journal is None and folder.name.startswith(UNSAVED):
+            self._journal = Path(tempfile.mkdtemp(prefix="blobcat-journal-")) / name
+        return self._journal or folder / name
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,18 +259,17 @@ class Reconciling:
         self,
         plan: PlanFile,
         *,
-        journal: PathLike[str] | str | None,
+        journal: Callable[[], Path],
         brake: Brake,
         force: str | None,
         patience_s: float | None,
         rate: Rate,
         progress: Callable[[Applied], None] | None,
     ) -> ApplyReport:
-        """See `Catalog.apply`."""
+        """See `Catalog.apply`. `journal` is asked once all is checked: a plan that is refused leaves nothing behind."""
         check_patience(patience_s)
         check_callback("apply", "progress", progress)
         check_rate(rate)
-        path = _journal_of(plan) if journal is None else check_file("apply", "journal", journal)
         self._check_brake(plan, brake, force)
         volume = await self._volume_of(plan.header.volume, plan.header.epoch, "apply")
         await to_the_end(self.threads, sweep, APPLYING)
@@ -252,8 +277,11 @@ class Reconciling:
         try:
             with Scratch(APPLYING) as scratch:
                 copy = await to_the_end(self.threads, plan.copied, scratch.path / "plan.jsonl")
-                place, what = str(path), "journal"
-                with closing(Journal.open(path, plan=plan.sha256, volume=volume.name, epoch=volume.epoch)) as written:
+                what = "journal"
+                path = journal()
+                place = str(path)
+                opened = Journal.open(path, plan=plan.sha256, volume=volume.name, epoch=volume.epoch)
+                with closing(opened) as written, _named_in_errors(path):
                     async with self._repairs(volume, rate) as repairs:
                         recovery = Recovery(repairs.writer, repairs.looker.lister)
                         at = rate.at_a_time
@@ -338,15 +366,19 @@ class Reconciling:
             raise InvalidError("; ".join(reasons), op="apply", kind="invalid.incomplete-plan")
         forced = isinstance(force, str) and len(force) >= HASH_CHARACTERS_MIN and plan.sha256.startswith(force)
         if not forced:
-            raise InvalidError(halted(reasons, plan.sha256), op="apply", kind="invalid.brake")
+            raise InvalidError(halted(_located(plan, reasons), plan.sha256), op="apply", kind="invalid.brake")
 
 
-def _journal_of(plan: PlanFile) -> Path:
-    """Where the journal goes if nobody says: named after the plan, so that the next one of that name has its own.
+def _located(plan: PlanFile, reasons: Sequence[str]) -> list[str]:
+    """Reasons why a plan is refused, with the whole path of the file to remove."""
+    return [located(reason, plan.counts or plan.path.parent) for reason in reasons]
 
-    That of a plan that was not saved outlives it.
-    """
-    folder = plan.path.parent
-    if folder.name.startswith(UNSAVED):
-        folder = Path(tempfile.mkdtemp(prefix="blobcat-journal-"))
-    return folder / f"{plan.path.name}.{plan.sha256[:HASH_CHARACTERS_MIN]}.journal"
+
+@contextmanager
+def _named_in_errors(journal: Path) -> Iterator[None]:
+    """Whatever ends an apply says what it has noted, and where: by that it goes on, and is undone."""
+    try:
+        yield
+    except BaseException as exc:
+        exc.add_note(f"what was done is in the journal {journal}")
+        raise

@@ -87,6 +87,7 @@ RECORDS: Mapping[str, Record] = {
             "complete": (bool, "Whether both sides were read to the end; else nothing is concluded."),
             "incomplete": (Sequence[str], "What could not be read to the end."),
             "refused": (Sequence[str], "Why nothing may be deleted by this plan unless it is forced."),
+            "notes": (Sequence[str], "What has collapsed since the last run, where the plan deletes nothing anyway."),
             "requests": (int, "About how many requests it takes to carry the plan out."),
             "plan": (str | None, "The plan's file; null where none was asked for."),
             "sha256": (str, "Of the plan's file: by this it is forced."),

@@ -34,7 +34,8 @@ def record_of(plan: "Plan", place: str | None) -> dict[str, object]:
         "clean": plan.clean,
         "complete": plan.complete,
         "incomplete": header.incomplete,
-        "refused": header.refused,
+        "refused": plan.refused,
+        "notes": plan.notes,
         "requests": header.requests,
         "plan": place,
         "sha256": plan.sha256,
@@ -53,8 +54,10 @@ def show(output: Output, plan: "Plan", place: str | None, seconds: float) -> Non
         output.line((text, "dim"))
     for reason in header.incomplete:
         output.line((f"not read{GAP}", "bold red"), reason)
-    for reason in header.refused:
+    for reason in plan.refused:
         output.line((f"brake{GAP}", "bold red"), f"{reason}. Nothing may be deleted by this plan.")
+    for note in plan.notes:
+        output.line((f"note{GAP}", "bold yellow"), note)
     output.line(*_sum(plan, rows), (f"{GAP}in {seconds:.1f} s", "dim"))
     if place is not None:
         output.line(f"plan{GAP}{place}", (f"{GAP}sha256 {plan.sha256[:HASH_WIDTH]}", "dim"))

@@ -3,10 +3,13 @@
 One brake, on the whole plan, before anything is applied, in one unit: blobs.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import isfinite
+from pathlib import Path
+from typing import Final
 
 from ..arguments import is_number, is_whole
 from ..errors import InvalidError, NotFoundError
@@ -16,6 +19,8 @@ from .plan import Header
 COLLAPSED = 0.5
 FEW = 3
 """A side on which so large a part of the other is missing, and more than a few, is not believed."""
+
+_COUNTS: Final = re.compile(r"\S+\.counts\.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,19 @@ def check_not_mistyped(header: Header, found: Iterable[Difference]) -> None:
         return
     message = f"volume {header.volume!r} has no file below {prefix!r}, and no blob: nothing to compare"
     raise NotFoundError(message, op="reconcile", key=prefix, kind="not-found.prefix")
+
+
+def located(reason: str, folder: Path) -> str:
+    """A reason with the whole path of the file of counts that it names, where that is in this folder.
+
+    A plan itself says the name alone: it is the same wherever it is made.
+    """
+
+    def found(name: re.Match[str]) -> str:
+        path = (folder / name[0]).absolute()
+        return str(path) if path.exists() else name[0]
+
+    return _COUNTS.sub(found, reason)
 
 
 def halted(reasons: Sequence[str], sha256: str) -> str:

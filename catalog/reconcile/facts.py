@@ -13,13 +13,13 @@ from ..rows import Entity, Values
 Facts = tuple[Any, ...]
 
 BLOBS: Final = "name, size, etag, op, sha256, md5"
-VERSIONS: Final = "path, version, kind, op, size, digest, md5, blob, etag, purging, purged, chain, record"
+VERSIONS: Final = "path, version, kind, op, size, digest, md5, blob, etag, purging, purged, chain, record, created"
 HEADS: Final = "path, version, op, blob, etag, chain, moving, size, digest, record"
 INTENTS: Final = "op, state, path, kind, blob"
 
 COLUMNS: Final = (
     "schema", "path", "version", "kind", "op", "size", "digest", "md5", "blob", "blob_etag", "purging", "purged",
-    "chain", "moving", "state",
+    "chain", "moving", "state", "created",
 )  # fmt: skip
 """What is read of a row, where chains are not checked."""
 
@@ -46,6 +46,7 @@ def facts_of_version(values: Values, record: str) -> Facts:
         values.get("purged", False),
         values["chain"],
         record,
+        values.get("created", 0),
     )
 
 

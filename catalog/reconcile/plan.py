@@ -170,6 +170,10 @@ class PlanFile:
     header: Header
     sha256: str
     """Of the whole file: by this it is named where somebody forces it."""
+    counts: Path | None = None
+    """The folder of the file of counts that `refused` may name; None: that of the plan, perhaps."""
+    notes: Sequence[str] = ()
+    """What has collapsed since the last run, where the plan deletes nothing. Not in the file."""
 
     def differences(self) -> Iterator[Difference]:
         """What was found, one by one. Raises: InvalidError, at the latest at its end, if the file is another by now."""

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from concurrent.futures import Executor
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final
@@ -17,8 +18,8 @@ from ..flow import concurrently, each
 from ..listing import Lister
 from ..scratch import Scratch, sweep
 from ..threads import to_the_end
-from .brake import check_not_mistyped, collapsed
-from .counts import LastRun, compared, counts_of, fallen
+from .brake import check_not_mistyped, collapsed, located
+from .counts import NOTHING, LastRun, counted_parts, fallen
 from .difference import Difference
 from .findings import Findings
 from .history import judge_path
@@ -51,7 +52,7 @@ class Wanted:
     patience_s: float | None
     """When a write under way is thought to be left behind; None: as each asks for."""
     counts: Path | None = None
-    """The folder in which complete runs leave what they have read, for the next; None: there was none."""
+    """The folder in which complete runs leave how much they have read, for the next; None: there was none."""
 
     def samples(self, name: str) -> bool:
         """Whether a blob's bytes are read: the same ones each time."""
@@ -94,10 +95,9 @@ class Reconciler:
         was looked at).
         """
         last = LastRun(self._wanted.counts, self._scope.volume, self._scope.prefix) if self._wanted.counts else None
-        before = await to_the_end(self._threads, last.read) if last else None
+        before = await to_the_end(self._threads, last.read) if last else NOTHING
         scanner = Scanner(self._scope, self._lister, self._content, self._threads, folder, self._progress)
         certificates, trouble = await read(scanner, self._scope.tasks)
-        certificates = compared(certificates, before)
         parts = [] if trouble else [scanner.part(task) for task in self._scope.tasks]
         await to_the_end(self._threads, sweep, SCRATCH)
         with Scratch(SCRATCH) as scratch:
@@ -107,8 +107,13 @@ class Reconciler:
                 if not trouble:
                     await self._look(workspace, findings)
                 header = self._header(workspace, findings, certificates, trouble)
+                missed, counts = list[str](), NOTHING
                 if last and not trouble:
-                    header = replace(header, refused=(*header.refused, *fallen(certificates, last.path.name)))
+                    count = partial(counted_parts, workspace, certificates, scanner.part)
+                    counts = await to_the_end(self._threads, count, NOTHING)
+                    missed = fallen(before, await to_the_end(self._threads, count, before), last.path.name)
+                if header.deletions:
+                    header = replace(header, refused=(*header.refused, *missed))
                 plan = await to_the_end(self._threads, write, folder / "plan.jsonl", header, findings.all())
             finally:
                 findings.close()
@@ -116,9 +121,12 @@ class Reconciler:
         for part in parts:  # the next run of this folder is to look anew
             part.unlink(missing_ok=True)
         check_not_mistyped(plan.header, plan.differences())
-        if last and not (header.incomplete or header.refused):
-            await to_the_end(self._threads, last.write, counts_of(certificates))
-        return plan
+        if not last:
+            return plan
+        if not (trouble or header.refused) and (not missed or all(found.quiet for found in plan.differences())):
+            await to_the_end(self._threads, last.write, counts)
+        notes = [] if header.deletions else [located(why, last.path.parent) for why in missed]
+        return replace(plan, counts=last.path.parent, notes=tuple(notes))
 
     async def _look(self, workspace: Workspace, findings: Findings) -> None:
         blobs = workspace.suspect_blobs(headers=self._scope.depth != "etag")
@@ -233,7 +241,9 @@ class Reconciler:
             blobs=blobs,
             versions=workspace.count("versions", "blob <> '' AND NOT purged"),
             bytes=sum(int(each.get("bytes", 0)) for each in certificates),
-            certificates=tuple(certificates),
+            certificates=tuple(
+                {name: value for name, value in each.items() if name != "until"} for each in certificates
+            ),
             incomplete=tuple(trouble),
         )
         header = counted(header, findings.all())

@@ -25,9 +25,10 @@ from ..kinds import UNKNOWN, kind_of
 from ..listing import Lister
 from ..paths import RESERVED
 from ..threads import to_the_end
-from .facts import COLUMNS, FACTS, Chains, damaged, facts_of_blob
+from .facts import COLUMNS, FACTS, VERSIONS, Chains, damaged, facts_of_blob
 from .names import is_aside
 from .plan import Depth
+from .watermark import Watermark
 from .workspace import Part, certificate_of
 
 Progress = Callable[[str, int], None]
@@ -55,7 +56,8 @@ class Scope:
     def id(self) -> str:
         """A name for what such a scan reads: parts of another one are of no use."""
         volume = self.volume
-        text = repr((volume.epoch, volume.root, volume.shards, volume.adopted, self.others, self.prefix, self.depth))
+        shape = (volume.epoch, volume.root, volume.shards, volume.adopted)
+        text = repr((*shape, self.others, self.prefix, self.depth, VERSIONS))
         return blake2b(text.encode(), digest_size=12).hexdigest()
 
     @property
@@ -170,17 +172,18 @@ class Scanner:
         prefix, depth = self._scope.prefix, self._scope.depth
         ranges = [EVERYTHING] if not prefix else [heads(prefix), INTENTS, versions_under(prefix), *UNKNOWN]
         chains = None if depth == "etag" else Chains(self._scope.volume.name)
+        watermark = Watermark()
         for rows in ranges:
             async with aclosing(self._lister.pages(key, rows, select=None if chains else COLUMNS)) as pages:
                 async for page in pages:
-                    counts += await to_the_end(self._threads, _keep, part, page, chains)
+                    counts += await to_the_end(self._threads, _keep, part, page, chains, watermark)
                     self._progress("rows", len(page))
         if chains and (path := chains.broken()):
             part.add("suspects", [(path,)])
-        return {"shard": shard, "rows": dict(sorted(counts.items()))}
+        return {"shard": shard, "rows": dict(sorted(counts.items())), "until": watermark.time}
 
 
-def _keep(part: Part, page: Sequence[Any], chains: Chains | None) -> Counter[str]:
+def _keep(part: Part, page: Sequence[Any], chains: Chains | None, watermark: Watermark) -> Counter[str]:
     """Keep what a page of rows says; how many there are of each kind."""
     counts, suspects = Counter[str](), list[tuple[str]]()
     found: dict[str, list[Any]] = {kind: [] for kind in FACTS}
@@ -189,6 +192,7 @@ def _keep(part: Part, page: Sequence[Any], chains: Chains | None) -> Counter[str
         counts[kind] += 1
         if kind not in FACTS:
             continue
+        watermark.passes(kind, row)
         record = path = ""
         if chains and kind == "v":
             record, path = chains.passes(row)

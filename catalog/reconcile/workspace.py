@@ -120,6 +120,13 @@ def certificate_of(path: Path) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
+def versions_until(path: Path, time: int) -> int:
+    """How many of a complete part's versions were made by then, in microseconds since 1970."""
+    with closing(sqlite3.connect(_there(path), uri=True)) as database:
+        (n,) = database.execute("SELECT count(*) FROM versions WHERE created <= ?", [time]).fetchone()
+        return int(n)
+
+
 def _there(path: Path) -> str:
     """A database by a name that never makes an empty one."""
     return f"{path.absolute().as_uri()}?mode=rw"
@@ -185,6 +192,13 @@ class Workspace:
     def contents(self) -> Iterator[str]:
         """Blobs that versions refer to, each once, in order of name."""
         yield from self._column("SELECT DISTINCT blob FROM versions WHERE blob <> '' AND NOT purged ORDER BY 1")
+
+    def wanted(self, prefix: str) -> int:
+        """How many blobs whose names begin like this versions refer to."""
+        where = "blob <> '' AND NOT purged AND blob >= ? AND blob < ?"
+        query = f"SELECT count(DISTINCT blob) FROM versions WHERE {where}"  # noqa: S608 — our own
+        (n,) = self._database.execute(query, [prefix, f"{prefix}\U0010ffff"]).fetchone()
+        return int(n)
 
     def agrees(self, blob: str, digest: str, md5: str, size: int) -> bool:
         """Whether all versions that refer to a blob say that its bytes are these."""

@@ -483,11 +483,36 @@ def test_plans_of_each_night_are_compared_with_the_last_one(filled: Blobcat, whe
     ran = filled(*command, "plans/wednesday.jsonl")
     assert ran.code == 2
     (said,) = [line for line in ran.lines if line.startswith("brake")]
-    assert "shards have fewer heads and versions than in the last complete run" in said
-    assert f"remove {kept.name} if that is meant" in said
+    assert "shards lack versions that were there in the last run" in said
+    assert f"remove {kept.absolute()} if that is meant" in said
+    assert filled("reconcile", *work, "--plan", "plans/report.jsonl").code == 1  # deletes nothing, and settles nothing
     refused = filled("apply", "plans/wednesday.jsonl", "--max-delete-fraction", "100%")
-    assert (refused.code, "fewer heads and versions" in refused.err) == (2, True)
+    assert (refused.code, "lack versions" in refused.err) == (2, True)
     assert filled("apply", "plans/wednesday.jsonl", "--force", sha256("plans/wednesday.jsonl")[:8]).code == 0
-    assert filled(*command, "plans/thursday.jsonl").code == 2
-    kept.unlink()
-    assert filled(*command, "plans/friday.jsonl").code == 0
+    assert filled(*command, "plans/thursday.jsonl").code == 0
+
+
+def test_a_purge_between_two_nights_is_no_collapse(filled: Blobcat) -> None:
+    """As cron runs it, with plans in one folder."""
+    command = ("reconcile", "--json", "--plan", "plan.jsonl")
+    for content in (b"1", b"2"):
+        for number in range(20):
+            filled("put", "-", f"more/{number}", stdin=content)
+    assert filled(*command).code == 0
+    assert filled("purge", "--keep-versions", "1", "--yes").code == 0
+    for _ in range(2):
+        (record,) = valid(filled(*command), "reconcile", 0)
+        assert (record["refused"], record["notes"]) == ([], [])
+
+
+def test_what_has_collapsed_is_said_of_a_plan_that_deletes_nothing(filled: Blobcat) -> None:
+    for number in range(20):
+        filled("put", "-", f"more/{number}", stdin=b"x")
+    assert filled("reconcile", "--plan", "plan.jsonl").code == 0
+    (kept,) = Path().glob("*.counts.json")
+    suffer(*(unwritten(f"more/{number}") for number in range(3)))
+    (record,) = valid(filled("reconcile", "--plan", "plan.jsonl", "--json"), "reconcile", 1)
+    assert record["refused"] == []
+    (note,) = record["notes"]
+    assert f"remove {kept.absolute()} if that is meant" in note
+    assert any(line.startswith("note") and "lack versions" in line for line in filled("reconcile", "--work", ".").lines)
