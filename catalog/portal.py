@@ -16,10 +16,12 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, wait
 from contextlib import suppress
 from contextvars import copy_context
-from typing import Any, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 from .errors import InvalidError, OutcomeUnknownError
 
+LOOKS_UP_S: Final = 0.5
+T = TypeVar("T")
 Work = Callable[[], Awaitable[Any]]
 
 
@@ -103,7 +105,7 @@ class Portal:
 
         try:
             loop.call_soon_threadsafe(lambda: cancel.append(context.run(begin, done)))
-            return done.result()
+            return _result(done)
         except asyncio.CancelledError as exc:
             message = "the catalog was closed while the call was under way"
             raise OutcomeUnknownError(message, op="blocking", kind="outcome-unknown.closed") from exc
@@ -254,6 +256,14 @@ class _Part(Strand):
     def last(self, work: Work) -> None:
         with suppress(InvalidError):
             self.run(work)
+
+
+def _result(done: "Future[T]") -> T:
+    """What it ends in. Python may miss a Ctrl-C that comes just as a wait begins, so that none is long."""
+    while not done.done():
+        with suppress(TimeoutError):
+            done.exception(LOOKS_UP_S)
+    return done.result()
 
 
 async def _awaited(work: Work) -> Any:

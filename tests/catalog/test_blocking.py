@@ -241,6 +241,16 @@ def test_what_was_closed_says_so_instead_of_waiting_for_ever(volume: blocking.Vo
         seekable.read(1)
 
 
+@pytest.fixture(params=[True, False], ids=["woken", "not woken"])
+def woken(request: pytest.FixtureRequest) -> Iterator[bool]:
+    """Whether a signal interrupts what the thread waits for: it does not where it comes just before the wait begins."""
+    if not request.param:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    yield request.param
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+@pytest.mark.usefixtures("woken")
 def test_an_interrupt_does_not_wait_for_a_callers_generator(volume: blocking.Volume) -> None:
     begun, let_go = threading.Event(), threading.Event()
     waited: list[bool] = []
@@ -251,6 +261,7 @@ def test_an_interrupt_does_not_wait_for_a_callers_generator(volume: blocking.Vol
         yield b"too late"
 
     def interrupt() -> None:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         begun.wait()
         os.kill(os.getpid(), signal.SIGINT)
 
