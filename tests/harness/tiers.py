@@ -1,8 +1,8 @@
 """What an ordinary run leaves to CI: most cases of the tests that take longest.
 
 A plugin of pytest. Everybody's `scripts/test` is to be over in less than eight minutes on two cores, so of each test
-below it tries every nth case, the first one among them, or none (0), and of all others every case. `scripts/test --all`, which
-`.ci/run` calls, tries all of all; so does whoever names a file or a test.
+below it tries every nth case, the first one among them, or none (0), and of all others every case. `scripts/test
+--all`, which `.ci/run` calls, tries all of all; so does whoever names a file or a test.
 """
 
 from collections import Counter
