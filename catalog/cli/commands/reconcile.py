@@ -133,7 +133,7 @@ async def reconcile(
     wrong usage); 3 something could not be read to the end, so nothing was concluded (or there is no such catalog).
 
     --json: one Reconciled (volume, depth, blobs, versions, bytes, states, actions, findings, clean, complete,
-    incomplete, refused, requests, plan, sha256); the plan is null where none is kept. See docs/json.md.
+    incomplete, refused, notes, requests, plan, sha256); the plan is null where none is kept. See docs/json.md.
     """
     share = parsed_share("--sample", sample, least=SAMPLE_MIN)
     if share < 1 and depth != "content":
