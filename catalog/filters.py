@@ -105,7 +105,10 @@ class All(Condition):
         return 1 + max(part.depth for part in self.parts)
 
     def holds(self, row: Row) -> bool:  # noqa: D102
-        return all(part.holds(row) for part in self.parts)
+        for part in self.parts:  # noqa: SIM110 — a generator would cost as much as a comparison
+            if not part.holds(row):
+                return False
+        return True
 
     def __str__(self) -> str:
         return "(" + " & ".join(map(str, self.parts)) + ")"
@@ -122,7 +125,10 @@ class Any(Condition):
         return 1 + max(part.depth for part in self.parts)
 
     def holds(self, row: Row) -> bool:  # noqa: D102
-        return any(part.holds(row) for part in self.parts)
+        for part in self.parts:  # noqa: SIM110 — see `All`
+            if part.holds(row):
+                return True
+        return False
 
     def __str__(self) -> str:
         return "(" + " | ".join(map(str, self.parts)) + ")"

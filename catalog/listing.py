@@ -5,10 +5,13 @@ invisible. A listing is not a snapshot across shards (N1); every path that was t
 """
 
 import asyncio
-import heapq
+from bisect import bisect_right
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from itertools import chain
+from operator import attrgetter
+from typing import Final
 
 from .entities import VolumeInfo
 from .errors import UnavailableError
@@ -18,6 +21,8 @@ from .retry import Clock, Deadline
 from .rows import Entity
 from .settings import Settings
 from .table import PAGE_ROWS, Table
+
+_ROW: Final = attrgetter("row")
 
 Hop = Callable[[Entity], str | None]
 """Told the last row of a full page: the row key to go on from, where what lies between need not be read."""
@@ -106,20 +111,28 @@ class Lister:
         hop: Hop | None = None,
     ) -> AsyncGenerator[Entity, None]:
         """A range of rows of all shards of a volume, in order of row key."""
+        async with aclosing(self.runs(volume, rows, where=where, select=select, hop=hop)) as runs:
+            async for run in runs:
+                for row in run:
+                    yield row
+
+    async def runs(
+        self,
+        volume: VolumeInfo,
+        rows: RowRange,
+        *,
+        where: Condition | None = None,
+        select: Sequence[str] | None = None,
+        hop: Hop | None = None,
+    ) -> AsyncGenerator[Sequence[Entity], None]:
+        """The same, as many rows at a time as can be put in order: with a page of each shard in hand, most of those."""
         keys = [partition(volume.epoch, shard) for shard in range(volume.shards)]
         cursors = [_Cursor(self.pages(key, rows, where=where, select=select, hop=hop)) for key in keys]
         try:
-            await asyncio.gather(*(cursor.start() for cursor in cursors))
-            heap = [(cursor.row, index) for index, cursor in enumerate(cursors) if cursor.row]
-            heapq.heapify(heap)
-            while heap:
-                cursor = cursors[heap[0][1]]
-                yield cursor.entity
-                await cursor.advance()
-                if cursor.row:
-                    heapq.heapreplace(heap, (cursor.row, heap[0][1]))
-                else:
-                    heapq.heappop(heap)
+            left = cursors
+            while left := await _turned(left):
+                last = min(cursor.last for cursor in left)
+                yield sorted(chain.from_iterable(cursor.until(last) for cursor in left), key=_ROW)
         finally:
             await asyncio.gather(*(cursor.close() for cursor in cursors))
 
@@ -134,42 +147,45 @@ class _Cursor:
     def __init__(self, pages: AsyncGenerator[Sequence[Entity], None]) -> None:
         self._pages = pages
         self._page: Sequence[Entity] = ()
-        self._index = 0
-        self._next: asyncio.Task[Sequence[Entity] | None] | None = None
-        self.row = ""  # of the current entity; empty at the end
+        self._start = 0
+        self._next = self._fetched()
 
     @property
-    def entity(self) -> Entity:
-        return self._page[self._index]
+    def used_up(self) -> bool:
+        """Whether nothing of the page is left."""
+        return self._start == len(self._page)
 
-    async def start(self) -> None:
-        self._fetch()
-        await self._turn()
+    @property
+    def last(self) -> str:
+        """The key of the page's last row."""
+        return self._page[-1].row
 
-    async def advance(self) -> None:
-        self._index += 1
-        if self._index < len(self._page):
-            self.row = self._page[self._index].row
-        else:
-            await self._turn()
+    def until(self, row: str) -> Sequence[Entity]:
+        """The page's rows up to this key, once."""
+        end = bisect_right(self._page, row, lo=self._start, key=_ROW)
+        taken, self._start = self._page[self._start : end], end
+        return taken
 
-    async def _turn(self) -> None:
-        assert self._next  # noqa: S101 — there is always a page on its way until the last
-        page = await self._next
-        if page is None:
-            self._next, self.row = None, ""
-            return
-        self._page, self._index, self.row = page, 0, page[0].row
-        self._fetch()
+    async def turn(self) -> None:
+        """Take the next page in hand, an empty one behind the last."""
+        self._page, self._start = await self._next or (), 0
+        if self._page:
+            self._next = self._fetched()
 
-    def _fetch(self) -> None:
+    async def close(self) -> None:
+        """Let go of the page that is on its way."""
+        self._next.cancel()
+        await asyncio.gather(self._next, return_exceptions=True)
+        await self._pages.aclose()
+
+    def _fetched(self) -> "asyncio.Task[Sequence[Entity] | None]":
         async def fetch() -> Sequence[Entity] | None:
             return await anext(self._pages, None)
 
-        self._next = asyncio.create_task(fetch())
+        return asyncio.create_task(fetch())
 
-    async def close(self) -> None:
-        if self._next is not None:
-            self._next.cancel()
-            await asyncio.gather(self._next, return_exceptions=True)
-        await self._pages.aclose()
+
+async def _turned(cursors: Sequence[_Cursor]) -> list[_Cursor]:
+    """Those that have rows, each with a page in hand."""
+    await asyncio.gather(*(cursor.turn() for cursor in cursors if cursor.used_up))
+    return [cursor for cursor in cursors if not cursor.used_up]

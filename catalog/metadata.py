@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final, cast
 
 from storage.names import LONE_SURROGATE
@@ -80,7 +81,12 @@ def metadata_values(metadata: Metadata) -> dict[str, Value]:
 def parse_metadata(values: Values) -> Metadata:
     """The metadata among the columns of a row."""
     return {
-        name[2:]: from_microseconds(cast("int", value)) if name[0] == "t" else value
-        for name, value in values.items()
-        if name[1] == "_" and name[0] in "mt"
+        key: from_microseconds(cast("int", values[name])) if timed else values[name]
+        for name, key, timed in _metadata_columns(tuple(values))
     }
+
+
+@lru_cache(maxsize=1024)
+def _metadata_columns(names: tuple[str, ...]) -> list[tuple[str, str, bool]]:
+    """Of a row's columns, those with metadata: the key, and whether its value is a time."""
+    return [(name, name[2:], name[0] == "t") for name in names if name[1:2] == "_" and name[0] in "mt"]

@@ -264,15 +264,19 @@ class ReadableVolume:
             check_whole("query", "limit", limit)
         left, tools = limit, self._tools.within(timeout_s)
         both = LIVE & where
-        async with aclosing(tools.lister.shards(self.info, heads(prefix), where=both)) as rows:
+        async with aclosing(tools.lister.runs(self.info, heads(prefix), where=both)) as runs:
             if left == 0:
                 return
-            async for row in rows:
-                if (head := await self._settled(tools.writer.deadline, row)) is not None and both.holds(head.values):
-                    yield parse_file(self.name, head)
-                    left = None if left is None else left - 1
-                    if left == 0:
-                        return
+            async for run in runs:
+                for row in run:
+                    head: Entity | None = row
+                    if "moving" in row.values:
+                        head = await self._settled(tools.writer.deadline, row)
+                    if head is not None and both.holds(head.values):
+                        yield parse_file(self.name, head)
+                        left = None if left is None else left - 1
+                        if left == 0:
+                            return
 
     async def history(self, path: str, *, timeout_s: float | None = None) -> AsyncIterator[FileVersion]:
         """All versions of a file, newest first; deletes too. Raises: NotFoundError where there never was one."""

@@ -5,10 +5,11 @@ SQLite is as strict as Azure, and Azurite, which lacks most of them, too.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import isfinite
+from typing import Final
 
 from storage.names import LONE_SURROGATE
 
@@ -27,6 +28,7 @@ BOUND_UNITS_MAX = KEY_UNITS_MAX + 2  # a prefix of the longest key, and what clo
 INT64_MIN, INT64_MAX = -(1 << 63), (1 << 63) - 1
 RESERVED_NAMES = frozenset({"PartitionKey", "RowKey", "Timestamp", "etag"})
 
+_BYTES: Final[Mapping[type, int]] = {bool: 1, str: 4, int: 8, float: 8}  # and for text, two for each of its units
 _NOT_IN_KEYS = re.compile(r"[/\\#?\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -46,43 +48,74 @@ def units(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Shape:
+    """What rows with the same columns of the same types have in common: nearly all rows of a table have one of few.
+
+    So what follows from names and types alone is found once, and not for each row.
+    """
+
+    bytes: int
+    """What names and types take of the entity's size, by the service's own formula."""
+    names: tuple[str, ...]
+    """All columns, in order."""
+    texts: tuple[str, ...]
+    """The columns that hold text."""
+    integers: tuple[str, ...]
+    """The columns that hold whole numbers; those with truth values are not among them."""
+    floats: tuple[str, ...]
+    """The columns that hold floating numbers."""
+
+    def text(self, values: Values) -> str:
+        """All text of a row, in one."""
+        return "".join([values[name] for name in self.texts])  # type: ignore[misc]
+
+
+def shape(values: Values) -> Shape:
+    """The shape of a row's values. Raises: InvalidError, TooLargeError, for names and types that no row has."""
+    return _shape(tuple(values), tuple(map(type, values.values())))
+
+
+@lru_cache(maxsize=1024)
+def _shape(names: tuple[str, ...], types: tuple[type, ...]) -> Shape:
+    if len(names) > PROPERTIES_MAX:
+        message = f"an entity has at most {PROPERTIES_MAX} properties, not {len(names)}"
+        raise TooLargeError(message, op="submit", key=names[0])
+    columns: dict[type, list[str]] = {bool: [], str: [], int: [], float: []}
+    size = 4
+    for name, kind in zip(names, types, strict=True):
+        if not name.isidentifier() or units(name) > NAME_UNITS_MAX or name in RESERVED_NAMES:
+            raise InvalidError(f"{name!r} is no name for a property", op="submit", key=name)
+        base = next((base for base in columns if issubclass(kind, base)), None)
+        if base is None:
+            message = f"{name} is text, a number or a truth value, not {kind.__name__}"
+            raise InvalidError(message, op="submit", key=name)
+        columns[base].append(name)
+        size += 8 + 2 * units(name) + _BYTES[base]
+    return Shape(size, names, tuple(columns[str]), tuple(columns[int]), tuple(columns[float]))
+
+
 def entity_bytes(partition: str, row: str, values: Values) -> int:
     """The size of an entity by the service's own formula. Raises: InvalidError, TooLargeError, for a wrong value."""
-    size = 4 + 2 * (units(partition) + units(row))
-    for name, value in values.items():
-        size += _name_bytes(name)
-        kind = type(value)
-        if kind is str and value.isascii() and len(value) <= STRING_UNITS_MAX:  # type: ignore[union-attr, arg-type]
-            size += 4 + 2 * len(value)  # type: ignore[arg-type]  # what most values are
-        elif kind is bool:
-            size += 1
-        else:
-            size += _value_bytes(row, name, value)
-    return size
-
-
-@lru_cache(maxsize=4096)
-def _name_bytes(name: str) -> int:
-    if not name.isidentifier() or units(name) > NAME_UNITS_MAX or name in RESERVED_NAMES:
-        raise InvalidError(f"{name!r} is no name for a property", op="submit", key=name)
-    return 8 + 2 * units(name)
-
-
-def _value_bytes(row: str, name: str, value: object) -> int:
-    match value:
-        case str() if LONE_SURROGATE.search(value):
-            raise InvalidError(f"{name} contains a lone surrogate", op="submit", key=row)
-        case str() if units(value) > STRING_UNITS_MAX:
-            raise TooLargeError(f"{name} is at most {STRING_UNITS_MAX:,} UTF-16 units long", op="submit", key=row)
-        case str():
-            return 4 + 2 * units(value)
-        case int() if not INT64_MIN <= value <= INT64_MAX:
+    kinds = shape(values)
+    for name in kinds.integers:
+        if not INT64_MIN <= values[name] <= INT64_MAX:  # type: ignore[operator]
             raise InvalidError(f"{name} does not fit into 64 bits", op="submit", key=row)
-        case float() if not isfinite(value):
+    for name in kinds.floats:
+        if not isfinite(values[name]):  # type: ignore[arg-type]
             raise InvalidError(f"{name} is not a finite number", op="submit", key=row)
-        case int() | float():
-            return 8
-    raise InvalidError(f"{name} is text, a number or a truth value, not {type(value).__name__}", op="submit", key=row)
+    text = kinds.text(values)
+    if not text.isascii() or len(text) > STRING_UNITS_MAX:
+        for name in kinds.texts:
+            _check_text(row, name, values[name])  # type: ignore[arg-type]
+    return kinds.bytes + 2 * (units(partition) + units(row) + units(text))
+
+
+def _check_text(row: str, name: str, text: str) -> None:
+    if LONE_SURROGATE.search(text):
+        raise InvalidError(f"{name} contains a lone surrogate", op="submit", key=row)
+    if units(text) > STRING_UNITS_MAX:
+        raise TooLargeError(f"{name} is at most {STRING_UNITS_MAX:,} UTF-16 units long", op="submit", key=row)
 
 
 def check_key(which: str, key: str, *, op: str = "submit") -> None:
@@ -91,6 +124,14 @@ def check_key(which: str, key: str, *, op: str = "submit") -> None:
         raise TooLargeError(f"{which} is at most {KEY_UNITS_MAX} UTF-16 units long", op=op, key=key)
     if wrong := _NOT_IN_KEYS.search(key):
         raise InvalidError(f"{which} may not contain {wrong[0]!r}", op=op, key=key)
+
+
+def check_keys(which: str, keys: Sequence[str]) -> None:
+    """Refuse keys of which Azure does not take one. Raises: InvalidError, TooLargeError."""
+    together = "".join(keys)
+    if len(max(keys, key=len)) > KEY_UNITS_MAX or not together.isascii() or _NOT_IN_KEYS.search(together):
+        for key in keys:
+            check_key(which, key)
 
 
 def check_range(partition: str, rows: RowRange) -> None:
@@ -105,9 +146,6 @@ def check_range(partition: str, rows: RowRange) -> None:
 
 def check_values(partition: str, row: str, values: Values) -> int:
     """Refuse values that Azure does not take, and return the entity's size. Raises: InvalidError, TooLargeError."""
-    if len(values) > PROPERTIES_MAX:
-        message = f"an entity has at most {PROPERTIES_MAX} properties, not {len(values)}"
-        raise TooLargeError(message, op="submit", key=row)
     size = entity_bytes(partition, row, values)
     if size > ENTITY_BYTES_MAX:
         raise TooLargeError("an entity is at most 1 MiB large", op="submit", key=row)

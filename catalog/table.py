@@ -25,7 +25,7 @@ from typing import Final, Protocol
 from .errors import ConflictError, InvalidError, TooLargeError
 from .filters import Condition
 from .keys import RowRange
-from .rows import Entity, Values, check_key, check_values, units
+from .rows import Entity, Values, check_key, check_keys, check_values, shape, units
 
 ANY_ETAG = "*"
 """The etag of an operation that asks only that the row exists."""
@@ -39,7 +39,8 @@ BATCH_BYTES_MAX = 3_500 * 1024  # the service takes 4 MiB; the rest is for the m
 OPERATION_BYTES = 1024  # what the multipart puts around an entity
 _KEY_BYTES = 18  # of a unit of a key: percent-encoded in the url, escaped in the entity
 _ENTITY_FACTOR = 9  # no operation takes more bytes than this many times its entity's size, and what is around it
-_SHORT = 128  # of so many characters nobody counts how they are written
+_NAMES_FACTOR = 7  # names, types and numbers take at most this many times what they count for in the entity's size
+_SHORT = 1024  # of so many characters nobody counts how they are written
 _as_json = json.encoder.encode_basestring_ascii
 
 
@@ -149,11 +150,10 @@ def operation_bytes(partition: str, operation: Operation) -> int:
     size = OPERATION_BYTES + _KEY_BYTES * (units(partition) + units(operation.row))
     if isinstance(operation, Delete):
         return size
-    for name, value in operation.values.items():
-        size += 6 * len(name) + 60
-        if isinstance(value, str):  # an escape takes six bytes, and a character of the astral planes two of them
-            size += 12 * len(value) if len(value) <= _SHORT else len(_as_json(value))
-    return size
+    kinds = shape(operation.values)
+    text = kinds.text(operation.values)
+    # An escape takes six bytes, and a character of the astral planes two of them.
+    return size + _NAMES_FACTOR * kinds.bytes + (12 * len(text) if len(text) <= _SHORT else len(_as_json(text)))
 
 
 def check_batch(partition: str, operations: Sequence[Operation]) -> None:
@@ -163,12 +163,13 @@ def check_batch(partition: str, operations: Sequence[Operation]) -> None:
     if len(operations) > OPERATIONS_MAX:
         message = f"a transaction holds at most {OPERATIONS_MAX} operations, not {len(operations)}"
         raise TooLargeError(message, op="submit", key=partition)
-    if len({operation.row for operation in operations}) != len(operations):
+    rows = [operation.row for operation in operations]
+    if len(set(rows)) != len(rows):
         raise InvalidError("a transaction may name each row once", op="submit", key=partition)
     check_key("PartitionKey", partition)
+    check_keys("RowKey", rows)
     size = 0
     for operation in operations:
-        check_key("RowKey", operation.row)
         if not isinstance(operation, Insert):
             _check_etag(operation)
         values = {} if isinstance(operation, Delete) else operation.values

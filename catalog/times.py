@@ -24,4 +24,4 @@ def in_calendar(time: datetime) -> bool:
 
 def from_microseconds(stamp: int) -> datetime:
     """The datetime, in UTC, that `microseconds` was given."""
-    return EPOCH + timedelta(microseconds=stamp)
+    return EPOCH + timedelta(0, 0, stamp)
