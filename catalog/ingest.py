@@ -13,7 +13,7 @@ links to folders are counted there, and not followed.
 """
 
 import os
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import aclosing
 from itertools import islice
@@ -93,7 +93,8 @@ class Ingest:
             async with (
                 packer.packing(),
                 aclosing(self._joined(walk(root, prefix, exclude), prefix)) as files,
-                aclosing(concurrently(files, self._compare, limit=COMPARED_AT_A_TIME)) as compared,
+                aclosing(self._told_apart(files, packer)) as unclear,
+                aclosing(concurrently(unclear, self._compare, limit=COMPARED_AT_A_TIME)) as compared,
             ):
                 async for pending in compared:
                     if pending is not None:
@@ -124,27 +125,43 @@ class Ingest:
             self._tally.walked = True
             self._tally.tell()
 
+    async def _told_apart(
+        self, files: AsyncIterator[tuple[LocalFile, Known]], packer: Packer[Pending]
+    ) -> AsyncGenerator[tuple[LocalFile, Known], None]:
+        """Those that have to be read before it is known what to do: others need no task of their own for that."""
+        async for file, known in files:
+            if known.head or file.size > self._settings.one_shot_bytes:
+                yield file, known
+            elif pending := self._small(file, known):
+                await packer.add(pending)
+
+    def _small(self, file: LocalFile, known: Known) -> Pending | None:
+        """A small file that is to be written, unless it can have no name."""
+        try:
+            op = self._writer.fresh(self._volume, self._change(file, known.head))
+        except Exception as exc:  # noqa: BLE001 — whatever it is, it is this file's
+            self._tally.fail(_failure(file, exc))
+            return None
+        return Pending(file, op, known, SmallFile(self._writer.uploads, file.source, file.size))
+
     async def _compare(self, found: tuple[LocalFile, Known]) -> Pending | None:
         """What is to be written, if anything; larger content is staged here, ahead of its intent."""
         file, known = found
         try:
-            pending = await self._pending(file, known)
+            if known.head and await self._is_unchanged(file, known.head):
+                self._tally.keep()
+                return None
+            if file.size > self._settings.one_shot_bytes:
+                return await self._large(file, known)
         except Exception as exc:  # noqa: BLE001 — whatever it is, it is this file's
             self._tally.fail(_failure(file, exc))
             return None
-        if pending is None:
-            self._tally.keep()
-        return pending
+        return self._small(file, known)
 
-    async def _pending(self, file: LocalFile, known: Known) -> Pending | None:
-        if known.head and await self._is_unchanged(file, known.head):
-            return None
-        uploads = self._writer.uploads
+    async def _large(self, file: LocalFile, known: Known) -> Pending:
         op = self._writer.fresh(self._volume, self._change(file, known.head))
-        if file.size <= self._settings.one_shot_bytes:
-            return Pending(file, op, known, SmallFile(uploads, file.source, file.size))
         with self._pulse.beat("ingest", file.path):
-            payload = await uploads.staged(file.source, op.blob, self._writer.deadline())
+            payload = await self._writer.uploads.staged(file.source, op.blob, self._writer.deadline())
         self._staged[op.blob] = payload
         return Pending(file, op, known, payload)
 

@@ -26,6 +26,7 @@ _CONTENT_TYPE: Final = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 _READABLE: Final = "!#$&'()*+,/:;=?@[]^`{|}"
 _AS_IT_IS: Final = re.compile(r"[A-Za-z0-9_.~!#$&'()*+,/:;=?@^`{|}\[\]-]+")
 _EMPTY: Final = "%"
+_ENCODED_MAX: Final = 12  # of one character: four bytes of UTF-8, each as a percent sign and two digits
 
 
 def encoded(value: str) -> str:
@@ -71,7 +72,7 @@ def check_headers(headers: Headers, *, key: str, op: str = "put") -> None:
 
 
 def _check_metadata(metadata: Mapping[Any, Any], key: str, op: str) -> None:
-    size = 0
+    characters = 0
     for name, value in metadata.items():
         if not isinstance(name, str) or not _KEY.fullmatch(name):
             rule = "a metadata key is a lower-case ASCII identifier"
@@ -79,7 +80,10 @@ def _check_metadata(metadata: Mapping[Any, Any], key: str, op: str) -> None:
         if not isinstance(value, str):
             rule = f"a metadata value is text, not {type(value).__name__}"
             raise InvalidError(f"{rule}: {name}", op=op, key=key, kind="invalid.metadata")
-        size += len(name) + len(encoded(value))
+        characters += len(name) + len(value)
+    if characters * _ENCODED_MAX <= METADATA_BYTES_MAX:  # as nearly always: then it need not be counted
+        return
+    size = sum(len(name) + len(encoded(value)) for name, value in metadata.items())
     if size > METADATA_BYTES_MAX:
         rule = f"metadata is at most {METADATA_BYTES_MAX:,} bytes with its keys, percent-encoded, not {size:,}"
         raise TooLargeError(rule, op=op, key=key, kind="too-large.metadata")

@@ -66,7 +66,7 @@ def _checked_text(name: object, what: str, op: str) -> str:
         raise _refused(f"{what} is text, not {type(name).__name__}", name, op)
     if LONE_SURROGATE.search(name):
         raise _refused(f"{what} has no lone surrogates", name, op)
-    if len(name) > NAME_UNITS_MAX or len(name.encode("utf-16-le")) > 2 * NAME_UNITS_MAX:
+    if len(name) > NAME_UNITS_MAX or (not name.isascii() and len(name.encode("utf-16-le")) > 2 * NAME_UNITS_MAX):
         raise _refused(f"{what} has at most {NAME_UNITS_MAX:,} characters", name, op)
     if _CONTROL.search(name):
         raise _refused(f"{what} has no control characters", name, op)
