@@ -476,8 +476,9 @@ def test_an_etag_may_tell_the_time(etag: str, expected: int | None) -> None:
 
 async def test_localhost_is_not_taken_for_cosmos() -> None:
     client = table_client("http://localhost:10099/devstoreaccount1", "table", AzureNamedKeyCredential("a", ACCOUNT_KEY))
-    assert client.url == "http://127.0.0.1:10099/devstoreaccount1"
-    await client.close()
+    table = AzureTable(client)
+    assert table.unwrap().url == "http://127.0.0.1:10099/devstoreaccount1"
+    await table.close()
 
 
 # Secrets (S15).
