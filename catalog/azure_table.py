@@ -177,7 +177,7 @@ class AzureTable:
                 raise self._refusal(answer)
             etags = decoded_batch(answer.headers.get("Content-Type", ""), answer.body, operations)
             if isinstance(etags, Failure):
-                refusal = self._client.sender.refusal(etags.status, etags.code)
+                refusal = self._client.sender.refusal(answer, etags.code, status=etags.status)
                 _raise_refused(refusal, etags.index, operations)
                 raise refusal
         return [Written(etag, None if etag is None else etag_time(etag)) for etag in etags]
@@ -199,7 +199,7 @@ class AzureTable:
 
     def _refusal(self, answer: Answer) -> RefusedAnswerError:
         told = failure(answer.status, answer.headers.get("x-ms-error-code"), answer.body)
-        return self._client.sender.refusal(told.status, told.code)
+        return self._client.sender.refusal(answer, told.code)
 
     def _check_open(self, op: str) -> None:
         if self._closed:

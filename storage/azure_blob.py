@@ -294,7 +294,7 @@ class AzureBlobContent:
         raise self._refusal(answer)
 
     def _refusal(self, answer: Answer | Arriving) -> RefusedAnswerError:
-        return self._client.sender.refusal(answer.status, answer.headers.get("x-ms-error-code", ""))
+        return self._client.sender.refusal(answer, answer.headers.get("x-ms-error-code", ""))
 
 
 def _by_name(blobs: list[Blob]) -> list[Blob]:

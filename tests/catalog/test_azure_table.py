@@ -197,6 +197,14 @@ async def test_a_refusal_of_the_request_is_definite(name: str, opened: list[Azur
     assert not isinstance(raised.value, RefusedError)
 
 
+@pytest.mark.parametrize("said", [error("500 Broken", "InternalError"), batch(failed("500 Broken", "InternalError"))])
+async def test_what_fails_names_the_request_for_the_services_support(said: bytes, opened: list[AzureTable]) -> None:
+    told = said.replace(b"\r\n", b"\r\nx-ms-request-id: 8f2c1a34-701e-0007\r\n", 1)
+    async with Server(told) as server:
+        with pytest.raises(OutcomeUnknownError, match=r"500 InternalError \(request 8f2c1a34-701e-0007\)"):
+            await table_at(server.url, opened).submit(P, TWO)
+
+
 @pytest.mark.parametrize("name", UNKNOWN)
 async def test_everything_else_leaves_the_outcome_unknown(name: str, opened: list[AzureTable]) -> None:
     async with Server(UNKNOWN[name]) as server:
