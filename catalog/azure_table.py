@@ -112,7 +112,7 @@ class AzureTable:
         """Make the table. It is no error that it is already there."""
         self._check_open("create")
         with translating("create", self._name, write=True):
-            headers = {"Content-Type": "application/json", **_JSON}
+            headers = {"Content-Type": "application/json;odata=nometadata", **_JSON}
             address = table_address(self._client.endpoint)
             answer = await self._client.sender.send("POST", address, headers, encoded_table(self._name))
             if answer.status != _CREATED and (refusal := self._refusal(answer)).code != "TableAlreadyExists":

@@ -4,14 +4,17 @@ A server on loopback gives the answers; it has no opinion of the requests, and r
 """
 
 import asyncio
+import json
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import closing
-from typing import Self
+from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from azure.core.credentials import AzureNamedKeyCredential
+from azure.data.tables.aio import TableClient
+from yarl import URL
 
 from azurite.launch import ACCOUNT_KEY, ACCOUNT_NAME
 from catalog.azure_table import AzureTable, check_table_name, table_client
@@ -28,6 +31,7 @@ from catalog.filters import All, Comparison, Condition
 from catalog.keys import RowRange
 from catalog.rows import Value
 from catalog.table import (
+    PAGE_ROWS,
     Delete,
     Insert,
     Merge,
@@ -43,6 +47,7 @@ P = "p"
 ALL = RowRange("a", "z")
 ETAG = "W/\"datetime'2026-11-20T23%3A49%3A47.5497077Z'\""
 SAS = "sv=2019-02-02&sig=CANARY%3D"
+KEY = AzureNamedKeyCredential(ACCOUNT_NAME, ACCOUNT_KEY)
 
 
 class Server:
@@ -131,8 +136,7 @@ async def opened() -> AsyncIterator[list[AzureTable]]:
 
 
 def table_at(url: str, opened: list[AzureTable]) -> AzureTable:
-    credential = AzureNamedKeyCredential(ACCOUNT_NAME, ACCOUNT_KEY)
-    table = AzureTable(table_client(url, "table", credential, transport=transport(read_timeout_s=5)))
+    table = AzureTable(table_client(url, "table", KEY, transport=transport(read_timeout_s=5)))
     opened.append(table)
     return table
 
@@ -487,6 +491,71 @@ async def test_localhost_is_not_taken_for_cosmos() -> None:
     table = AzureTable(client)
     assert table.unwrap().url == "http://127.0.0.1:10099/devstoreaccount1"
     await table.close()
+
+
+# Beside the SDK.
+
+
+class SentError(Exception):
+    """Raised in the place of sending."""
+
+
+class Capture:
+    """A transport for either client, that sends nothing. It keeps what a request says, but for who asks and when."""
+
+    def __init__(self) -> None:
+        self.sent: list[object] = []
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def open(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+    async def request(self, method: str, url: object, headers: Mapping[str, str], body: bytes) -> None:
+        parts, said = urlsplit(str(url)), {name.lower(): value for name, value in headers.items()}
+        asker = ("accept-encoding", "authorization", "content-length", "user-agent", "x-ms-client-request-id")
+        for name in (*asker, "date", "x-ms-date"):
+            said.pop(name, None)
+        if "boundary" in said.get("content-type", ""):  # what stands between them is test_table_wire's
+            said["content-type"], body = said["content-type"].partition("boundary=")[0], b""
+        self.sent.append((method, parts.path, parse_qs(parts.query), said, json.loads(body or b"null")))
+        raise SentError
+
+    async def send(self, request: Any, **_: object) -> None:
+        await self.request(request.method, URL(request.url), request.headers, request.data)  # as aiohttp writes it
+
+
+ROWS = "PartitionKey eq 'p' and RowKey ge 'a' and RowKey lt 'z'"
+SELECTED = ["PartitionKey", "RowKey", "Timestamp", "a"]
+ASKED: dict[str, tuple[Callable[[AzureTable], Awaitable[object]], Callable[[TableClient], Awaitable[object]]]] = {
+    "create": (lambda ours: ours.create(), lambda sdk: sdk.create_table()),
+    "drop": (lambda ours: ours.drop(), lambda sdk: sdk.delete_table()),
+    "get": (lambda ours: ours.get("it's", "r é!~"), lambda sdk: sdk.get_entity("it's", "r é!~")),
+    "query": (
+        lambda ours: names(ours, select=["a"]),
+        lambda sdk: anext(sdk.query_entities(ROWS, select=SELECTED, results_per_page=PAGE_ROWS)),
+    ),
+    "submit": (
+        lambda ours: ours.submit(P, [Insert("r", {})]),
+        lambda sdk: sdk.submit_transaction([("create", {"PartitionKey": P, "RowKey": "r"})]),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ASKED)
+async def test_a_request_says_what_the_sdks_says(name: str) -> None:
+    capture: Any = Capture()
+    table = AzureTable(table_client("https://account.table.core.windows.net", "table", KEY, transport=capture))
+    ours, theirs = ASKED[name]
+    with pytest.raises(CatalogError):
+        await ours(table)
+    with pytest.raises(SentError):
+        await theirs(table.unwrap())
+    assert capture.sent[0] == capture.sent[1]
 
 
 # Secrets (S15).
