@@ -68,3 +68,22 @@ def test_who_wants_a_url_signed_pays_for_the_sdk_of_blobs(remote: Blobcat) -> No
     modules = imported("sign", "a", "--expires-in", "1m")
     assert "azure.storage.blob" in modules
     assert "azure.data" not in modules
+
+
+COLLECTED = """
+import atexit, gc, sys
+from catalog.cli.main import main
+generations = []
+gc.callbacks.append(lambda _, told: generations.append(told["generation"]))
+atexit.register(lambda: print(gc.isenabled(), 2 in generations, file=sys.stderr))
+main()
+"""
+
+
+@pytest.mark.parametrize(("command", "expected"), [("--help", ["False", "False"]), ("volumes", ["True", "False"])])
+def test_nobody_looks_for_garbage_in_all_that_is_being_imported(
+    blobcat: Blobcat, command: str, expected: Sequence[str]
+) -> None:
+    """But as soon as there is a catalog."""
+    done = subprocess.run([sys.executable, "-c", COLLECTED, command], capture_output=True, text=True, check=True)
+    assert done.stderr.split() == expected
