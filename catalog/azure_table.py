@@ -46,6 +46,8 @@ URL_CHARACTERS_MAX: Final = 7_000  # of the 8 KiB that are safe; the rest is for
 _CREATED: Final = 201
 _ACCEPTED: Final = 202
 _NO_CONTENT: Final = 204
+_NOT_FOUND: Final = 404
+_CONFLICT: Final = 409
 _JSON: Final = {"Accept": "application/json;odata=minimalmetadata", "DataServiceVersion": "3.0"}
 _TABLE_NAME: Final = re.compile(r"[a-z][a-z0-9]{2,62}")
 _NO_ROW: Final = frozenset({"ResourceNotFound", "EntityNotFound"})
@@ -115,8 +117,10 @@ class AzureTable:
             headers = {"Content-Type": "application/json;odata=nometadata", **_JSON}
             address = table_address(self._client.endpoint)
             answer = await self._client.sender.send("POST", address, headers, encoded_table(self._name))
-            if answer.status != _CREATED and (refusal := self._refusal(answer)).code != "TableAlreadyExists":
-                raise refusal
+            if answer.status != _CREATED:
+                refusal = self._refusal(answer)
+                if (refusal.status, refusal.code) != (_CONFLICT, "TableAlreadyExists"):
+                    raise refusal
 
     async def drop(self) -> None:
         """Remove the table with all its rows. It is no error that there is none."""
@@ -124,8 +128,10 @@ class AzureTable:
         with translating("drop", self._name, write=True):
             address = table_address(self._client.endpoint, self._name)
             answer = await self._client.sender.send("DELETE", address, {"Accept": "application/json"})
-            if answer.status != _NO_CONTENT and (refusal := self._refusal(answer)).code not in _NO_TABLE:
-                raise refusal
+            if answer.status != _NO_CONTENT:
+                refusal = self._refusal(answer)
+                if refusal.status != _NOT_FOUND or refusal.code not in _NO_TABLE:
+                    raise refusal
 
     async def get(self, partition: str, row: str) -> Entity | None:
         """Read one row; None where there is none."""

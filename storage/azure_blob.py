@@ -161,6 +161,8 @@ class AzureBlobContent:
 
     async def sign(self, name: str, *, expires: datetime, filename: str = "") -> str:
         """See `abilities.Signing`."""
+        from .azure_signing import signed_url
+
         check_stat(name)
         with self._asking("sign", name, write=False):
             key = None
@@ -172,8 +174,6 @@ class AzureBlobContent:
                 case kind:
                     message = f"a catalog opened with {kind} signs no urls: that takes an identity or the account's key"
                     raise InvalidError(message, op="sign", key=name, kind="invalid.unsupported")
-            from .azure_signing import signed_url
-
             return signed_url(self.unwrap(), name, expires=expires, filename=filename, key=key)
 
     async def examine(self) -> Examination:

@@ -458,6 +458,33 @@ async def test_create_while_it_is_being_deleted_is_unavailable(opened: list[Azur
             await table_at(server.url, opened).create()
 
 
+@pytest.mark.parametrize("code", ["TableNotFound", "ResourceNotFound"])
+async def test_what_is_not_there_is_dropped(code: str, opened: list[AzureTable]) -> None:
+    async with Server(error("404 Not Found", code)) as server:
+        await table_at(server.url, opened).drop()
+
+
+MADE_OR_DROPPED: dict[str, tuple[bytes, type[CatalogError]]] = {
+    "another's 404": (answer("404 Not Found", "<html>", kind="text/html"), NotFoundError),
+    "another's 200": (answer("200 OK", "<html>", kind="text/html"), OutcomeUnknownError),
+    "500": (error("500 Broken", "InternalError"), OutcomeUnknownError),
+    "500 that says that it is there": (error("500 Broken", "TableAlreadyExists"), OutcomeUnknownError),
+    "500 that says that it is not": (error("500 Broken", "TableNotFound"), OutcomeUnknownError),
+    "403": (error("403 Forbidden", "AuthorizationPermissionMismatch"), AccessDeniedError),
+}
+
+
+@pytest.mark.parametrize("change", [AzureTable.create, AzureTable.drop], ids=["create", "drop"])
+@pytest.mark.parametrize("name", MADE_OR_DROPPED)
+async def test_only_the_services_own_word_makes_or_drops_a_table(
+    name: str, change: Callable[[AzureTable], Awaitable[None]], opened: list[AzureTable]
+) -> None:
+    said, expected = MADE_OR_DROPPED[name]
+    async with Server(said) as server:
+        with pytest.raises(expected):
+            await change(table_at(server.url, opened))
+
+
 @pytest.mark.parametrize("name", ["abc", "a12", "a" * 63])
 def test_a_table_s_name_is_lower_case_letters_and_digits(name: str) -> None:
     check_table_name(name)
