@@ -16,7 +16,7 @@ from .locations import AzureLocation
 
 
 def azure_credential(location: AzureLocation, given: Any) -> Any:
-    """A credential that both SDK clients take. Raises: InvalidError.
+    """A credential that our clients take, and the SDKs'. Raises: InvalidError.
 
     `given` is a credential object of azure-identity or azure-core, or a str: a SAS, or else an account key,
     sealed or not. It stays its owner's; a credential that is made here is the caller's, who closes it.
@@ -54,7 +54,7 @@ def _of_location(location: AzureLocation) -> Any:
 def _key(account: str, key: Secret) -> AzureNamedKeyCredential:
     if not account:
         raise InvalidError("an account key needs the account's name beside it", op="connect", kind="invalid.credential")
-    if not _is_base64(key):  # the SDK would find out at the first request, and show it
+    if not _is_base64(key):  # else that shows at the first request
         raise InvalidError("the account key is cut, or is none: it is base64", op="connect", kind="invalid.credential")
     return AzureNamedKeyCredential(account, key.reveal())
 

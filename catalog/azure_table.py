@@ -1,4 +1,4 @@
-"""The Table port on Azure Tables, by a lean client of ours; Microsoft's makes and drops the table.
+"""The Table port on Azure Tables, by a lean client of ours.
 
 It knows how the port's methods become requests, and what an answer proves; what both look like is `table_wire`'s. All
 changes are batches, also a single one: a batch is a POST, which nothing between here and the service sends twice. It is
@@ -10,17 +10,13 @@ Where the SDK and this differ in what they send or read, this is wrong: tests co
 
 import re
 from collections.abc import AsyncGenerator, Sequence
-from typing import Any, Final, NoReturn
-from urllib.parse import quote, urlencode, urlsplit, urlunsplit
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+from urllib.parse import quote, urlencode, urlsplit
 
-from azure.core.exceptions import ResourceExistsError
-from azure.data.tables.aio import TableClient
-
-from storage.azure_errors import code_of, translated, translating
-from storage.azure_sender import Answer, RefusedAnswerError, Sender
-from storage.azure_signers import signer
-from storage.azure_transport import SENT_ONCE, SingleShotTransport
-from storage.azure_transport import transport as single_shot
+from storage.azure_client import AzureClient
+from storage.azure_errors import translated, translating
+from storage.azure_sender import Answer, RefusedAnswerError
+from storage.azure_transport import SingleShotTransport
 
 from .errors import ConflictError, InvalidError, NotFoundError
 from .filters import Condition
@@ -34,36 +30,31 @@ from .table_wire import (
     decoded_entity,
     decoded_page,
     encoded_batch,
+    encoded_table,
     entity_address,
     etag_time,
     failure,
+    table_address,
 )
+
+if TYPE_CHECKING:
+    from azure.data.tables.aio import TableClient
 
 COMPARISONS_MAX: Final = 15 - 3  # the service's limit, less the key and its two bounds
 URL_CHARACTERS_MAX: Final = 7_000  # of the 8 KiB that are safe; the rest is for the host, a SAS and a continuation
 
-_VERSION: Final = "2019-02-02"
+_CREATED: Final = 201
 _ACCEPTED: Final = 202
+_NO_CONTENT: Final = 204
+_NOT_FOUND: Final = 404
+_CONFLICT: Final = 409
 _JSON: Final = {"Accept": "application/json;odata=minimalmetadata", "DataServiceVersion": "3.0"}
 _TABLE_NAME: Final = re.compile(r"[a-z][a-z0-9]{2,62}")
 _NO_ROW: Final = frozenset({"ResourceNotFound", "EntityNotFound"})
+_NO_TABLE: Final = frozenset({"ResourceNotFound", "TableNotFound"})
 _KEYS: Final = ("PartitionKey", "RowKey", "Timestamp")
 _BATCH: Final = {"Accept": "application/json", "DataServiceVersion": "3.0", "MaxDataServiceVersion": "3.0;NetFx"}
 _NEXT: Final = ("NextPartitionKey", "NextRowKey")
-
-
-class OurTableClient(TableClient):
-    """The SDK's client, and beside it ours, on the same connections and with the same credential.
-
-    It cannot be pickled: the SDK would take the key along, in plain text (S15).
-    """
-
-    def __init__(self, endpoint: str, table: str, *, credential: Any, transport: SingleShotTransport) -> None:
-        super().__init__(endpoint, table, credential=credential, transport=transport, **SENT_ONCE)
-        self.sender = Sender(transport, signer(credential, blob=False), _VERSION)
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a client holds connections and a credential: it cannot be pickled")
 
 
 def table_client(
@@ -72,18 +63,14 @@ def table_client(
     credential: Any = None,
     *,
     transport: SingleShotTransport | None = None,
-) -> OurTableClient:
+) -> AzureClient:
     """A client of one table that sends each request once. Constructing does no I/O.
 
-    `endpoint` is the account's, as in "https://account.table.core.windows.net", and may carry a SAS in the place of a
-    credential. The time-outs are the transport's: see `azure_transport.transport`. Raises: InvalidError.
+    `endpoint`, as in "https://account.table.core.windows.net", and `credential`: see AzureClient. The time-outs are
+    the transport's: see `azure_transport.transport`. Raises: InvalidError.
     """
     check_table_name(table)
-    try:
-        return OurTableClient(_loopback(endpoint), table, credential=credential, transport=transport or single_shot())
-    except ValueError:  # its text may quote the url, and with it a SAS
-        message = "the table service's url or credential is not a valid one"
-        raise InvalidError(message, op="connect", key=table) from None
+    return AzureClient(endpoint, table, credential, service="table", transport=transport)
 
 
 def check_table_name(name: str) -> None:
@@ -99,43 +86,52 @@ def check_table_name(name: str) -> None:
 class AzureTable:
     """A table of a storage account, by a client that is now this object's own: it is closed with it."""
 
-    def __init__(self, client: OurTableClient) -> None:
+    def __init__(self, client: AzureClient) -> None:
         self._client = client
-        self._account_url, _, sas = client.url.partition("?")
-        self._url = f"{self._account_url}/{client.table_name}"
-        self._sas = f"?{sas}" if sas else ""
+        self._name = client.name
+        self._url = f"{client.endpoint}/{client.name}"
+        self._sdk: TableClient | None = None
         self._closed = False
         # Azurite, which has the account in the url's path, compares numbers of either kind with a floating literal,
         # and answers 500 where it meets a floating number at a comparison with an Int64 literal.
-        self._strict_types = urlsplit(client.url).path in ("", "/")
+        self._strict_types = not urlsplit(client.endpoint).path
 
     def __repr__(self) -> str:
-        place = urlsplit(self._client.url)  # without its query: that may be a SAS
-        state = "closed" if self._closed else "open"
-        return f"<AzureTable {self._client.table_name!r} at {place.scheme}://{place.netloc}{place.path}, {state}>"
+        return f"<AzureTable {self._name!r} at {self._client.endpoint}, {'closed' if self._closed else 'open'}>"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a table holds connections and a credential: it cannot be pickled")
 
-    def unwrap(self) -> TableClient:
-        """The SDK's client, which stays this table's own."""
-        return self._client
+    def unwrap(self) -> "TableClient":
+        """The SDK's client, which stays this table's own; made when it is first asked for."""
+        if self._sdk is None:
+            from .azure_clients import sdk_table_client
+
+            self._sdk = sdk_table_client(self._client)
+        return self._sdk
 
     async def create(self) -> None:
         """Make the table. It is no error that it is already there."""
         self._check_open("create")
-        with translating("create", self._client.table_name, write=True):
-            try:
-                await self._client.create_table()
-            except ResourceExistsError as error:
-                if code_of(error) != "TableAlreadyExists":
-                    raise
+        with translating("create", self._name, write=True):
+            headers = {"Content-Type": "application/json;odata=nometadata", **_JSON}
+            address = table_address(self._client.endpoint)
+            answer = await self._client.sender.send("POST", address, headers, encoded_table(self._name))
+            if answer.status != _CREATED:
+                refusal = self._refusal(answer)
+                if (refusal.status, refusal.code) != (_CONFLICT, "TableAlreadyExists"):
+                    raise refusal
 
     async def drop(self) -> None:
         """Remove the table with all its rows. It is no error that there is none."""
         self._check_open("drop")
-        with translating("drop", self._client.table_name, write=True):
-            await self._client.delete_table()
+        with translating("drop", self._name, write=True):
+            address = table_address(self._client.endpoint, self._name)
+            answer = await self._client.sender.send("DELETE", address, {"Accept": "application/json"})
+            if answer.status != _NO_CONTENT:
+                refusal = self._refusal(answer)
+                if refusal.status != _NOT_FOUND or refusal.code not in _NO_TABLE:
+                    raise refusal
 
     async def get(self, partition: str, row: str) -> Entity | None:
         """Read one row; None where there is none."""
@@ -143,7 +139,7 @@ class AzureTable:
         check_key("PartitionKey", partition, op="get")
         check_key("RowKey", row, op="get")
         with translating("get", row, write=False):
-            answer = await self._client.sender.send("GET", entity_address(self._url, partition, row) + self._sas, _JSON)
+            answer = await self._client.sender.send("GET", entity_address(self._url, partition, row), _JSON)
             if answer.succeeded:
                 return decoded_entity(answer.body)
             refusal = self._refusal(answer)
@@ -168,7 +164,7 @@ class AzureTable:
         more: dict[str, str] | None = {}
         while more is not None:
             with translating("query", partition, write=False):
-                url = f"{self._url}()?{urlencode(asked | more, quote_via=quote)}{self._sas.replace('?', '&')}"
+                url = f"{self._url}()?{urlencode(asked | more, quote_via=quote)}"
                 answer = await self._client.sender.send("GET", url, _JSON)
                 if not answer.succeeded:
                     raise self._refusal(answer)
@@ -182,12 +178,12 @@ class AzureTable:
         with translating("submit", partition, write=True):
             kind, body = encoded_batch(self._url, partition, operations)
             headers = {"Content-Type": kind, **_BATCH}
-            answer = await self._client.sender.send("POST", f"{self._account_url}/$batch{self._sas}", headers, body)
+            answer = await self._client.sender.send("POST", f"{self._client.endpoint}/$batch", headers, body)
             if answer.status != _ACCEPTED:
                 raise self._refusal(answer)
             etags = decoded_batch(answer.headers.get("Content-Type", ""), answer.body, operations)
             if isinstance(etags, Failure):
-                refusal = self._client.sender.refusal(etags.status, etags.code)
+                refusal = self._client.sender.refusal(answer, etags.code, status=etags.status)
                 _raise_refused(refusal, etags.index, operations)
                 raise refusal
         return [Written(etag, None if etag is None else etag_time(etag)) for etag in etags]
@@ -209,18 +205,11 @@ class AzureTable:
 
     def _refusal(self, answer: Answer) -> RefusedAnswerError:
         told = failure(answer.status, answer.headers.get("x-ms-error-code"), answer.body)
-        return self._client.sender.refusal(told.status, told.code)
+        return self._client.sender.refusal(answer, told.code)
 
     def _check_open(self, op: str) -> None:
         if self._closed:
-            raise InvalidError("the table is closed", op=op, key=self._client.table_name, kind="invalid.closed")
-
-
-def _loopback(endpoint: str) -> str:
-    """The SDK takes any other port of "localhost" than 10002 for Cosmos DB, and speaks another dialect to it."""
-    url = urlsplit(endpoint)
-    port = "" if url.port is None else f":{url.port}"
-    return urlunsplit(url._replace(netloc=f"127.0.0.1{port}")) if url.hostname == "localhost" else endpoint
+            raise InvalidError("the table is closed", op=op, key=self._name, kind="invalid.closed")
 
 
 # Requests.

@@ -113,6 +113,16 @@ def entity_address(table_url: str, partition: str, row: str) -> str:
     return f"{table_url}(PartitionKey='{_in_url(partition, _PLAIN_IN_URL)}',RowKey='{_in_url(row, _PLAIN_IN_URL)}')"
 
 
+def encoded_table(name: str) -> bytes:
+    """The body of a request that makes a table."""
+    return orjson.dumps({"TableName": name})
+
+
+def table_address(account_url: str, name: str = "") -> str:
+    """The url of a table as a thing that is made and dropped; without a name, of all of them."""
+    return f"{account_url}/Tables('{name}')" if name else f"{account_url}/Tables"
+
+
 def _in_url(key: str, safe: str = "") -> str:
     return quote(key.replace("'", "''"), safe=safe)
 

@@ -11,20 +11,15 @@ the last without asking again. Only a span that turns out to be empty costs a se
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
-from typing import Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 from urllib.parse import quote
 
-from azure.storage.blob import UserDelegationKey
-from azure.storage.blob.aio import ContainerClient
-
 from .abilities import Examination
+from .azure_client import AzureClient
 from .azure_errors import code_of, status_of, translating
 from .azure_examination import examination
-from .azure_sender import Answer, Arriving, RefusedAnswerError, Sender
-from .azure_signers import signer
-from .azure_signing import DELEGATION_MAX, credential_kind, key_request, parse_key, reaches, signed_url
-from .azure_transport import SENT_ONCE, SingleShotTransport
-from .azure_transport import transport as single_shot
+from .azure_sender import Answer, Arriving, RefusedAnswerError
+from .azure_transport import SingleShotTransport
 from .azure_wire import (
     answered_bytes,
     blob_from_headers,
@@ -47,6 +42,10 @@ from .names import check_container
 from .preconditions import decide_there
 from .requests import check_delete, check_list, check_open, check_put, check_stage, check_stat, check_touch
 
+if TYPE_CHECKING:
+    from azure.storage.blob import UserDelegationKey
+    from azure.storage.blob.aio import ContainerClient
+
 DONE: Final = 200
 CREATED: Final = 201
 ACCEPTED: Final = 202
@@ -56,44 +55,29 @@ _NO_SUCH_RANGE: Final = 416
 _UNTOLD: Final = frozenset({400, 401, 403, 404, 409})  # to whoever may not ask, or where nobody knows the question
 
 
-class OurContainerClient(ContainerClient):
-    """The SDK's client, and beside it ours, on the same connections and with the same credential.
-
-    It cannot be pickled: the SDK would take the key along, in plain text (S15).
-    """
-
-    def __init__(self, endpoint: str, container: str, credential: Any, *, transport: SingleShotTransport) -> None:
-        super().__init__(endpoint, container, credential, transport=transport, **SENT_ONCE)
-        self.sender = Sender(transport, signer(credential, blob=True), str(self.api_version))
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a client holds connections and a credential: it cannot be pickled")
-
-
 def blob_client(
     endpoint: str,
     container: str,
     credential: Any = None,
     *,
     transport: SingleShotTransport | None = None,
-) -> OurContainerClient:
+) -> AzureClient:
     """A client of one container that sends each request once. Constructing does no I/O.
 
-    `endpoint` is the account's, as in "https://account.blob.core.windows.net", and may carry a SAS in the place of a
-    credential, which is an object of azure-core or azure-identity.
-    Time-outs and proxies are the transport's: see `azure_transport.transport`. Raises: InvalidError (the container's
-    name).
+    `endpoint`, as in "https://account.blob.core.windows.net", and `credential`: see AzureClient. Time-outs and proxies
+    are the transport's: see `azure_transport.transport`. Raises: InvalidError.
     """
     check_container(container, op="connect")
-    return OurContainerClient(endpoint, container, credential, transport=transport or single_shot())
+    return AzureClient(endpoint, container, credential, service="blob", transport=transport)
 
 
 class AzureBlobContent:
     """The port `storage.content.ContentStore` over a container of a flat account. Owns the client that it is given."""
 
-    def __init__(self, client: OurContainerClient) -> None:
+    def __init__(self, client: AzureClient) -> None:
         self._client = client
-        self._url, _, self._sas = client.url.partition("?")
+        self._url = f"{client.endpoint}/{client.name}"
+        self._sdk: ContainerClient | None = None
         self._signing_key: UserDelegationKey | None = None
         self._closed = False
 
@@ -105,10 +89,10 @@ class AzureBlobContent:
 
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities(signed_urls=credential_kind(self._client) in ("account key", "token"))
+        return Capabilities(signed_urls=self._client.kind in ("account key", "token"))
 
     async def create(self) -> None:
-        with self._asking("create", self._client.container_name, write=True):
+        with self._asking("create", self._client.name, write=True):
             try:
                 await self._answer("PUT", self._address("", "restype=container"), {}, wants=CREATED)
             except RefusedAnswerError as exc:
@@ -177,10 +161,12 @@ class AzureBlobContent:
 
     async def sign(self, name: str, *, expires: datetime, filename: str = "") -> str:
         """See `abilities.Signing`."""
+        from .azure_signing import signed_url
+
         check_stat(name)
         with self._asking("sign", name, write=False):
             key = None
-            match credential_kind(self._client):
+            match self._client.kind:
                 case "token":
                     key = await self._delegation(name, expires)
                 case "account key":
@@ -188,22 +174,26 @@ class AzureBlobContent:
                 case kind:
                     message = f"a catalog opened with {kind} signs no urls: that takes an identity or the account's key"
                     raise InvalidError(message, op="sign", key=name, kind="invalid.unsupported")
-            return signed_url(self._client, name, expires=expires, filename=filename, key=key)
+            return signed_url(self.unwrap(), name, expires=expires, filename=filename, key=key)
 
     async def examine(self) -> Examination:
         """See `abilities.Examined`."""
-        with self._asking("examine", self._client.container_name, write=False):
+        with self._asking("examine", self._client.name, write=False):
             try:
-                answer = await self._answer("GET", f"{self._account_url('restype=service&comp=properties')}", {})
+                answer = await self._answer("GET", f"{self._client.endpoint}/?restype=service&comp=properties", {})
             except RefusedAnswerError as exc:
                 if status_of(exc) not in _UNTOLD:
                     raise
                 return examination(self._client, None)
             return examination(self._client, answer.body)
 
-    def unwrap(self) -> ContainerClient:
-        """The SDK's client, which stays this store's own."""
-        return self._client
+    def unwrap(self) -> "ContainerClient":
+        """The SDK's client, which stays this store's own; made when it is first asked for."""
+        if self._sdk is None:
+            from .azure_sdk import container_client
+
+            self._sdk = container_client(self._client)
+        return self._sdk
 
     async def list(self, prefix: str = "") -> AsyncIterator[Blob]:
         check_list(prefix)
@@ -270,22 +260,20 @@ class AzureBlobContent:
         with translating(op, key, write=write):
             yield
 
-    async def _delegation(self, name: str, expires: datetime) -> UserDelegationKey:
+    async def _delegation(self, name: str, expires: datetime) -> "UserDelegationKey":
+        from .azure_signing import DELEGATION_MAX, key_request, parse_key, reaches
+
         if expires > datetime.now(UTC) + DELEGATION_MAX:
             message = f"an identity signs urls for at most {DELEGATION_MAX.days} days"
             raise InvalidError(message, op="sign", key=name, kind="invalid.expires")
         if not reaches(self._signing_key, expires):
-            address = self._account_url("restype=service&comp=userdelegationkey")
+            address = f"{self._client.endpoint}/?restype=service&comp=userdelegationkey"
             self._signing_key = parse_key((await self._answer("POST", address, XML, key_request(expires))).body)
         return self._signing_key
 
-    def _account_url(self, query: str) -> str:
-        return "?".join((self._url.rpartition("/")[0] + "/", "&".join(filter(None, (query, self._sas)))))
-
     def _address(self, name: str, query: str = "") -> str:
         path = f"{self._url}/{quoted(name)}" if name else self._url
-        asked = "&".join(filter(None, (query, self._sas)))
-        return f"{path}?{asked}" if asked else path
+        return f"{path}?{query}" if query else path
 
     async def _answer(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes = b"", *, wants: int = DONE
@@ -306,7 +294,7 @@ class AzureBlobContent:
         raise self._refusal(answer)
 
     def _refusal(self, answer: Answer | Arriving) -> RefusedAnswerError:
-        return self._client.sender.refusal(answer.status, answer.headers.get("x-ms-error-code", ""))
+        return self._client.sender.refusal(answer, answer.headers.get("x-ms-error-code", ""))
 
 
 def _by_name(blobs: list[Blob]) -> list[Blob]:

@@ -14,9 +14,10 @@ request. For a write there are three answers:
 A read that failed is at worst unavailable. The proof of "never sent" holds for one attempt: clients must not send again
 by themselves, neither in the SDK nor in aiohttp (see `azure_transport`).
 
-No message here carries what an SDK or a service said, except error codes and host names: their texts quote urls,
-signatures and strings to sign (S15). Where an original does, it is not chained either. One that is chained has lost its
-traceback: the frames in it hold requests, with their signatures and tokens, for whoever prints a traceback with locals.
+No message here carries what an SDK or a service said, except error codes, host names, and the service's id of a request
+that is its own to explain: their texts quote urls, signatures and strings to sign (S15). Where an original does, it is
+not chained either. One that is chained has lost its traceback: the frames in it hold requests, with their signatures
+and tokens, for whoever prints a traceback with locals.
 """
 
 import re
@@ -71,6 +72,7 @@ _BY_STATUS: Final = {
     413: _Meaning(TooLargeError, "too-large.request", "the request is over the service's limit"),
 }
 
+_FOR_SUPPORT: Final = frozenset({400, 401, 403})  # what else is refused is nothing to ask anybody about
 _THROTTLED: Final = frozenset({429, 503})  # the service says 503 ServerBusy; proxies in front of it, 429
 
 # AuthorizationFailure of a request that a key signed: at Azure the firewall's, but Azurite says it of a wrong key too.
@@ -172,7 +174,15 @@ def _refusal(exc: Exception) -> _Meaning | None:
     meaning = _BY_CODE.get(code) or _BY_STATUS[status]
     if code == "AuthorizationFailure" and _signed_by_key(exc):
         meaning = _REFUSED_KEY
-    return _Meaning(meaning.error, meaning.kind, f"{meaning.text} ({' '.join(filter(None, (str(status), code)))})")
+    told = " ".join(filter(None, (str(status), code)))
+    asked = _request_of(exc) if status in _FOR_SUPPORT else ""
+    return _Meaning(meaning.error, meaning.kind, f"{meaning.text} ({', '.join(filter(None, (told, asked)))})")
+
+
+def _request_of(exc: BaseException) -> str:
+    """Which request it was, as the service calls it; its support asks for that."""
+    request_id = exc.request_id if isinstance(exc, RefusedAnswerError) else ""
+    return f"request {request_id}" if request_id else ""
 
 
 def _signed_by_key(exc: BaseException) -> bool:
@@ -231,7 +241,9 @@ def _unknown(exc: Exception, *, write: bool) -> _Meaning:
         text = "no answer in time" if any(isinstance(link, TimeoutError) for link in _chain(exc)) else text
         text = f"{text} ({type(exc).__name__})"
     else:
-        text = f"the service answered {' '.join(filter(None, (str(status), code)))}"
+        told = " ".join(filter(None, (str(status), code)))
+        asked = _request_of(exc)
+        text = f"the service answered {told}{f' ({asked})' if asked else ''}"
     more = ".throttled" if status in _THROTTLED or code == "ServerBusy" else ""
     if not write:
         return _Meaning(UnavailableError, UnavailableError.default_kind + more, text)

@@ -4,25 +4,23 @@ from typing import Final
 from urllib.parse import urlsplit
 from xml.etree import ElementTree as ET
 
-from azure.storage.blob.aio import ContainerClient
-
 from .abilities import Examination
-from .azure_signing import credential_kind
+from .azure_client import AzureClient
 
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
-def examination(client: ContainerClient, properties: bytes | None) -> Examination:
+def examination(client: AzureClient, properties: bytes | None) -> Examination:
     """What a client and the service's properties tell; None where the service would not give them.
 
     Raises: ParseError for what are no properties.
     """
-    parts = urlsplit(client.url)
+    parts = urlsplit(client.endpoint)
     return Examination(
         endpoint=f"{parts.scheme}://{parts.netloc}",
         encrypted=parts.scheme == "https",
         loopback=parts.hostname in _LOOPBACK,
-        credential=credential_kind(client),
+        credential=client.kind,
         soft_delete_days=None if properties is None else _soft_delete_days(properties),
     )
 

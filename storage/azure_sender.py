@@ -27,6 +27,7 @@ _NO_SPAN: Final = nullcontext()
 _SUCCESS: Final = range(200, 300)
 _UNAUTHORIZED: Final = 401
 _CODE: Final = re.compile(r"[A-Za-z]{1,64}")
+_REQUEST_ID: Final = re.compile(r"[0-9A-Fa-f-]{8,64}")
 _AGENT: Final = "blobcat"
 
 
@@ -72,11 +73,12 @@ class Arriving:
 
 
 class RefusedAnswerError(Exception):
-    """An answer that is no success. It tells its status and the service's code, and nothing that was sent."""
+    """An answer that is no success. It tells its status, the service's code and its id, and nothing that was sent."""
 
-    def __init__(self, status: int, code: str, *, signed_by_key: bool) -> None:
+    def __init__(self, status: int, code: str, request_id: str, *, signed_by_key: bool) -> None:
         self.status = status
         self.code = code if _CODE.fullmatch(code) else ""  # one word: what is not is no code
+        self.request_id = request_id if _REQUEST_ID.fullmatch(request_id) else ""
         super().__init__(f"{status} {self.code}".strip())
         self.signed_by_key = signed_by_key
 
@@ -109,9 +111,10 @@ class Sender:
             answer, _ = await self._open(method, url, headers, body)
         return answer
 
-    def refusal(self, status: int, code: str) -> RefusedAnswerError:
-        """What to raise for an answer that is no success."""
-        return RefusedAnswerError(status, code, signed_by_key=self._signer.by_key)
+    def refusal(self, answer: Answer | Arriving, code: str, *, status: int | None = None) -> RefusedAnswerError:
+        """What to raise for an answer that is no success, or holds one that is none: that one's status is `status`."""
+        request_id = answer.headers.get("x-ms-request-id", "")
+        return RefusedAnswerError(status or answer.status, code, request_id, signed_by_key=self._signer.by_key)
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("what sends holds connections and a credential: it cannot be pickled")

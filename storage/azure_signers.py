@@ -3,6 +3,9 @@
 Shared Key ("Authorize with Shared Key") signs the method, some headers and the resource with HMAC-SHA256. The Blob
 service signs all of it; the Table service less: no `x-ms-` headers, and of the query `comp` alone. Headers stand in
 the service's own order, which is a word list's: hyphens count for nothing, and an underscore comes before all else.
+Their values are signed as they are sent: there is no white space around them, for the service would trim it before it
+checks, and what is inside one stays. (The documentation has white space made one space there; the SDKs and Azurite do
+not, and where it is the user's it is percent-encoded: see `metadata`.)
 
 A SAS is part of the url, and nothing is signed. A token is asked for before it is needed, kept while it is good, and
 sent over https only. Where the service answers 401 with a challenge, which names a tenant or asks for claims, a new

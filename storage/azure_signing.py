@@ -10,26 +10,14 @@ from typing import Any, Final, TypeGuard
 from urllib.parse import quote
 from xml.etree import ElementTree as ET
 
-from azure.core.credentials import AzureSasCredential
 from azure.storage.blob import BlobSasPermissions, UserDelegationKey, generate_blob_sas
 from azure.storage.blob.aio import ContainerClient
 
-from .abilities import CredentialKind
 from .azure_wire import quoted
 
 DELEGATION_MAX: Final = timedelta(days=7)  # "Create a user delegation SAS"
 _KEY_LIFE: Final = timedelta(hours=1)  # at least: so that many urls share a key
 _CLOCKS_DIFFER: Final = timedelta(minutes=15)  # a key must have begun by the service's clock, when it is used
-
-
-def credential_kind(client: ContainerClient) -> CredentialKind:
-    """What a client signs its requests with."""
-    credential = client.credential
-    if hasattr(credential, "account_key"):
-        return "account key"
-    if isinstance(credential, AzureSasCredential) or "sig=" in client.url:
-        return "SAS"
-    return "token" if hasattr(credential, "get_token") else "none"
 
 
 def signed_url(

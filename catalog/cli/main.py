@@ -1,5 +1,6 @@
 """Where `blobcat` starts: the commands put together, and every way out of them."""
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -87,6 +88,7 @@ PANELS: Final[dict[str, dict[str, Body]]] = {  # a new command is a module in `c
 
 def main() -> None:
     """The entry point of the `blobcat` command."""
+    gc.disable()  # what is imported stays: looking for garbage in it took a seventh of a start; see `session`
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:  # closed by whoever started us: there is nobody to read it, and no trouble
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123 — for as long as we run

@@ -1,5 +1,6 @@
 """A command's run: its options, its output, its catalog, and the one place that turns errors into exit codes."""
 
+import gc
 import inspect
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -51,6 +52,7 @@ class Session:
             table=table,
             settings=Settings(silence_timeout_s=SILENCE_S),
         ) as catalog:
+            gc.enable()  # all is imported
             yield catalog
 
     @asynccontextmanager

@@ -4,14 +4,17 @@ A server on loopback gives the answers; it has no opinion of the requests, and r
 """
 
 import asyncio
+import json
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import closing
-from typing import Self
+from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from azure.core.credentials import AzureNamedKeyCredential
+from azure.data.tables.aio import TableClient
+from yarl import URL
 
 from azurite.launch import ACCOUNT_KEY, ACCOUNT_NAME
 from catalog.azure_table import AzureTable, check_table_name, table_client
@@ -28,6 +31,7 @@ from catalog.filters import All, Comparison, Condition
 from catalog.keys import RowRange
 from catalog.rows import Value
 from catalog.table import (
+    PAGE_ROWS,
     Delete,
     Insert,
     Merge,
@@ -43,6 +47,7 @@ P = "p"
 ALL = RowRange("a", "z")
 ETAG = "W/\"datetime'2026-11-20T23%3A49%3A47.5497077Z'\""
 SAS = "sv=2019-02-02&sig=CANARY%3D"
+KEY = AzureNamedKeyCredential(ACCOUNT_NAME, ACCOUNT_KEY)
 
 
 class Server:
@@ -131,8 +136,7 @@ async def opened() -> AsyncIterator[list[AzureTable]]:
 
 
 def table_at(url: str, opened: list[AzureTable]) -> AzureTable:
-    credential = AzureNamedKeyCredential(ACCOUNT_NAME, ACCOUNT_KEY)
-    table = AzureTable(table_client(url, "table", credential, transport=transport(read_timeout_s=5)))
+    table = AzureTable(table_client(url, "table", KEY, transport=transport(read_timeout_s=5)))
     opened.append(table)
     return table
 
@@ -195,6 +199,14 @@ async def test_a_refusal_of_the_request_is_definite(name: str, opened: list[Azur
         with pytest.raises(expected) as raised:
             await table_at(server.url, opened).submit(P, TWO)
     assert not isinstance(raised.value, RefusedError)
+
+
+@pytest.mark.parametrize("said", [error("500 Broken", "InternalError"), batch(failed("500 Broken", "InternalError"))])
+async def test_what_fails_names_the_request_for_the_services_support(said: bytes, opened: list[AzureTable]) -> None:
+    told = said.replace(b"\r\n", b"\r\nx-ms-request-id: 8f2c1a34-701e-0007\r\n", 1)
+    async with Server(told) as server:
+        with pytest.raises(OutcomeUnknownError, match=r"500 InternalError \(request 8f2c1a34-701e-0007\)"):
+            await table_at(server.url, opened).submit(P, TWO)
 
 
 @pytest.mark.parametrize("name", UNKNOWN)
@@ -446,6 +458,33 @@ async def test_create_while_it_is_being_deleted_is_unavailable(opened: list[Azur
             await table_at(server.url, opened).create()
 
 
+@pytest.mark.parametrize("code", ["TableNotFound", "ResourceNotFound"])
+async def test_what_is_not_there_is_dropped(code: str, opened: list[AzureTable]) -> None:
+    async with Server(error("404 Not Found", code)) as server:
+        await table_at(server.url, opened).drop()
+
+
+MADE_OR_DROPPED: dict[str, tuple[bytes, type[CatalogError]]] = {
+    "another's 404": (answer("404 Not Found", "<html>", kind="text/html"), NotFoundError),
+    "another's 200": (answer("200 OK", "<html>", kind="text/html"), OutcomeUnknownError),
+    "500": (error("500 Broken", "InternalError"), OutcomeUnknownError),
+    "500 that says that it is there": (error("500 Broken", "TableAlreadyExists"), OutcomeUnknownError),
+    "500 that says that it is not": (error("500 Broken", "TableNotFound"), OutcomeUnknownError),
+    "403": (error("403 Forbidden", "AuthorizationPermissionMismatch"), AccessDeniedError),
+}
+
+
+@pytest.mark.parametrize("change", [AzureTable.create, AzureTable.drop], ids=["create", "drop"])
+@pytest.mark.parametrize("name", MADE_OR_DROPPED)
+async def test_only_the_services_own_word_makes_or_drops_a_table(
+    name: str, change: Callable[[AzureTable], Awaitable[None]], opened: list[AzureTable]
+) -> None:
+    said, expected = MADE_OR_DROPPED[name]
+    async with Server(said) as server:
+        with pytest.raises(expected):
+            await change(table_at(server.url, opened))
+
+
 @pytest.mark.parametrize("name", ["abc", "a12", "a" * 63])
 def test_a_table_s_name_is_lower_case_letters_and_digits(name: str) -> None:
     check_table_name(name)
@@ -476,8 +515,74 @@ def test_an_etag_may_tell_the_time(etag: str, expected: int | None) -> None:
 
 async def test_localhost_is_not_taken_for_cosmos() -> None:
     client = table_client("http://localhost:10099/devstoreaccount1", "table", AzureNamedKeyCredential("a", ACCOUNT_KEY))
-    assert client.url == "http://127.0.0.1:10099/devstoreaccount1"
-    await client.close()
+    table = AzureTable(client)
+    assert table.unwrap().url == "http://127.0.0.1:10099/devstoreaccount1"
+    await table.close()
+
+
+# Beside the SDK.
+
+
+class SentError(Exception):
+    """Raised in the place of sending."""
+
+
+class Capture:
+    """A transport for either client, that sends nothing. It keeps what a request says, but for who asks and when."""
+
+    def __init__(self) -> None:
+        self.sent: list[object] = []
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def open(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+    async def request(self, method: str, url: object, headers: Mapping[str, str], body: bytes) -> None:
+        parts, said = urlsplit(str(url)), {name.lower(): value for name, value in headers.items()}
+        asker = ("accept-encoding", "authorization", "content-length", "user-agent", "x-ms-client-request-id")
+        for name in (*asker, "date", "x-ms-date"):
+            said.pop(name, None)
+        if "boundary" in said.get("content-type", ""):  # what stands between them is test_table_wire's
+            said["content-type"], body = said["content-type"].partition("boundary=")[0], b""
+        self.sent.append((method, parts.path, parse_qs(parts.query), said, json.loads(body or b"null")))
+        raise SentError
+
+    async def send(self, request: Any, **_: object) -> None:
+        await self.request(request.method, URL(request.url), request.headers, request.data)  # as aiohttp writes it
+
+
+ROWS = "PartitionKey eq 'p' and RowKey ge 'a' and RowKey lt 'z'"
+SELECTED = ["PartitionKey", "RowKey", "Timestamp", "a"]
+ASKED: dict[str, tuple[Callable[[AzureTable], Awaitable[object]], Callable[[TableClient], Awaitable[object]]]] = {
+    "create": (lambda ours: ours.create(), lambda sdk: sdk.create_table()),
+    "drop": (lambda ours: ours.drop(), lambda sdk: sdk.delete_table()),
+    "get": (lambda ours: ours.get("it's", "r é!~"), lambda sdk: sdk.get_entity("it's", "r é!~")),
+    "query": (
+        lambda ours: names(ours, select=["a"]),
+        lambda sdk: anext(sdk.query_entities(ROWS, select=SELECTED, results_per_page=PAGE_ROWS)),
+    ),
+    "submit": (
+        lambda ours: ours.submit(P, [Insert("r", {})]),
+        lambda sdk: sdk.submit_transaction([("create", {"PartitionKey": P, "RowKey": "r"})]),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ASKED)
+async def test_a_request_says_what_the_sdks_says(name: str) -> None:
+    capture: Any = Capture()
+    table = AzureTable(table_client("https://account.table.core.windows.net", "table", KEY, transport=capture))
+    ours, theirs = ASKED[name]
+    with pytest.raises(CatalogError):
+        await ours(table)
+    with pytest.raises(SentError):
+        await theirs(table.unwrap())
+    assert capture.sent[0] == capture.sent[1]
 
 
 # Secrets (S15).

@@ -90,21 +90,36 @@ class Capture:
         raise SentError
 
 
-def understood(kind: str, body: bytes) -> list[tuple[str, str, str | None, dict[str, Any] | None]]:
-    """The requests in a batch: method, what it is about, its condition, and the entity, as a service understands it."""
+Understood = tuple[str, str, dict[str, str], dict[str, Any] | None]
+
+
+def understood(kind: str, body: bytes) -> list[Understood]:
+    """The requests in a batch: method, what it is about, headers, and the entity, as a service understands it."""
     outer: Any = email.parser.BytesParser().parsebytes(b"Content-Type: " + kind.encode() + b"\r\n\r\n" + body)
+    (changes,) = outer.get_payload()
+    assert (outer.get_content_type(), changes.get_content_type()) == ("multipart/mixed", "multipart/mixed")
+    assert outer.get_boundary() != changes.get_boundary()
     found = []
-    for part in outer.get_payload(0).get_payload():
+    for part in changes.get_payload():
         assert (part["Content-Type"], part["Content-Transfer-Encoding"]) == ("application/http", "binary")
         line, rest = part.get_payload().replace("\r\n", "\n").split("\n", 1)
         request: Any = email.parser.Parser().parsestr(rest)
         method, url, version = line.split(" ")
         assert version == "HTTP/1.1"
-        entity = json.loads(request.get_payload()) if method != "DELETE" else None
+        text = request.get_payload()
+        entity = json.loads(text) if method != "DELETE" else None
+        assert int(request["Content-Length"] or 0) == len(text if entity else "")
         if entity:
             entity = {key: value for key, value in entity.items() if value != "Edm.String" or "@" not in key}
-        found.append((method, unquote(url.removeprefix(TABLE)), request["If-Match"], entity))
+        found.append((method, unquote(url.removeprefix(TABLE)), _headers_that_matter(request), entity))
     return found
+
+
+def _headers_that_matter(request: Any) -> dict[str, str]:
+    """All but those of the whole batch, which the SDK repeats, and our wish for no answer's body (`Prefer`)."""
+    of_the_whole = {"x-ms-version", "x-ms-date", "Date", "Content-Length", "Prefer"}
+    found = {name: value for name, value in request.items() if name not in of_the_whole}
+    return found | {"Accept": found["Accept"].partition(";")[0]}  # how much is told of an entity that nobody asks for
 
 
 async def of_the_sdk(partition: str, changes: Sequence[Operation]) -> tuple[str, bytes]:

@@ -137,6 +137,13 @@ async def test_open_stat_and_list_describe_a_blob_alike(store: ContentStore) -> 
     assert [blob async for blob in store.list()] == [described]
 
 
+@pytest.mark.parametrize("content_type", ["text/csv;  a=b", 'a/b; c=" \\"  d"', "no type at all"])
+async def test_a_content_type_is_kept_as_it_is_written(store: ContentStore, content_type: str) -> None:
+    await store.put("a", b"x", when=IfAbsent(), headers=Headers(content_type))
+    assert (await store.stat("a")).headers.content_type == content_type
+    assert [blob.headers.content_type async for blob in store.list()] == [content_type]
+
+
 async def test_an_etag_is_bare(store: ContentStore) -> None:
     etag = await put(store, "a")
     assert etag
@@ -144,7 +151,19 @@ async def test_an_etag_is_bare(store: ContentStore) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "plain", " spaces ", "100% and %41", "naïve Ω 日本語 😀", "a\nb\0c", "\ud800", '"<>&\\,;=', "%"]
+    "text",
+    [
+        "",
+        "plain",
+        " spaces ",
+        "a  b \t c\t",
+        "100% and %41",
+        "naïve Ω 日本語 😀",
+        "a\nb\0c",
+        "\ud800",
+        '"<>&\\,;=',
+        "%",
+    ],
 )
 async def test_metadata_values_are_any_text(store: ContentStore, text: str) -> None:
     await store.put("a", b"", when=Always(), headers=Headers(metadata={"key": text, "other_1": "x"}))

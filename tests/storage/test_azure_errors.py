@@ -119,6 +119,28 @@ async def test_a_refusal_says_that_nothing_was_done(
         assert len(server.requests) == 1
 
 
+ID = "8f2c1a34-701e-0007-57a6-53ca4f000000"
+
+
+@pytest.mark.parametrize("status", [400, 403, 408, 500, 503])
+async def test_what_is_the_services_to_explain_names_the_request_for_its_support(status: int) -> None:
+    async with serving(answer(status, headers=f"x-ms-request-id: {ID}\r\n")) as server, connected(server.url) as store:
+        for attempt in (WRITES["put"], READS["stat"]):
+            assert f"request {ID})" in str(await error_of(attempt(store)))
+
+
+@pytest.mark.parametrize("status", [404, 409, 412])
+async def test_what_was_to_be_expected_names_no_request(status: int) -> None:
+    async with serving(answer(status, headers=f"x-ms-request-id: {ID}\r\n")) as server, connected(server.url) as store:
+        assert ID not in str(await error_of(WRITES["put"](store)))
+
+
+@pytest.mark.parametrize("told", ["", "canary", "12345678\x1b[2J", "1" * 65, "1-2"])
+async def test_what_is_no_id_is_not_repeated(told: str) -> None:
+    async with serving(answer(500, headers=f"x-ms-request-id: {told}\r\n")) as server, connected(server.url) as store:
+        assert "request" not in str(await error_of(WRITES["put"](store)))
+
+
 @pytest.mark.parametrize(
     ("credential", "kind"),
     [

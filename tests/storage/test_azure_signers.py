@@ -61,6 +61,11 @@ REQUESTS: Mapping[str, tuple[str, str, dict[str, str]]] = {
         f"{BLOBS}/box/a?comp=metadata",
         {"x-ms-meta-a_b": "1", "x-ms-meta-a0": "2", "x-ms-meta-ab": ""},
     ),
+    "spaces inside": (
+        "PUT",
+        f"{BLOBS}/box/a",
+        {"x-ms-blob-content-type": "text/plain;  a=b", "x-ms-blob-content-disposition": 'inline; filename="a \t b"'},
+    ),
     "list": ("GET", f"{BLOBS}/box?restype=container&comp=list&include=metadata&prefix=a%2F%C3%BC&marker=x%20y", {}),
     "emulator": ("DELETE", "http://127.0.0.1:10000/account/box/a//b/", {}),
     "batch": ("POST", f"{TABLES}/$batch", {"Content-Type": "multipart/mixed; boundary=b", "Content-Length": "9"}),

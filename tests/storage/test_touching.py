@@ -57,7 +57,7 @@ async def test_what_nobody_names_stays(azurite: Azurite) -> None:
         blob = store.unwrap().get_blob_client("a")
         there = (await blob.get_blob_properties()).content_settings
         there.cache_control, there.content_encoding = "max-age=7", "gzip"
-        there.content_language, there.content_disposition = "de", "inline"
+        there.content_language, there.content_disposition = "de", 'inline;  filename="a \t b"'
         await blob.set_http_headers(there)
         await store.touch("a", headers=NEW, when=IfMatch((await store.stat("a")).etag))
         found = (await blob.get_blob_properties()).content_settings
