@@ -174,6 +174,8 @@ class Registry:
 
 REQUEST_ID_CHARACTERS_MAX = 200
 
+_canonical = json.JSONEncoder(ensure_ascii=True, sort_keys=True, separators=(",", ":")).encode
+
 
 def check_request_id(request_id: str | None) -> str | None:
     """Raises: InvalidError for what cannot be a caller's own id of a change."""
@@ -205,5 +207,4 @@ def chain(previous: str, file: FileVersion) -> str:
         "created": microseconds(file.created),
         "source": file.source,
     }
-    canonical = json.dumps(record, ensure_ascii=True, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(f"{previous}\n{canonical}".encode()).hexdigest()
+    return hashlib.sha256(f"{previous}\n{_canonical(record)}".encode()).hexdigest()

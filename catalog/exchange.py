@@ -100,7 +100,16 @@ class Exchange:
             return proven(exc, reading=isinstance(request, READS))
 
     async def _send(self, op: Op, request: Request) -> Answer:  # noqa: C901, PLR0911, PLR0912 — one case each
-        match request:
+        match request:  # the requests of a put first: they are the most
+            case InsertIntent(intent):
+                unit = Unit((_inserted(intent),), shared=(_gate(intent),))
+                return await self._write_intent(intent, unit)
+            case PutContent():
+                return await self._put(op)
+            case Commit(etag, base, file):
+                unit = Unit((Delete(intent_row(op.id), etag), *_written(file, base), *_recorded(file)))
+                await self._commit(file.path, unit, self.seat)
+                return Found(file)
             case ReadRequest(request_id):
                 return await self._read_request(op.change.path, request_id)
             case ReadHead(path):
@@ -115,9 +124,6 @@ class Exchange:
                 return Absent() if entity is None else Found(parse_intent(entity))
             case FindVersion(path, id_, above):
                 return await self._find(path, id_, above)
-            case InsertIntent(intent):
-                unit = Unit((_inserted(intent),), shared=(_gate(intent),))
-                return await self._write_intent(intent, unit)
             case AbortIntent(row):
                 aborted = replace(row.intent, state="aborted")
                 return await self._write_intent(
@@ -126,16 +132,10 @@ class Exchange:
             case DropIntent(row):
                 await self._commit(row.intent.path, Unit((Delete(intent_row(row.intent.op), row.etag),)))
                 return Done()
-            case PutContent():
-                return await self._put(op)
             case StatContent():
                 return await self._stat(op)
             case DeleteContent(etag):
                 return await self._delete(op, etag)
-            case Commit(etag, base, file):
-                unit = Unit((Delete(intent_row(op.id), etag), *_written(file, base), *_recorded(file)))
-                await self._commit(file.path, unit, self.seat)
-                return Found(file)
             case CommitMove(etag, base, file, source, tombstone):
                 both = (*_written(file, base), *_written(tombstone, source))
                 await self._commit(file.path, Unit((Delete(intent_row(op.id), etag), *both, *_recorded(file))))

@@ -43,7 +43,7 @@ def on_claim(op: Op, answer: Answer) -> Next:
     """T2 was answered, or not."""
     match answer:
         case Found(Head() as head):
-            return to(op._replace(source=head), Phase.COMMIT)
+            return to(op, Phase.COMMIT, source=head)
         case Refused() | Doubt():
             return to(op, Phase.CLAIMED)
         case Failed(error):
@@ -55,7 +55,7 @@ def on_claimed(op: Op, answer: Answer) -> Next:
     """Whether the claim was applied. If not, it may be yet; then, with this op aborted, it will be released."""
     match answer:
         case Found(Head(claim=claim) as head) if claim == claim_of(op):
-            return to(op._replace(source=head), Phase.COMMIT)
+            return to(op, Phase.COMMIT, source=head)
         case Found() | Absent():
             return abort(op)
         case Failed(error):

@@ -5,7 +5,7 @@ An op's id is a ULID, fresh for every attempt that starts over; it is also the e
 
 from dataclasses import replace
 from enum import Enum, auto
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .changes import NOTHING, Change, Facts
 from .entities import Claim, FileVersion, Head, Intent, IntentRow, chain
@@ -100,7 +100,7 @@ def version_of(op: Op) -> FileVersion:
     """The version that W3 commits: after `op.base`, and at the time of the intent, or just after the base's."""
     change, facts, base = op.change, op.facts or NOTHING, op.base
     created = max(fence_of(op).timestamp, microseconds(base.file.created) + 1 if base else 0)
-    unchained = FileVersion(
+    fields: dict[str, Any] = dict(  # noqa: C408 — the record, but for its link
         volume=change.volume,
         path=change.path,
         version=version_at(base) + 1,
@@ -115,13 +115,12 @@ def version_of(op: Op) -> FileVersion:
         modified=None if change.modified is None else from_microseconds(change.modified),
         writer=change.writer,
         request_id=change.request_id,
-        chain="",
         blob=op.blob,
         blob_etag=op.blob_etag,
         blob_version=None,
         source=f"{change.source.path}@{change.source.version}" if change.source else None,
     )
-    return replace(unchained, chain=chain(base.file.chain if base else "", unchained))
+    return FileVersion(**fields, chain=chain(base.file.chain if base else "", FileVersion(**fields, chain="")))
 
 
 def on(op: Op, head: Head | None) -> Op:

@@ -80,7 +80,7 @@ def recover(op: Op, row: IntentRow) -> Next:
 
 def resolve(op: Op) -> Next:
     """Settle an op whose writer has given up on it."""
-    return to(op._replace(ending=True), Phase.SETTLE)
+    return to(op, Phase.SETTLE, ending=True)
 
 
 def step(op: Op, answer: Answer) -> Next:
@@ -128,7 +128,7 @@ def _on_base(op: Op, head: Head | None) -> Next:
         return fail(op, error)
     if head and is_unchanged(op.change, op.facts, head):
         return op, Committed(head.file)
-    return to(on(op, head)._replace(floor=version_at(head)), Phase.INTENT)
+    return to(on(op, head), Phase.INTENT, floor=version_at(head))
 
 
 def _on_intent(op: Op, answer: Answer) -> Next:
@@ -136,7 +136,7 @@ def _on_intent(op: Op, answer: Answer) -> Next:
         case Found(IntentRow() as row):  # applied, and the answer told etag and time
             return _on_fenced(op, row)
         case Done() | Refused() | Doubt():  # refused: the gate is gone, or this is the answer to a second copy
-            return to(op._replace(unheard=isinstance(answer, Doubt)), Phase.READ_BACK)
+            return to(op, Phase.READ_BACK, unheard=isinstance(answer, Doubt))
         case Failed(error):
             return op, NotApplied(error)
     raise unexpected(op, answer)
@@ -156,16 +156,15 @@ def _on_read_back(op: Op, answer: Answer) -> Next:
 
 
 def _on_fenced(op: Op, row: IntentRow) -> Next:
-    op = op._replace(intent=row)
     match op.change.kind:
         case "put":
-            return to(op, Phase.CONTENT)
+            return to(op, Phase.CONTENT, intent=row)
         case "copy" | "restore":
-            return to(op, Phase.SOURCE)
+            return to(op, Phase.SOURCE, intent=row)
         case "move" if op.apart:
-            return to(op, Phase.CLAIM)
+            return to(op, Phase.CLAIM, intent=row)
         case _:
-            return to(op, Phase.COMMIT)
+            return to(op, Phase.COMMIT, intent=row)
 
 
 def _on_source(op: Op, answer: Answer) -> Next:
@@ -187,7 +186,7 @@ def _on_source(op: Op, answer: Answer) -> Next:
 def _on_content(op: Op, answer: Answer) -> Next:
     match answer:
         case Stored(etag, facts):
-            return to(op._replace(blob_etag=etag, facts=facts), Phase.COMMIT)
+            return to(op, Phase.COMMIT, blob_etag=etag, facts=facts)
         case Late():
             return abort(op)
         case Refused() | Doubt():
@@ -202,7 +201,7 @@ def _on_content(op: Op, answer: Answer) -> Next:
 def _on_stat(op: Op, answer: Answer) -> Next:
     match answer:
         case Stored(etag, facts):
-            return to(op._replace(blob_etag=etag, facts=facts), Phase.COMMIT)
+            return to(op, Phase.COMMIT, blob_etag=etag, facts=facts)
         case Absent():
             return to(op, Phase.CONTENT)
         case Foreign():
@@ -218,9 +217,9 @@ def _on_commit(op: Op, answer: Answer) -> Next:
         case Found(FileVersion() as file):
             return committed(op, file)
         case Refused() | Doubt():
-            return to(op._replace(doubt=True), Phase.SETTLE)
+            return to(op, Phase.SETTLE, doubt=True)
         case Failed(error) if op.doubt:
-            return to(op._replace(ending=True, error=error), Phase.SETTLE)
+            return to(op, Phase.SETTLE, ending=True, error=error)
         case Failed(error):
             return abort(op, error)
     raise unexpected(op, answer)
@@ -236,7 +235,7 @@ def _on_settle(op: Op, answer: Answer) -> Next:
                 return to(op, _after_refusal(op))
             return to(_with(op, row), Phase.LOOK)
         case Absent():
-            return to(op._replace(intent=None), Phase.LOOK)
+            return to(op, Phase.LOOK, intent=None)
         case Failed(error):
             return gave_up(op, error)
     raise unexpected(op, answer)
@@ -297,15 +296,15 @@ def _rebased(op: Op, head: Head | None) -> Next:
 def _on_look(op: Op, answer: Answer) -> Next:  # noqa: PLR0911 — one line per end
     match answer:
         case Found(FileVersion() as file) if op.intent:
-            return to(op._replace(found=file), Phase.DROP)
+            return to(op, Phase.DROP, found=file)
         case Found(FileVersion() as file):
             return committed(op, file)
         case Absent() if op.intent and op.intent.intent.state == "open":
-            return to(op._replace(ending=True), Phase.ABORT)
+            return to(op, Phase.ABORT, ending=True)
         case Absent() if op.intent and op.change.kind == "put" and op.blob:
-            return to(op._replace(doubt=False), Phase.CLEAN)
+            return to(op, Phase.CLEAN, doubt=False)
         case Absent() if op.apart:
-            return to(op._replace(doubt=False), Phase.RELEASE)
+            return to(op, Phase.RELEASE, doubt=False)
         case Absent():
             return over(op._replace(doubt=False))
         case Failed(error):
@@ -319,7 +318,7 @@ def _on_look(op: Op, answer: Answer) -> Next:  # noqa: PLR0911 — one line per 
 def _on_abort(op: Op, answer: Answer) -> Next:
     match answer:
         case Found(IntentRow() as row):
-            return to(op._replace(intent=row), Phase.LOOK)
+            return to(op, Phase.LOOK, intent=row)
         case Done() | Refused() | Doubt():
             return to(op, Phase.SETTLE)
         case Failed(error):
@@ -330,7 +329,7 @@ def _on_abort(op: Op, answer: Answer) -> Next:
 def _on_clean(op: Op, answer: Answer) -> Next:
     match answer:
         case Stored(etag):
-            return to(op._replace(blob_etag=etag), Phase.DELETE)
+            return to(op, Phase.DELETE, blob_etag=etag)
         case Absent() | Foreign() | Failed():
             return over(op)
     raise unexpected(op, answer)

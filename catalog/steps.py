@@ -1,5 +1,7 @@
 """What all steps of `protocol` are made of: on to a phase and its request, or to an end. Pure."""
 
+from typing import Any
+
 from .entities import FileVersion, Head
 from .errors import CatalogError, ConflictError
 from .messages import (
@@ -33,9 +35,10 @@ from .op import Op, Phase, claim_of, fence_of, intent_of, source_intent_of, vers
 Next = tuple[Op, Request | Result]
 
 
-def to(op: Op, phase: Phase) -> Next:
-    """On to a phase, with its request."""
-    return op._replace(phase=phase), request_of(op, phase)
+def to(op: Op, phase: Phase, **learned: Any) -> Next:
+    """On to a phase, with its request. `learned`: what of the op is another by now."""
+    op = op._replace(phase=phase, **learned)
+    return op, request_of(op, phase)
 
 
 def request_of(op: Op, phase: Phase) -> Request:  # noqa: C901, PLR0911, PLR0912 — one line per phase
@@ -104,19 +107,19 @@ def look(op: Op) -> Next:
 
 def blocked(op: Op, head: Head, resume: Phase) -> Next:
     """A claimed head stands in the way: settle it, and go on where it was met."""
-    return to(op._replace(blocked=head, resume=resume), Phase.HELP)
+    return to(op, Phase.HELP, blocked=head, resume=resume)
 
 
 def committed(op: Op, file: FileVersion) -> Next:
     """Decided. What is left of a move between shards is its source's tombstone, which anyone can write."""
     if op.apart:
-        return to(op._replace(found=file), Phase.FINISH)
+        return to(op, Phase.FINISH, found=file)
     return op, Committed(file)
 
 
 def abort(op: Op, error: CatalogError | None = None) -> Next:
     """From here on there is no way back to a commit. Without an error, the change starts over with a fresh op."""
-    return to(op._replace(ending=True, error=error), Phase.ABORT)
+    return to(op, Phase.ABORT, ending=True, error=error)
 
 
 def over(op: Op) -> Next:
@@ -130,7 +133,7 @@ def fail(op: Op, error: CatalogError) -> Next:
     """What stands in the way may be another try of the same request: then that is the answer."""
     if op.change.request_id is None:
         return op, NotApplied(error)
-    return to(op._replace(error=error), Phase.LAST)
+    return to(op, Phase.LAST, error=error)
 
 
 def answered(op: Op, file: FileVersion) -> CatalogError | None:

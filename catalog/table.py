@@ -186,4 +186,4 @@ def _check_etag(operation: Replace | Merge | Delete) -> None:
 
 def total_bytes(partition: str, operations: Iterable[Operation]) -> int:
     """What these operations take together in a batch's body, at most."""
-    return sum(operation_bytes(partition, operation) for operation in operations)
+    return sum([operation_bytes(partition, operation) for operation in operations])

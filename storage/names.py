@@ -38,7 +38,7 @@ def check_name(name: object, *, op: str = "") -> None:
         raise _refused(f"a blob name has at most {SEGMENTS_MAX} segments, not {len(segments)}", name, op)
     if "" in segments:
         raise _refused("a blob name has no empty segment: no slash at an end, no two in a row", name, op)
-    if any(segment.endswith(".") for segment in segments):
+    if "./" in name or name.endswith("."):
         raise _refused("no segment of a blob name is '.' or '..' or ends with a dot", name, op)
 
 
