@@ -7,6 +7,8 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 
+from .concurrency import FIRST, Concurrency
+
 Turn = asyncio.Future[None]
 
 
@@ -25,6 +27,17 @@ class Budget:
 
     def __repr__(self) -> str:
         return f"<Budget: {self._free:,} of {self._size:,} {self._unit} free>"
+
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody waits for some."""
+        return bool(self._queue)
+
+    def resize(self, size: int) -> None:
+        """Have so much in all from now on; what was taken comes back in its own time."""
+        self._free += size - self._size
+        self._size = size
+        self._serve()
 
     def give(self, size: int) -> None:
         """Give back what `take` gave."""
@@ -57,3 +70,25 @@ class Budget:
             if not turn.done():
                 self._free -= size
                 turn.set_result(None)
+
+
+class Places(Budget):
+    """Places for requests that are under way at one service: as many as turn out to make it faster."""
+
+    def __init__(self, most: int, *, first: int = FIRST) -> None:
+        self._concurrency = Concurrency(most, first=first)
+        super().__init__(self._concurrency.places, "places")
+
+    def answered(self, began: float, now: float, *, work: float = 1) -> None:
+        """What was sent from a place was answered: see Concurrency."""
+        self._concurrency.answered(began, now, work=work, waiting=self.wanted)
+        self._follow()
+
+    def failed(self, error: Exception, began: float, now: float) -> None:
+        """What was sent from a place failed."""
+        self._concurrency.failed(error, began, now)
+        self._follow()
+
+    def _follow(self) -> None:
+        if self._size != self._concurrency.places:
+            self.resize(self._concurrency.places)

@@ -21,6 +21,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from .budget import Places
+from .concurrency import Share
 from .errors import CatalogError, InvalidError, OutcomeUnknownError
 from .table import (
     BATCH_BYTES_MAX,
@@ -33,6 +35,8 @@ from .table import (
 )
 
 UNITS_MAX: Final = 512
+LANES_MAX: Final = 64
+"""Transactions of one account under way at the same time, at most: of so many partitions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +70,8 @@ class Ticket:
             self.answer.set_exception(_own(error))
 
 
-def pack(waiting: Iterable[Ticket]) -> list[Ticket]:
-    """The tickets of the next transaction: in order, as many as fit."""
+def pack(waiting: Iterable[Ticket], operations_max: int = OPERATIONS_MAX) -> list[Ticket]:
+    """The tickets of the next transaction: in order, as many as fit, and at least one."""
     batch: list[Ticket] = []
     rows: set[str] = set()
     shared: set[str] = set()
@@ -76,7 +80,7 @@ def pack(waiting: Iterable[Ticket]) -> list[Ticket]:
         own += len(ticket.unit.operations)
         size += ticket.size
         more = shared.union(operation.row for operation in ticket.unit.shared)
-        if batch and (ticket.alone or own + len(more) > OPERATIONS_MAX or size > BATCH_BYTES_MAX):
+        if batch and (ticket.alone or own + len(more) > operations_max or size > BATCH_BYTES_MAX):
             break
         if not rows.isdisjoint(ticket.rows):
             break  # the same path again: it goes with the next one, and keeps its place
@@ -91,8 +95,10 @@ def pack(waiting: Iterable[Ticket]) -> list[Ticket]:
 class Lane:
     """The queue of one partition."""
 
-    def __init__(self, table: Table, partition: str, request_timeout_s: float) -> None:
+    def __init__(self, table: Table, partition: str, request_timeout_s: float, under_way: Places | None = None) -> None:
         self._table = table
+        self._under_way = under_way or Places(LANES_MAX)  # the account's, for one of several lanes
+        self._share = Share(OPERATIONS_MAX)
         self._request_timeout_s = request_timeout_s
         self._partition = partition
         self._prompt: deque[Ticket] = deque()
@@ -138,20 +144,25 @@ class Lane:
             if not self._ready():
                 self._changed.clear()
                 await self._changed.wait()
-            elif batch := self._take():
-                await self._submit(batch)
+                continue
+            await self._under_way.take(1)
+            try:
+                if batch := self._take():
+                    await self._submit(batch)
+            finally:
+                self._under_way.give(1)
 
     def _ready(self) -> bool:
         """Whether the next transaction should go: someone is in a hurry, it is full, or nobody else will come."""
         if self._prompt or self._expected <= 0:
             return True
-        full = sum(len(ticket.unit.operations) for ticket in self._patient) >= OPERATIONS_MAX
+        full = sum(len(ticket.unit.operations) for ticket in self._patient) >= self._share.operations
         return full or sum(ticket.size for ticket in self._patient) >= BATCH_BYTES_MAX
 
     def _take(self) -> list[Ticket]:
         """Out of the queue: those who were cancelled, and the tickets of the next transaction."""
         waiting = [ticket for ticket in (*self._prompt, *self._patient) if not ticket.answer.done()]
-        batch = pack(waiting)
+        batch = pack(waiting, self._share.operations)
         left = set(waiting[len(batch) :])
         self._prompt = deque(ticket for ticket in self._prompt if ticket in left)
         self._patient = deque(ticket for ticket in self._patient if ticket in left)
@@ -181,16 +192,27 @@ class Lane:
                 ticket.succeed([next(answers) for _ in ticket.unit.operations])
 
     async def _sent(self, operations: Sequence[Operation]) -> Sequence[Written]:
+        began = _now()
         try:
-            async with asyncio.timeout(self._request_timeout_s):
-                written = await self._table.submit(self._partition, operations)
-        except TimeoutError as exc:
-            message = f"no answer within {self._request_timeout_s:g} s"
-            raise OutcomeUnknownError(message, op="submit", kind="outcome-unknown.timeout") from exc
+            written = await self._answered(operations)
+        except Exception as exc:
+            self._share.failed(exc)
+            self._under_way.failed(exc, began, _now())
+            raise
+        self._share.answered()
+        self._under_way.answered(began, _now(), work=len(operations))
         if len(written) != len(operations):
             message = f"the service answered for {len(written)} of {len(operations)} operations"
             raise OutcomeUnknownError(message, op="submit", kind="outcome-unknown.answer")
         return written
+
+    async def _answered(self, operations: Sequence[Operation]) -> Sequence[Written]:
+        try:
+            async with asyncio.timeout(self._request_timeout_s):
+                return await self._table.submit(self._partition, operations)
+        except TimeoutError as exc:
+            message = f"no answer within {self._request_timeout_s:g} s"
+            raise OutcomeUnknownError(message, op="submit", kind="outcome-unknown.timeout") from exc
 
     def _take_apart(self, batch: list[Ticket], error: CatalogError, blamed: Ticket | None) -> None:
         """Answer the one that was refused; where it is not known which one, try each alone."""
@@ -222,6 +244,7 @@ class Committer:
     def __init__(self, table: Table, request_timeout_s: float) -> None:
         self._table = table
         self._request_timeout_s = request_timeout_s
+        self._under_way = Places(LANES_MAX)
         self._lanes: dict[str, Lane] = {}
         self._closed = False
 
@@ -233,7 +256,7 @@ class Committer:
         if self._closed:
             raise _closed(partition)
         if partition not in self._lanes:
-            self._lanes[partition] = Lane(self._table, partition, self._request_timeout_s)
+            self._lanes[partition] = Lane(self._table, partition, self._request_timeout_s, self._under_way)
         return self._lanes[partition]
 
     async def close(self) -> None:
@@ -241,6 +264,10 @@ class Committer:
         self._closed = True
         await asyncio.gather(*(lane.close() for lane in self._lanes.values()))
         self._lanes.clear()
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _owner(batch: list[Ticket], index: int) -> Ticket:

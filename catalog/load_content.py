@@ -127,12 +127,13 @@ class LoadContent:
             try:
                 await self._uploads.place(deadline)
                 try:
-                    etag = await deadline.write(
-                        lambda: self._store.put(file.blob, ready.content, when=IfAbsent(), headers=headers)
+                    etag: str = await self._uploads.write(
+                        lambda: self._store.put(file.blob, ready.content, when=IfAbsent(), headers=headers),
+                        file.size,
+                        deadline,
                     )
                 finally:
                     self._uploads.places.give(1)
-                deadline.mark(self._uploads.progress)
                 return Blob(file.blob, file.size, etag, headers)
             except (ConflictError, OutcomeUnknownError, UnavailableError) as exc:
                 found = await self._stat(self._store, file.blob, deadline)

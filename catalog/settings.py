@@ -25,8 +25,10 @@ class Settings:
     """How long it may take to open a connection, TLS included."""
     silence_timeout_s: float = 5
     """How long to go on where nothing answers at all: a wrong address, or a service that is being restarted."""
-    transfers_max: int = 32
-    """Contents on their way at the same time."""
+    transfers_max: int = 64
+    """Contents on their way at the same time, at most: as many of them as make it faster, and fewer where the service
+    is too busy.
+    """
     buffer_bytes: int = 64 << 20
     """Content held in memory at the same time, beyond what callers hold themselves."""
     one_shot_bytes: int = 8 << 20

@@ -36,18 +36,18 @@ the op: only that writer commits it, and never without an answer to the put that
 import asyncio
 import os
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import Executor
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Final, Protocol, cast
+from typing import Final, Protocol, TypeVar, cast
 
 from storage import Blocks, ContentStore, Digester, Digests, Discards, Headers, IfAbsent
 from storage.names import BLOCKS_MAX
 
-from .budget import Budget
+from .budget import Budget, Places
 from .changes import Facts
 from .errors import CatalogError, TooLargeError, UnavailableError
 from .flow import first_of
@@ -56,6 +56,9 @@ from .settings import Settings
 from .sources import Content, Known, is_replayable, pieces, pieces_of_known, read_file
 from .threads import Turns, hashed, in_thread, waited_out
 
+T = TypeVar("T")
+
+WORK_BYTES: Final = 1 << 18  # so many bytes are as much work as a request of none
 STAGED_AHEAD: Final = 3  # blocks of one content on their way at the same time
 DISCARD_S: Final = 5
 
@@ -112,12 +115,13 @@ class Ready:
             if deadline.now() >= late_at:
                 return None
         headers, store = with_facts(headers, self.facts), self.uploads.store
+        size = 0 if isinstance(self.content, Blocks) else len(self.content)
         try:
-            etag = await deadline.write(lambda: store.put(blob, self.content, when=IfAbsent(), headers=headers))
+            return await self.uploads.write(
+                lambda: store.put(blob, self.content, when=IfAbsent(), headers=headers), size, deadline
+            )
         finally:
             self.leave()
-        deadline.mark(self.uploads.progress)
-        return etag
 
     def leave(self) -> None:
         """See Payload."""
@@ -195,7 +199,7 @@ class Uploads:
         self.turns = Turns(threads)
         self._settings = settings
         self.budget = Budget(settings.buffer_bytes)
-        self.places = Budget(settings.transfers_max, "places")
+        self.places = Places(settings.transfers_max)
         self.progress = Progress()
 
     def __repr__(self) -> str:
@@ -215,6 +219,22 @@ class Uploads:
     async def memory(self, size: int, deadline: Deadline) -> int:
         """Take memory: how much it is, to be given back. Raises: UnavailableError."""
         return await self.budget.take(size, partial(deadline.turn, progress=self.progress, what="memory"))
+
+    async def write(self, request: Callable[[], Awaitable[T]], size: int, deadline: Deadline) -> T:
+        """Send content of this size once, from a place that was taken. Raises: as `Deadline.write`."""
+        return await self._told(lambda: deadline.write(request), size, deadline)
+
+    async def _told(self, request: Callable[[], Awaitable[T]], size: int, deadline: Deadline) -> T:
+        """Send content; what becomes of it says how many to send at the same time."""
+        began = deadline.now()
+        try:
+            answer = await request()
+        except Exception as exc:
+            self.places.failed(exc, began, deadline.now())
+            raise
+        self.places.answered(began, deadline.now(), work=1 + size / WORK_BYTES)
+        deadline.mark(self.progress)
+        return answer
 
     @asynccontextmanager
     async def prepare(self, content: Content, blob: str, deadline: Deadline) -> AsyncIterator[Ready]:
@@ -320,8 +340,7 @@ class Uploads:
     async def _stage(self, blob: str, block: str, part: bytes, deadline: Deadline) -> None:
         await self.place(deadline)
         try:
-            await deadline.retried(lambda: self.store.stage(blob, block, part))
-            deadline.mark(self.progress)
+            await deadline.retried(lambda: self._told(lambda: self.store.stage(blob, block, part), len(part), deadline))
             deadline.renew()
         finally:
             self.places.give(1)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from catalog.commit import UNITS_MAX, Committer, Lane, Seat, Ticket, Unit, pack
-from catalog.errors import CatalogError, InvalidError, OutcomeUnknownError, TooLargeError
+from catalog.errors import CatalogError, InvalidError, OutcomeUnknownError, TooLargeError, UnavailableError
 from catalog.sqlite_table import SqliteTable
 from catalog.table import (
     OPERATIONS_MAX,
@@ -30,11 +30,15 @@ class Recording(SqliteTable):
         self.gate.set()
         self.blame: int | str | None = "right"
         self.lose_answers = False
+        self.too_busy = 0
         self.answers_lost = 0
 
     async def submit(self, partition: str, operations: Sequence[Operation]) -> Sequence[Written]:
         self.transactions.append(operations)
         await self.gate.wait()
+        if self.too_busy:
+            self.too_busy -= 1
+            raise UnavailableError("too busy", kind="unavailable.throttled")
         try:
             written = await super().submit(partition, operations)
         except RefusedError as exc:
@@ -315,3 +319,11 @@ def test_a_batch_keeps_within_the_bytes_of_a_request() -> None:
 def test_a_unit_that_is_too_large_goes_alone_and_is_refused_there() -> None:
     over = Unit(tuple(Delete(f"{number}") for number in range(OPERATIONS_MAX + 1)))
     assert [len(pack(tickets(over, unit("a")))), len(pack(tickets(unit("a"), over)))] == [1, 1]
+
+
+async def test_a_shard_that_is_too_busy_is_sent_less_and_soon_all_again(table: Recording) -> None:
+    table.too_busy = 2
+    queue = lane(table)
+    outcomes = await asyncio.gather(*(queue.commit(unit(f"{n:03}")) for n in range(500)), return_exceptions=True)
+    assert [len(operations) for operations in table.transactions] == [100, 50, 25, 37, 55, 82, 100, 51]
+    assert sum(isinstance(outcome, UnavailableError) for outcome in outcomes) == 150

@@ -21,8 +21,12 @@ from tests.harness.virtual_time import LoopClock, leaping
 LIMIT_S = 60.0
 SLACK_S = 0.25
 MANY = 200
-SETTINGS = Settings(one_shot_bytes=1_000, block_bytes=1_000, buffer_bytes=40_000, request_timeout_s=20)
-PATIENT = Settings(one_shot_bytes=1_000, block_bytes=1_000, buffer_bytes=40_000, request_timeout_s=LIMIT_S)
+SETTINGS = Settings(
+    one_shot_bytes=1_000, block_bytes=1_000, buffer_bytes=40_000, transfers_max=32, request_timeout_s=20
+)
+PATIENT = Settings(
+    one_shot_bytes=1_000, block_bytes=1_000, buffer_bytes=40_000, transfers_max=32, request_timeout_s=LIMIT_S
+)
 
 
 @dataclass
@@ -301,5 +305,44 @@ def test_who_takes_his_time_over_a_listing_or_a_content_may_take_more_than_the_l
                     await asyncio.sleep(2 * LIMIT_S)
                     read += len(chunk)
             assert read == 3 << 20
+
+    leaping(run())
+
+
+@dataclass
+class Busy(Link):
+    """A store that refuses, as Azure does, what comes while so many are under way."""
+
+    at_a_time: int = 10
+    under_way: int = 0
+    refused: int = 0
+
+    async def put(self, name: str, content: bytes | Blocks, *, when: Precondition, headers: Headers) -> str:
+        """See ContentStore."""
+        self.under_way += 1
+        try:
+            if self.under_way > self.at_a_time:
+                self.refused += 1
+                await asyncio.sleep(self.transfer_s)
+                raise UnavailableError("too busy", kind="unavailable.throttled")
+            return await super().put(name, content, when=when, headers=headers)
+        finally:
+            self.under_way -= 1
+
+
+def test_a_store_that_is_too_busy_is_asked_less_until_it_is_not(tmp_path: Path) -> None:
+    """With 64 at a time all along, it would refuse five of six, again and again."""
+    folder = tree(tmp_path / "in", 2_000, 10)
+
+    async def run() -> None:
+        link = Busy(transfer_s=0.05)
+        async with opened(link, Settings()) as volume:
+            assert (await volume.ingest(folder)).written == 2_000
+            assert link.refused < 400
+            link.at_a_time = 1_000_000
+            assert (await volume.ingest(folder, prefix="again/")).written == 2_000
+            start = now()
+            assert (await volume.ingest(folder, prefix="once-more/")).written == 2_000
+            assert now() - start < 2_000 * link.transfer_s / 32  # by more than 32 at a time, on the average
 
     leaping(run())
