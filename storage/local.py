@@ -154,7 +154,7 @@ class LocalContent:
             return
         self._closed = True
         await asyncio.gather(*map(asyncio.wrap_future, list(self._running)), return_exceptions=True)
-        await asyncio.wrap_future(self._writer.submit(self._disk.close))  # after all that is to be written
+        await asyncio.wrap_future(self._writer.submit(self._end))
         for threads in (self._writer, self._reader, self._long):
             threads.shutdown()
 
@@ -190,6 +190,11 @@ class LocalContent:
                 call.succeed(outcome)
             else:
                 call.fail(own_error(outcome, op=call.request.op, key=call.request.name))
+
+    def _end(self) -> None:
+        """In the writing thread."""
+        self._writes.finish()
+        self._disk.close()
 
     async def _done(
         self, threads: Executor, op: str, key: str, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs

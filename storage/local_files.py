@@ -67,6 +67,7 @@ class Files:
     def __init__(self, directory: Path, *, full: bool) -> None:
         self._root = directory
         self._staging = directory / "staging"
+        self._staging_text = str(self._staging)
         self._full = full
         self._session: Session | None = None
 
@@ -186,6 +187,6 @@ class Files:
         return self._session
 
     def _staged(self, token: str) -> str:
-        """Text, as making a `Path` takes longer than making the file."""
+        """Text, as handling a `Path` takes longer than making the file."""
         session, _, number = token.rpartition("-")
-        return f"{self._staging}/{session}/{number}"
+        return f"{self._staging_text}/{session}/{number}"

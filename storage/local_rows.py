@@ -11,7 +11,7 @@ import sqlite3
 from dataclasses import dataclass, replace
 from typing import Final
 
-from .content import Blob, Headers, IfMatch, Precondition
+from .content import Blob, Headers, IfAbsent, IfMatch, Precondition
 from .preconditions import decide_put, decide_there, no_such_blob
 
 VERSION: Final = 1
@@ -29,8 +29,11 @@ FORGET: Final = "DELETE FROM garbage WHERE file = ?"
 _FIND: Final = f"SELECT {COLUMNS} FROM blob WHERE name = ?"  # noqa: S608 — our own words
 _FIND_FILE: Final = "SELECT etag, file FROM blob WHERE name = ?"
 _PUT: Final = f"INSERT OR REPLACE INTO blob ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+_INSERT: Final = f"INSERT INTO blob ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO NOTHING"  # noqa: S608
 _DELETE: Final = "DELETE FROM blob WHERE name = ?"
 _DISCARD: Final = "INSERT OR IGNORE INTO garbage (file) VALUES (?)"
+
+_json = json.JSONEncoder().encode
 
 Row = tuple[str, str, int, str, bytes | None, str, str]
 
@@ -61,6 +64,8 @@ def check_put(connection: sqlite3.Connection, name: str, when: Precondition) -> 
 
 def put(connection: sqlite3.Connection, kept: Kept, when: Precondition) -> str | None:
     """Put a blob if the precondition holds. Returns the file that it replaces. Raises: ConflictError."""
+    if isinstance(when, IfAbsent) and connection.execute(_INSERT, _row(kept)).rowcount == 1:
+        return None
     replaced = check_put(connection, kept.blob.name, when)
     connection.execute(_PUT, _row(kept))
     if replaced is not None:
@@ -96,5 +101,5 @@ def kept_of(row: Row) -> Kept:
 
 def _row(kept: Kept) -> Row:
     blob, headers = kept.blob, kept.blob.headers
-    metadata = json.dumps(dict(headers.metadata)) if headers.metadata else ""
+    metadata = _json(dict(headers.metadata)) if headers.metadata else ""
     return blob.name, blob.etag, blob.size, headers.content_type, headers.md5, metadata, kept.file

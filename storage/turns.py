@@ -4,9 +4,10 @@ To wake a thread, and to be woken by it, takes longer than writing a small file.
 waits for its next turn; a turn is one transaction where that is what the work is made of, and all of a loop who were
 in it are woken at once. Someone who is alone waits for nobody.
 
-Nothing is locked. A queue is appended to by the callers and taken from by the thread. Who appends sees to it that the
-thread comes, unless somebody has called it already; the thread takes that note away only when the queue is empty, and
-then looks once more, so that nobody who relied on the note is left waiting.
+Nothing is locked. The callers append to a queue, and the thread alone takes from it. Whoever appends calls the thread,
+unless the note says that somebody has; the thread takes the note away before it looks into the queue, so that nobody
+relies on a call that was answered before he came. A turn is one piece of work of the thread: what others give it to do
+comes in between.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ from concurrent.futures import Executor
 from contextlib import suppress
 from typing import Final, Generic, TypeVar
 
-TURN_MAX: Final = 64
+CALLS_MAX: Final = 64
 
 C = TypeVar("C")
 R = TypeVar("R")
@@ -65,11 +66,14 @@ class Call(Generic[C, R]):
 class Turns(Generic[C, R]):
     """The calls of one thread: an executor of one worker, which may do other things in between."""
 
-    def __init__(self, thread: Executor, work: Callable[[Sequence[Call[C, R]]], None]) -> None:
+    def __init__(
+        self, thread: Executor, work: Callable[[Sequence[Call[C, R]]], None], *, calls_max: int = CALLS_MAX
+    ) -> None:
         """`work` runs in the thread and answers each call; what it raises is the answer to those that have none."""
         self._thread = thread
         self._work = work
         self._waiting: deque[Call[C, R]] = deque()
+        self._calls_max = calls_max
         self._called = False
 
     def __repr__(self) -> str:
@@ -84,16 +88,22 @@ class Turns(Generic[C, R]):
             self._thread.submit(self._run)
         return await call.answer()
 
-    def _run(self) -> None:
-        """In the thread: take turns until nobody waits."""
-        while True:
-            while self._waiting:
-                self._turn([self._waiting.popleft() for _ in range(min(len(self._waiting), TURN_MAX))])
-            self._called = False
-            if not self._waiting:
-                return
+    def finish(self) -> None:
+        """In the thread: take turns until nobody waits. For its end, when nobody comes any more."""
+        while self._waiting:
+            self._turn()
 
-    def _turn(self, calls: Sequence[Call[C, R]]) -> None:
+    def _run(self) -> None:
+        self._called = False  # whoever comes from now on calls again
+        if self._waiting:
+            self._turn()
+        if self._waiting and not self._called:
+            self._called = True
+            with suppress(RuntimeError):  # the thread takes no more work, and ends with `finish`
+                self._thread.submit(self._run)
+
+    def _turn(self) -> None:
+        calls = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._calls_max))]
         try:
             self._work(calls)
         except BaseException as exc:  # noqa: BLE001 — it is for whoever asked, not for the thread

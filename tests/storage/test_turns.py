@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from storage.turns import TURN_MAX, Call, Turns
+from storage.turns import CALLS_MAX, Call, Turns
 
 AnyTurns = Turns[Any, Any]
 
@@ -69,10 +69,33 @@ async def test_a_turn_is_bounded_and_none_is_forgotten(thread: ThreadPoolExecuto
     taken: list[list[Any]] = []
     turns: AnyTurns = Turns(thread, noting(taken, echoed))
     held = Held(thread)
-    tasks = await asked(turns, range(2 * TURN_MAX + 3))
+    tasks = await asked(turns, range(2 * CALLS_MAX + 3))
     held.go_on()
-    assert await asyncio.gather(*tasks) == [*range(2 * TURN_MAX + 3)]
-    assert [len(turn) for turn in taken] == [TURN_MAX, TURN_MAX, 3]
+    assert await asyncio.gather(*tasks) == [*range(2 * CALLS_MAX + 3)]
+    assert [len(turn) for turn in taken] == [CALLS_MAX, CALLS_MAX, 3]
+
+
+async def test_others_who_give_the_thread_work_come_in_between(thread: ThreadPoolExecutor) -> None:
+    taken: list[list[Any]] = []
+    turns: AnyTurns = Turns(thread, noting(taken, echoed), calls_max=2)
+    held = Held(thread)
+    tasks = await asked(turns, "abcd")
+    thread.submit(taken.append, ["another's"])
+    held.go_on()
+    await asyncio.gather(*tasks)
+    assert taken == [["a", "b"], ["another's"], ["c", "d"]]
+
+
+async def test_who_waits_when_the_thread_ends_is_answered_before(thread: ThreadPoolExecutor) -> None:
+    taken: list[list[Any]] = []
+    turns: AnyTurns = Turns(thread, noting(taken, echoed), calls_max=2)
+    held = Held(thread)
+    tasks = await asked(turns, "abcde")
+    thread.submit(turns.finish)
+    thread.shutdown(wait=False)
+    held.go_on()
+    assert await asyncio.gather(*tasks) == [*"abcde"]
+    assert taken == [["a", "b"], ["c", "d"], ["e"]]
 
 
 async def test_each_has_the_answer_to_his_own_call(thread: ThreadPoolExecutor) -> None:
