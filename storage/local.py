@@ -66,8 +66,9 @@ class LocalContent:
         threads: int = THREADS,
     ) -> None:
         self._directory = directory
-        self._disk = Disk(directory, full=sync == "full", busy_timeout_s=busy_timeout_s)
         self._long = ThreadPoolExecutor(threads, "local-content-long")
+        full = sync == "full"
+        self._disk = Disk(directory, full=full, busy_timeout_s=busy_timeout_s, flushing=self._long if full else None)
         self._reader = ThreadPoolExecutor(1, "local-content-reader")
         self._writer = ThreadPoolExecutor(1, "local-content-writer")
         self._writes = Turns(self._writer, self._write)

@@ -17,6 +17,7 @@ A sweep runs before a store's first write: it settles the sessions of dead proce
 import os
 import threading
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from contextlib import suppress
 from pathlib import Path
 
@@ -37,11 +38,13 @@ class Disk:
     Raises: beside our own tree OSError, sqlite3.Error and CommitError, for `local_errors.explaining`.
     """
 
-    def __init__(self, directory: Path, *, full: bool, busy_timeout_s: float) -> None:
+    def __init__(self, directory: Path, *, full: bool, busy_timeout_s: float, flushing: Executor | None = None) -> None:
+        """`flushing`: the threads that wait for the disk, for several files of a transaction side by side."""
         synchronous = "FULL" if full else "NORMAL"
         self.files = Files(directory, full=full)
         self.index = Index(directory / "content.db", busy_timeout_s=busy_timeout_s, synchronous=synchronous)
         self.staged = Staged(self.files)
+        self._side_by_side = map if flushing is None else flushing.map
         self._unmoved: list[str] = []
         self._swept = False
         self._sweeping = threading.Lock()
@@ -60,7 +63,7 @@ class Disk:
     def write(self, writes: Sequence[Write]) -> Sequence[str | Exception]:
         """Several writes by one transaction, as if one after the other. What became of each: its etag, or its error."""
         self._begin()
-        begun = [self._begun(write) for write in writes]
+        begun = list(self._side_by_side(self._begun, writes))
         ready = [each for each in begun if isinstance(each, Begun)]
         outcomes = iter(self._committed(ready) if ready else ())
         return [
