@@ -93,7 +93,7 @@ class SqliteTable:
         self._clock = clock
         self._writer = ThreadPoolExecutor(1, "sqlite-writer")
         self._readers = self._writer if self._path == MEMORY else ThreadPoolExecutor(READERS, "sqlite-reader")
-        self._batches = Turns(self._writer, self._submit_all, calls_max=BATCHES_MAX)
+        self._batches = Turns(self._submit_all, calls_max=BATCHES_MAX)
         self._own = threading.local()
         self._connections: list[sqlite3.Connection] = []
         self._closed = False
@@ -144,7 +144,7 @@ class SqliteTable:
         check_batch(partition, operations)
         self._check_open("submit", partition)
         try:
-            stamp = await self._batches.do(Batch(partition, tuple(operations)))
+            stamp = await self._batches.do(self._writer, Batch(partition, tuple(operations)))
         except sqlite3.Error as error:
             raise translated(error, self._path, "submit", partition) from error
         written, gone = Written(str(stamp), stamp), Written(None, None)
@@ -263,7 +263,6 @@ class SqliteTable:
         return stamp
 
     def _let_go(self) -> None:
-        self._batches.finish()
         if self._readers is not self._writer:
             self._readers.shutdown()
         for connection in self._connections:

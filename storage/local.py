@@ -71,7 +71,7 @@ class LocalContent:
         self._disk = Disk(directory, full=full, busy_timeout_s=busy_timeout_s, flushing=self._long if full else None)
         self._reader = ThreadPoolExecutor(1, "local-content-reader")
         self._writer = ThreadPoolExecutor(1, "local-content-writer")
-        self._writes = Turns(self._writer, self._write)
+        self._writes = Turns(self._write)
         self._running: set[Future[Any]] = set()
         self._closed = False
 
@@ -155,7 +155,7 @@ class LocalContent:
             return
         self._closed = True
         await asyncio.gather(*map(asyncio.wrap_future, list(self._running)), return_exceptions=True)
-        await asyncio.wrap_future(self._writer.submit(self._end))
+        await asyncio.wrap_future(self._writer.submit(self._disk.close))  # after all that is to be written
         for threads in (self._writer, self._reader, self._long):
             threads.shutdown()
 
@@ -177,7 +177,7 @@ class LocalContent:
 
     async def _written(self, write: Write) -> str:
         self._check_open(write.op, write.name)
-        return await self._writes.do(write)
+        return await self._writes.do(self._writer, write)
 
     def _write(self, calls: Sequence[Call[Write, str]]) -> None:
         """In the writing thread."""
@@ -191,11 +191,6 @@ class LocalContent:
                 call.succeed(outcome)
             else:
                 call.fail(own_error(outcome, op=call.request.op, key=call.request.name))
-
-    def _end(self) -> None:
-        """In the writing thread."""
-        self._writes.finish()
-        self._disk.close()
 
     async def _done(
         self, threads: Executor, op: str, key: str, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs

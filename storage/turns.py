@@ -4,18 +4,17 @@ To wake a thread, and to be woken by it, takes longer than writing a small file.
 waits for its next turn; a turn is one transaction where that is what the work is made of, and all of a loop who were
 in it are woken at once. Someone who is alone waits for nobody.
 
-Nothing is locked. The callers append to a queue, and the thread alone takes from it. Whoever appends calls the thread,
-unless the note says that somebody has; the thread takes the note away before it looks into the queue, so that nobody
-relies on a call that was answered before he came. A turn is one piece of work of the thread: what others give it to do
-comes in between.
+The thread is given one piece of work for each turn, and never fewer turns than take all who wait: a caller who finds no
+place in the turns to come asks for one more. So everyone has a turn, and other work of the thread comes in between.
 """
 
 import asyncio
+import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 CALLS_MAX: Final = 64
 
@@ -64,56 +63,56 @@ class Call(Generic[C, R]):
 
 
 class Turns(Generic[C, R]):
-    """The calls of one thread: an executor of one worker, which may do other things in between."""
+    """The calls of one thread, which may be given other work in between."""
 
-    def __init__(
-        self, thread: Executor, work: Callable[[Sequence[Call[C, R]]], None], *, calls_max: int = CALLS_MAX
-    ) -> None:
+    def __init__(self, work: Callable[[Sequence[Call[C, R]]], None], *, calls_max: int = CALLS_MAX) -> None:
         """`work` runs in the thread and answers each call; what it raises is the answer to those that have none."""
-        self._thread = thread
         self._work = work
-        self._waiting: deque[Call[C, R]] = deque()
         self._calls_max = calls_max
-        self._called = False
+        self._waiting: deque[Call[C, R]] = deque()
+        self._turns = 0  # to come
+        self._lock = threading.Lock()
 
     def __repr__(self) -> str:
         return f"<Turns: {len(self._waiting)} waiting>"
 
-    async def do(self, request: C) -> R:
-        """What comes of it. Cancelled, it is left out if the work on it has not begun, else it ends by itself."""
-        call: Call[C, R] = Call(request, asyncio.get_running_loop())
-        self._waiting.append(call)
-        if not self._called:
-            self._called = True
-            self._thread.submit(self._run)
+    async def do(self, thread: Executor, request: C) -> R:
+        """What comes of it. `thread` is always the same executor, of one worker.
+
+        Cancelled, it is left out if the work on it has not begun, else it ends by itself.
+        """
+        loop = asyncio.get_running_loop()
+        call: Call[C, R] = Call(request, loop)
+        with self._lock:
+            self._waiting.append(call)
+            has_place = len(self._waiting) <= self._turns * self._calls_max
+            if not has_place:
+                self._turns += 1
+        if not has_place:
+            loop.run_in_executor(thread, self._turn, loop).add_done_callback(_tell_of)
         return await call.answer()
 
-    def finish(self) -> None:
-        """In the thread: take turns until nobody waits. For its end, when nobody comes any more."""
-        while self._waiting:
-            self._turn()
-
-    def _run(self) -> None:
-        self._called = False  # whoever comes from now on calls again
-        if self._waiting:
-            self._turn()
-        if self._waiting and not self._called:
-            self._called = True
-            with suppress(RuntimeError):  # the thread takes no more work, and ends with `finish`
-                self._thread.submit(self._run)
-
-    def _turn(self) -> None:
-        calls = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._calls_max))]
+    def _turn(self, loop: asyncio.AbstractEventLoop) -> Sequence[Call[C, R]]:
+        """In the thread. Returns the calls of this loop, which it tells; the others are told of theirs at once."""
+        with self._lock:
+            self._turns -= 1
+            calls = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._calls_max))]
         try:
             self._work(calls)
         except BaseException as exc:  # noqa: BLE001 — it is for whoever asked, not for the thread
             for call in calls:
                 call.fail(exc)
-        for loop in {call.loop for call in calls}:
+        for other in {call.loop for call in calls} - {loop}:
             with suppress(RuntimeError):  # that loop was closed: nobody waits there any more
-                loop.call_soon_threadsafe(_tell, [call for call in calls if call.loop is loop])
+                other.call_soon_threadsafe(_tell, [call for call in calls if call.loop is other])
+        return [call for call in calls if call.loop is loop]
 
 
-def _tell(calls: Sequence[Call[C, R]]) -> None:
+def _tell_of(turn: "asyncio.Future[Sequence[Call[Any, Any]]]") -> None:
+    if not turn.cancelled():
+        _tell(turn.result())
+
+
+def _tell(calls: Sequence[Call[Any, Any]]) -> None:
     for call in calls:
         call.tell()

@@ -48,18 +48,18 @@ def echoed(call: Call[Any, Any]) -> None:
     call.succeed(call.request)
 
 
-async def asked(turns: AnyTurns, requests: Sequence[Any]) -> list[asyncio.Task[Any]]:
+async def asked(thread: ThreadPoolExecutor, turns: AnyTurns, requests: Sequence[Any]) -> list[asyncio.Task[Any]]:
     """Calls that are waiting by now."""
-    tasks = [asyncio.create_task(turns.do(request)) for request in requests]
+    tasks = [asyncio.create_task(turns.do(thread, request)) for request in requests]
     await asyncio.sleep(0)
     return tasks
 
 
 async def test_those_who_come_while_the_thread_works_share_a_turn(thread: ThreadPoolExecutor) -> None:
     taken: list[list[Any]] = []
-    turns: AnyTurns = Turns(thread, noting(taken, echoed))
+    turns: AnyTurns = Turns(noting(taken, echoed))
     held = Held(thread)
-    tasks = await asked(turns, range(5))
+    tasks = await asked(thread, turns, range(5))
     held.go_on()
     assert await asyncio.gather(*tasks) == [0, 1, 2, 3, 4]
     assert taken == [[0, 1, 2, 3, 4]]
@@ -67,9 +67,9 @@ async def test_those_who_come_while_the_thread_works_share_a_turn(thread: Thread
 
 async def test_a_turn_is_bounded_and_none_is_forgotten(thread: ThreadPoolExecutor) -> None:
     taken: list[list[Any]] = []
-    turns: AnyTurns = Turns(thread, noting(taken, echoed))
+    turns: AnyTurns = Turns(noting(taken, echoed))
     held = Held(thread)
-    tasks = await asked(turns, range(2 * CALLS_MAX + 3))
+    tasks = await asked(thread, turns, range(2 * CALLS_MAX + 3))
     held.go_on()
     assert await asyncio.gather(*tasks) == [*range(2 * CALLS_MAX + 3)]
     assert [len(turn) for turn in taken] == [CALLS_MAX, CALLS_MAX, 3]
@@ -77,10 +77,11 @@ async def test_a_turn_is_bounded_and_none_is_forgotten(thread: ThreadPoolExecuto
 
 async def test_others_who_give_the_thread_work_come_in_between(thread: ThreadPoolExecutor) -> None:
     taken: list[list[Any]] = []
-    turns: AnyTurns = Turns(thread, noting(taken, echoed), calls_max=2)
+    turns: AnyTurns = Turns(noting(taken, echoed), calls_max=2)
     held = Held(thread)
-    tasks = await asked(turns, "abcd")
+    tasks = await asked(thread, turns, "ab")
     thread.submit(taken.append, ["another's"])
+    tasks += await asked(thread, turns, "cd")
     held.go_on()
     await asyncio.gather(*tasks)
     assert taken == [["a", "b"], ["another's"], ["c", "d"]]
@@ -88,10 +89,9 @@ async def test_others_who_give_the_thread_work_come_in_between(thread: ThreadPoo
 
 async def test_who_waits_when_the_thread_ends_is_answered_before(thread: ThreadPoolExecutor) -> None:
     taken: list[list[Any]] = []
-    turns: AnyTurns = Turns(thread, noting(taken, echoed), calls_max=2)
+    turns: AnyTurns = Turns(noting(taken, echoed), calls_max=2)
     held = Held(thread)
-    tasks = await asked(turns, "abcde")
-    thread.submit(turns.finish)
+    tasks = await asked(thread, turns, "abcde")
     thread.shutdown(wait=False)
     held.go_on()
     assert await asyncio.gather(*tasks) == [*"abcde"]
@@ -105,9 +105,9 @@ async def test_each_has_the_answer_to_his_own_call(thread: ThreadPoolExecutor) -
         else:
             call.succeed(call.request)
 
-    turns: AnyTurns = Turns(thread, noting([], odd_ones_fail))
+    turns: AnyTurns = Turns(noting([], odd_ones_fail))
     held = Held(thread)
-    tasks = await asked(turns, range(4))
+    tasks = await asked(thread, turns, range(4))
     held.go_on()
     answers = await asyncio.gather(*tasks, return_exceptions=True)
     assert list(map(repr, answers)) == ["0", "ValueError(1)", "2", "ValueError(3)"]
@@ -118,15 +118,15 @@ async def test_what_the_work_raises_goes_to_those_who_have_no_answer(thread: Thr
         calls[0].succeed("done")
         raise ZeroDivisionError
 
-    turns: AnyTurns = Turns(thread, breaks)
+    turns: AnyTurns = Turns(breaks)
     held = Held(thread)
-    tasks = await asked(turns, "abc")
+    tasks = await asked(thread, turns, "abc")
     held.go_on()
     first, *others = await asyncio.gather(*tasks, return_exceptions=True)
     assert first == "done"
     assert [type(other) for other in others] == [ZeroDivisionError] * 2
     turns._work = noting([], echoed)
-    assert await turns.do("afterwards") == "afterwards"
+    assert await turns.do(thread, "afterwards") == "afterwards"
 
 
 async def test_who_was_cancelled_before_his_turn_is_not_wanted(thread: ThreadPoolExecutor) -> None:
@@ -136,9 +136,9 @@ async def test_who_was_cancelled_before_his_turn_is_not_wanted(thread: ThreadPoo
         wanted.append((call.request, call.wanted))
         echoed(call)
 
-    turns: AnyTurns = Turns(thread, noting([], notes))
+    turns: AnyTurns = Turns(noting([], notes))
     held = Held(thread)
-    first, second = await asked(turns, "ab")
+    first, second = await asked(thread, turns, "ab")
     first.cancel()
     await asyncio.wait([first])
     held.go_on()
@@ -157,9 +157,9 @@ def test_all_of_a_turn_are_woken_at_once(thread: ThreadPoolExecutor) -> None:
             return super().call_soon_threadsafe(callback, *args, **kwargs)
 
     async def main() -> None:
-        turns: AnyTurns = Turns(thread, noting([], echoed))
+        turns: AnyTurns = Turns(noting([], echoed))
         held = Held(thread)
-        tasks = await asked(turns, range(20))
+        tasks = await asked(thread, turns, range(20))
         held.go_on()
         await asyncio.gather(*tasks)
         assert len(woken) == 1
@@ -169,14 +169,14 @@ def test_all_of_a_turn_are_woken_at_once(thread: ThreadPoolExecutor) -> None:
 
 
 def test_a_loop_that_was_closed_keeps_no_other_from_its_answer(thread: ThreadPoolExecutor) -> None:
-    turns: AnyTurns = Turns(thread, noting([], echoed))
+    turns: AnyTurns = Turns(noting([], echoed))
     held = Held(thread)
 
     async def gives_up() -> None:
-        await asked(turns, ["given up"])  # asyncio.run cancels it
+        await asked(thread, turns, ["given up"])  # asyncio.run cancels it
 
     async def waits() -> object:
-        (task,) = await asked(turns, ["waited for"])
+        (task,) = await asked(thread, turns, ["waited for"])
         held.go_on()
         return await task
 
@@ -185,13 +185,13 @@ def test_a_loop_that_was_closed_keeps_no_other_from_its_answer(thread: ThreadPoo
 
 
 def test_many_loops_that_call_at_once_are_all_answered(thread: ThreadPoolExecutor) -> None:
-    """Whoever finds the thread called already relies on it: here many do, at its every state."""
-    turns: AnyTurns = Turns(thread, noting([], echoed))
+    """Whoever finds a place in a turn to come relies on it: here many do, at any moment of the turn before."""
+    turns: AnyTurns = Turns(noting([], echoed))
 
     async def one_after_the_other(name: int) -> int:
         async with asyncio.timeout(60):
             for number in range(300):
-                assert await turns.do((name, number)) == (name, number)
+                assert await turns.do(thread, (name, number)) == (name, number)
         return name
 
     with ThreadPoolExecutor(4) as loops:
