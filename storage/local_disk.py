@@ -63,7 +63,8 @@ class Disk:
     def write(self, writes: Sequence[Write]) -> Sequence[str | Exception]:
         """Several writes by one transaction, as if one after the other. What became of each: its etag, or its error."""
         self._begin()
-        begun = list(self._side_by_side(self._begun, writes))
+        each_by = self._side_by_side if len(writes) > 1 else map  # one that is alone may be on one of those threads
+        begun = list(each_by(self._begun, writes))
         ready = [each for each in begun if isinstance(each, Begun)]
         outcomes = iter(self._committed(ready) if ready else ())
         return [

@@ -5,6 +5,7 @@ import errno
 import json
 import os
 import random
+import resource
 import sqlite3
 import subprocess
 import sys
@@ -23,10 +24,11 @@ from storage.errors import CatalogError, ConflictError, IntegrityError, InvalidE
 from storage.local import LocalContent
 from storage.local_blocks import _copied
 from storage.local_errors import CommitError, explained
-from storage.local_files import place_of, readable, token_of
+from storage.local_files import Files, place_of, readable, token_of
 from storage.local_index import Index
 from storage.local_rows import Kept
 from storage.local_sessions import Session
+from storage.local_writes import Put
 from tests.storage.killed_writer import STATES
 
 PROGRAMS = Path(__file__).parent
@@ -389,6 +391,21 @@ async def test_a_file_that_cannot_be_made_fails_its_own_put_alone(store: LocalCo
     assert await contents(store) == {"first": b"", "a": b"a", "c": b"c"}
 
 
+def test_a_file_that_does_not_fit_on_the_disk_is_removed(tmp_path: Path) -> None:
+    files = Files(tmp_path, full=False)
+    with files.creating():
+        files.begin()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 22, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            Put("a", bytes((1 << 22) + 1), Always(), PLAIN).begin(files)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert files_under(tmp_path) == set()
+    files.close()
+
+
 async def test_a_row_that_brings_the_transaction_down_fails_its_own_put_alone(store: LocalContent) -> None:
     await store.put("first", b"", when=Always(), headers=PLAIN)
     with sqlite3.connect(store._directory / "content.db") as database:
@@ -409,11 +426,12 @@ async def test_a_commit_that_fails_leaves_all_of_its_writes_unknown(store: Local
         denied = action == sqlite3.SQLITE_TRANSACTION and what == "COMMIT"
         return sqlite3.SQLITE_DENY if denied else sqlite3.SQLITE_OK
 
-    async with together(store):
+    async with together(store) as statements:
         index = store._disk.index
         store._writer.submit(lambda: index._connection().set_authorizer(no_commit))
         tasks = [begun(store, name, name.encode(), IfAbsent()) for name in "ab"]
     assert await all_done(*tasks) == ["outcome-unknown"] * 2
+    assert statements.count("BEGIN IMMEDIATE") == 1  # what may be committed is not tried again
     assert len(files_under(tmp_path / "store" / "staging")) == 2  # as they may be committed, the sweep decides
     await asyncio.wrap_future(store._writer.submit(lambda: index._connection().set_authorizer(None)))
     assert await contents(store) == {}
@@ -449,6 +467,18 @@ async def test_a_folder_that_cannot_be_flushed_fails_them_all_and_leaves_nothing
     assert await contents(store) == {}
     await store.close()
     await assert_tidy(tmp_path / "store")
+
+
+async def test_flushes_of_long_and_of_short_content_wait_for_none_of_each_other(tmp_path: Path) -> None:
+    store = LocalContent(tmp_path / "store", sync="full", threads=2)
+    await store.create()
+    sizes = {f"{number}": size for number, size in enumerate([100_000, 10, 100_000, 20, 100_000, 30, 100_000, 40])}
+    async with together(store):
+        tasks = [begun(store, name, b"x" * size, IfAbsent()) for name, size in sizes.items()]
+    async with asyncio.timeout(60):
+        assert await all_done(*tasks) == ["done"] * len(sizes)
+    assert {name: len(content) for name, content in (await contents(store)).items()} == sizes
+    await store.close()
 
 
 async def test_who_is_cancelled_before_his_turn_is_left_out(store: LocalContent) -> None:
