@@ -31,6 +31,11 @@ def code(error: sqlite3.Error) -> int | None:
     return None if extended is None else extended & 0xFF
 
 
+def is_busy(error: Exception) -> bool:
+    """Whether a transaction could not begin, for others who are at work and did not end in time."""
+    return isinstance(error, sqlite3.Error) and code(error) == sqlite3.SQLITE_BUSY
+
+
 def translated(error: sqlite3.Error | OSError, path: str, op: str, key: str) -> CatalogError:
     """The error of ours. Not raised, and without a cause."""
     if isinstance(error, OSError):  # only from making the folder

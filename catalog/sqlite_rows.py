@@ -14,10 +14,12 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any, Final, NoReturn
 
+import orjson
+
 from .errors import IntegrityError
 from .filters import Condition, Literal_
 from .pushdown import pushable, sql
-from .rows import Entity, Value, check_values
+from .rows import Entity, Value, Values, check_values
 from .table import (
     ANY_ETAG,
     Delete,
@@ -49,8 +51,6 @@ Statement = tuple[str, list[Literal_ | bytes]]
 
 _ROW: Final = "partition = ? AND row = ?"
 _ROW_AT: Final = f"{_ROW} AND CAST(stamp AS TEXT) = ?"
-
-_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 
 def tick(connection: sqlite3.Connection, now: int) -> int:
@@ -141,6 +141,10 @@ def entities(partition: str, found: Found, select: Sequence[str] | None = None) 
         Entity(partition, from_stored(row), values, str(stamp), stamp)
         for (row, stamp, _), values in zip(found, bodies, strict=True)
     ]
+
+
+def _json(values: Values) -> str:
+    return orjson.dumps(values).decode()
 
 
 def _bodies(texts: Sequence[str], key: str) -> list[dict[str, Value]]:

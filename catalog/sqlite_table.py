@@ -3,11 +3,13 @@
 It knows files, threads and transactions; rows are `sqlite_rows`' business. It is as strict as Azure, since code that
 was only ever run here must be right there.
 
-Writes run one at a time on a thread of their own, each in BEGIN IMMEDIATE; reads run on other threads and connections,
-which the write-ahead log lets see the last committed state without waiting. Any number of processes may share a file.
-Each page of a query is a short read of its own: a slow reader holds nothing back.
+Writes run on a thread of their own, in BEGIN IMMEDIATE. Batches that wait while it works are its next transaction: each
+has a stamp of its own, and nobody is told before all are committed. Where one is refused, or fails, nothing is, and
+each is tried again in a transaction of its own. Reads run on other threads and connections, which the write-ahead log
+lets see the last committed state without waiting. Any number of processes may share a file. Each page of a query is a
+short read of its own: a slow reader holds nothing back.
 
-A caller who is cancelled leaves its transaction to finish, or, where it has not begun, to be left out.
+A caller who is cancelled leaves its batch to finish, or, where it has not begun, to be left out.
 """
 
 import asyncio
@@ -18,10 +20,13 @@ import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeVar
 
-from .errors import InvalidError, NotFoundError, OutcomeUnknownError
+from storage.turns import Call, Turns
+
+from .errors import CatalogError, InvalidError, NotFoundError, OutcomeUnknownError
 from .filters import Condition
 from .keys import RowRange
 from .rows import (
@@ -29,7 +34,7 @@ from .rows import (
     check_key,
     check_range,
 )
-from .sqlite_errors import NOT_COMMITTED, code, translated
+from .sqlite_errors import NOT_COMMITTED, code, is_busy, translated
 from .sqlite_rows import (
     DROP,
     PAGE_BYTES,
@@ -56,7 +61,16 @@ Sync = Literal["normal", "full"]
 MEMORY: Final = ":memory:"
 READERS: Final = 4
 LOG_PAGES: Final = 4000  # of 8 KiB, before it is copied into the file: a quarter less work than SQLite's 1,000
+BATCHES_MAX: Final = 16
 _T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one caller wants to have done."""
+
+    partition: str
+    operations: Sequence[Operation]
 
 
 class SqliteTable:
@@ -79,6 +93,7 @@ class SqliteTable:
         self._clock = clock
         self._writer = ThreadPoolExecutor(1, "sqlite-writer")
         self._readers = self._writer if self._path == MEMORY else ThreadPoolExecutor(READERS, "sqlite-reader")
+        self._batches = Turns(self._submit_all, calls_max=BATCHES_MAX)
         self._own = threading.local()
         self._connections: list[sqlite3.Connection] = []
         self._closed = False
@@ -127,7 +142,11 @@ class SqliteTable:
 
     async def submit(self, partition: str, operations: Sequence[Operation]) -> Sequence[Written]:
         check_batch(partition, operations)
-        stamp = await self._run(self._writer, "submit", partition, self._apply, partition, tuple(operations))
+        self._check_open("submit", partition)
+        try:
+            stamp = await self._batches.do(self._writer, Batch(partition, tuple(operations)))
+        except sqlite3.Error as error:
+            raise translated(error, self._path, "submit", partition) from error
         written, gone = Written(str(stamp), stamp), Written(None, None)
         return [gone if isinstance(operation, Delete) else written for operation in operations]
 
@@ -144,12 +163,15 @@ class SqliteTable:
     async def _run(
         self, threads: ThreadPoolExecutor, op: str, key: str, work: Callable[..., _T], *arguments: object
     ) -> _T:
-        if self._closed:
-            raise InvalidError("the table is closed", op=op, key=key, kind="invalid.closed")
+        self._check_open(op, key)
         try:
             return await asyncio.get_running_loop().run_in_executor(threads, work, *arguments)
         except (sqlite3.Error, OSError) as error:
             raise translated(error, self._path, op, key) from error
+
+    def _check_open(self, op: str, key: str) -> None:
+        if self._closed:
+            raise InvalidError("the table is closed", op=op, key=key, kind="invalid.closed")
 
     # What follows runs on the threads.
 
@@ -211,11 +233,33 @@ class SqliteTable:
     def _select(self, statement: Statement) -> Found:
         return self._connection().execute(*statement).fetchall()
 
-    def _apply(self, partition: str, operations: Sequence[Operation]) -> int:
+    def _submit_all(self, calls: Sequence[Call[Batch, int]]) -> None:
+        """Several batches by one transaction. Where one of them brings it down, each is tried again alone."""
+        try:
+            self._submit_together(calls)
+        except (sqlite3.Error, CatalogError) as error:
+            if len(calls) == 1 or isinstance(error, OutcomeUnknownError) or is_busy(error):
+                raise
+            for call in calls:
+                self._submit_alone(call)
+
+    def _submit_alone(self, call: Call[Batch, int]) -> None:
+        try:
+            self._submit_together([call])
+        except (sqlite3.Error, CatalogError) as error:
+            call.fail(error)
+
+    def _submit_together(self, calls: Sequence[Call[Batch, int]]) -> None:
         connection = self._connection()
-        with _transaction(connection, "submit", partition):
-            stamp = tick(connection, self._clock() // 1000)
-            apply(connection, partition, operations, stamp)
+        with _transaction(connection, "submit", calls[0].request.partition):
+            stamps = [self._apply(connection, call.request) if call.wanted else 0 for call in calls]
+        for call, stamp in zip(calls, stamps, strict=True):
+            call.succeed(stamp)
+
+    def _apply(self, connection: sqlite3.Connection, batch: Batch) -> int:
+        """Returns the stamp of its rows. Raises: RefusedError, TooLargeError."""
+        stamp = tick(connection, self._clock() // 1000)
+        apply(connection, batch.partition, batch.operations, stamp)
         return stamp
 
     def _let_go(self) -> None:

@@ -664,6 +664,22 @@ MUTANTS: Final = (
         (f"{ADOPT_RACES}[there-before-True]",),
     ),
     Mutant(
+        "content-of-an-unknown-commit-written-again",
+        "what may be committed is not tried again",
+        "storage/local_index.py",
+        "        except CommitError as exc:\n            return [exc] * len(changes)\n",
+        "",
+        ("tests/storage/test_local.py::test_a_commit_that_fails_leaves_all_of_its_writes_unknown",),
+    ),
+    Mutant(
+        "rows-of-an-unknown-commit-written-again",
+        "what may be committed is not tried again",
+        "catalog/sqlite_table.py",
+        "len(calls) == 1 or isinstance(error, OutcomeUnknownError) or is_busy(error)",
+        "len(calls) == 1 or is_busy(error)",
+        ("tests/catalog/test_sqlite_table.py::test_a_commit_of_unknown_outcome_is_unknown_to_all_of_its_batches",),
+    ),
+    Mutant(
         "load-of-anothers-content",
         "what a load refers to is no other volume's",
         "catalog/load_registry.py",

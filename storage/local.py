@@ -15,12 +15,13 @@ answer.
 
 All work is done in the store's own threads, which end with `close`. Short work is done by one thread for writing and
 one for reading: more of them would pass the interpreter's lock around for longer than they work, and apart, no reader
-waits for a writer. Long content and flushes have threads of their own. A put whose caller was cancelled ends by
-itself, the one way or the other.
+waits for a writer. Short writes that wait are taken together: one transaction decides each of them by itself and
+commits them all, and nobody is told before (`turns`, `local_disk`). Long content has threads of its own. A put whose
+caller was cancelled ends by itself, the one way or the other, or has not begun.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -29,8 +30,9 @@ from typing import Any, Final, Literal, ParamSpec, TypeVar
 from .content import WHOLE, Always, Blob, Blocks, Capabilities, Headers, IfMatch, Opened, Precondition, Span
 from .errors import InvalidError
 from .local_disk import Disk
-from .local_errors import explaining
+from .local_errors import explaining, own_error
 from .local_reading import Reading
+from .local_writes import Delete, Put, Touch, Write
 from .requests import (
     check_delete,
     check_discard,
@@ -42,6 +44,7 @@ from .requests import (
     check_stat,
     check_touch,
 )
+from .turns import Call, Turns
 
 THREADS: Final = 4
 SHORT_BYTES: Final = 1 << 16
@@ -63,10 +66,12 @@ class LocalContent:
         threads: int = THREADS,
     ) -> None:
         self._directory = directory
-        self._disk = Disk(directory, full=sync == "full", busy_timeout_s=busy_timeout_s)
         self._long = ThreadPoolExecutor(threads, "local-content-long")
+        full = sync == "full"
+        self._disk = Disk(directory, full=full, busy_timeout_s=busy_timeout_s, flushing=self._long if full else None)
         self._reader = ThreadPoolExecutor(1, "local-content-reader")
-        self._writer = self._long if sync == "full" else ThreadPoolExecutor(1, "local-content-writer")
+        self._writer = ThreadPoolExecutor(1, "local-content-writer")
+        self._writes = Turns(self._write)
         self._running: set[Future[Any]] = set()
         self._closed = False
 
@@ -93,8 +98,9 @@ class LocalContent:
         check_put(name, content, when, headers)
         if isinstance(content, Blocks):
             return await self._done(self._long, "put", name, self._disk.put_blocks, name, content, when, headers)
-        threads = self._writer if len(content) <= SHORT_BYTES else self._long
-        return await self._done(threads, "put", name, self._disk.put_bytes, name, content, when, headers)
+        if len(content) <= SHORT_BYTES:
+            return await self._written(Put(name, content, when, headers))
+        return await self._done(self._long, "put", name, self._disk.put_bytes, name, content, when, headers)
 
     @asynccontextmanager
     async def open(self, name: str, *, span: Span = WHOLE, when: Precondition = Always()) -> AsyncIterator[Opened]:
@@ -111,12 +117,12 @@ class LocalContent:
 
     async def delete(self, name: str, *, when: Precondition) -> None:
         check_delete(name, when)
-        await self._done(self._writer, "delete", name, self._disk.delete, name, when)
+        await self._written(Delete(name, when))
 
     async def touch(self, name: str, *, headers: Headers, when: IfMatch) -> str:
         """See `abilities.Touches`."""
         check_touch(name, when, headers)
-        return await self._done(self._writer, "touch", name, self._disk.touch, name, headers, when)
+        return await self._written(Touch(name, headers, when))
 
     async def keep(self, name: str, *, when: IfMatch) -> str:
         """See `abilities.Keeps`. It gets a second name in the folder `kept`, which nothing here ever removes."""
@@ -149,7 +155,7 @@ class LocalContent:
             return
         self._closed = True
         await asyncio.gather(*map(asyncio.wrap_future, list(self._running)), return_exceptions=True)
-        await asyncio.wrap_future(self._long.submit(self._disk.close))
+        await asyncio.wrap_future(self._writer.submit(self._disk.close))  # after all that is to be written
         for threads in (self._writer, self._reader, self._long):
             threads.shutdown()
 
@@ -169,6 +175,23 @@ class LocalContent:
         while chunk := await self._done(self._long, "open", reading.blob.name, reading.next):
             yield chunk
 
+    async def _written(self, write: Write) -> str:
+        self._check_open(write.op, write.name)
+        return await self._writes.do(self._writer, write)
+
+    def _write(self, calls: Sequence[Call[Write, str]]) -> None:
+        """In the writing thread."""
+        wanted = [call for call in calls if call.wanted]
+        try:
+            outcomes = self._disk.write([call.request for call in wanted])
+        except Exception as exc:  # noqa: BLE001 — no write has begun
+            outcomes = [exc] * len(wanted)
+        for call, outcome in zip(wanted, outcomes, strict=True):
+            if isinstance(outcome, str):
+                call.succeed(outcome)
+            else:
+                call.fail(own_error(outcome, op=call.request.op, key=call.request.name))
+
     async def _done(
         self, threads: Executor, op: str, key: str, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs
     ) -> _T:
@@ -177,8 +200,7 @@ class LocalContent:
     def _begun(
         self, threads: Executor, op: str, key: str, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs
     ) -> Future[_T]:
-        if self._closed:
-            raise InvalidError(f"{op} {key}: the store is closed", op=op, key=key, kind="invalid.closed")
+        self._check_open(op, key)
 
         def explained() -> _T:
             with explaining(op, key):
@@ -188,6 +210,10 @@ class LocalContent:
         self._running.add(future)
         future.add_done_callback(self._running.discard)
         return future
+
+    def _check_open(self, op: str, key: str) -> None:
+        if self._closed:
+            raise InvalidError(f"{op} {key}: the store is closed", op=op, key=key, kind="invalid.closed")
 
 
 def _close_unused(work: Future[Reading]) -> None:

@@ -5,6 +5,9 @@
     a kill   leaves a staged file:      | leaves it to be moved, or removed:
              removed by the next sweep  | done by the next sweep
 
+Writes that come together take each of these steps for all of them before the next one, with one commit. What fails for
+one of them fails for that one alone; a commit that fails, for all.
+
 What fails before the commit raises and leaves nothing; what fails after it is put off, since the blob is there, and a
 reader finds its file in staging too. A commit of unknown outcome leaves its file to the sweep, which asks the index.
 
@@ -13,16 +16,20 @@ A sweep runs before a store's first write: it settles the sessions of dead proce
 
 import os
 import threading
+from collections.abc import Sequence
+from concurrent.futures import Executor
 from contextlib import suppress
 from pathlib import Path
 
-from .content import Always, Blob, Blocks, Headers, IfMatch, Precondition, Span
+from .content import Always, Blob, Blocks, Headers, Precondition, Span
 from .errors import IntegrityError
-from .local_blocks import Assembly, Extent, MissingBlockError, Part, Staged, append, whole, write_at
+from .local_blocks import Assembly, Extent, MissingBlockError, Part, Staged, append, whole
 from .local_errors import leaves_unknown
 from .local_files import Files, place_of, token_of
-from .local_index import Index, Kept
+from .local_index import Index, Outcome
 from .local_reading import Reading
+from .local_rows import Kept
+from .local_writes import Begun, Put, Write
 
 
 class Disk:
@@ -31,11 +38,13 @@ class Disk:
     Raises: beside our own tree OSError, sqlite3.Error and CommitError, for `local_errors.explaining`.
     """
 
-    def __init__(self, directory: Path, *, full: bool, busy_timeout_s: float) -> None:
+    def __init__(self, directory: Path, *, full: bool, busy_timeout_s: float, flushing: Executor | None = None) -> None:
+        """`flushing`: the threads that wait for the disk, for several files of a transaction side by side."""
         synchronous = "FULL" if full else "NORMAL"
         self.files = Files(directory, full=full)
         self.index = Index(directory / "content.db", busy_timeout_s=busy_timeout_s, synchronous=synchronous)
         self.staged = Staged(self.files)
+        self._side_by_side = map if flushing is None else flushing.map
         self._unmoved: list[str] = []
         self._swept = False
         self._sweeping = threading.Lock()
@@ -51,24 +60,24 @@ class Disk:
         self._begin()
         self.staged.write(assembly, block, extent, data)
 
+    def write(self, writes: Sequence[Write]) -> Sequence[str | Exception]:
+        """Several writes by one transaction, as if one after the other. What became of each: its etag, or its error."""
+        self._begin()
+        each_by = self._side_by_side if len(writes) > 1 else map  # one that is alone may be on one of those threads
+        begun = list(each_by(self._begun, writes))
+        ready = [each for each in begun if isinstance(each, Begun)]
+        outcomes = iter(self._committed(ready) if ready else ())
+        return [
+            self._ended(write.name, each, next(outcomes)) if isinstance(each, Begun) else each
+            for write, each in zip(writes, begun, strict=True)
+        ]
+
     def put_bytes(self, name: str, data: bytes, when: Precondition, headers: Headers) -> str:
         """Write a blob of bytes that are all here. Returns its etag."""
-        self._begin()
-        token, descriptor = self.files.create()
-        try:
-            try:
-                write_at(descriptor, data, 0)
-                self.files.finish(descriptor)
-            finally:
-                os.close(descriptor)
-            kept = Kept(Blob(name, len(data), token, headers), place_of(name, token))
-            replaced = self.index.put(kept, when)
-        except BaseException as exc:
-            self._undo(token, exc)
-            raise
-        self._tidy(kept, replaced)
-        self.staged.drop(name)
-        return token
+        (outcome,) = self.write([Put(name, data, when, headers)])
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
 
     def put_blocks(self, name: str, blocks: Blocks, when: Precondition, headers: Headers) -> str:
         """Write a blob of staged blocks. Returns its etag. Its condition comes before its blocks, as on Azure."""
@@ -93,7 +102,7 @@ class Disk:
                 elif leaves_unknown(exc):
                     self.staged.drop_chosen(name, assembly, keep=part)
                 raise
-            self._tidy(kept, replaced)
+            self._tidy(kept.file, replaced)
             self.staged.drop_chosen(name, assembly, keep=part)
             return token
 
@@ -121,18 +130,6 @@ class Disk:
     def keep(self, name: str, when: Precondition) -> Path | None:
         """Keep a blob's file, however damaged."""
         return self.files.keep(self.index.get(name, when, op="keep").file)
-
-    def delete(self, name: str, when: Precondition) -> None:
-        """Remove a blob."""
-        self._begin()
-        self._discard(self.index.delete(name, when))
-
-    def touch(self, name: str, headers: Headers, when: IfMatch) -> str:
-        """Give a blob other headers. Returns its new etag; its file stays what it is, and where it is."""
-        self._begin()
-        token = self.files.token()
-        self.index.touch(name, token, headers, when)
-        return token
 
     def close(self) -> None:
         """Remove what is staged, and let go of everything. No other thread may be at work."""
@@ -176,11 +173,36 @@ class Disk:
         for file in self.index.garbage():
             self._discard(file)
 
-    def _tidy(self, kept: Kept, replaced: str | None) -> None:
+    def _begun(self, write: Write) -> Begun | Exception:
+        try:
+            return write.begin(self.files)
+        except OSError as exc:
+            return exc
+
+    def _committed(self, begun: Sequence[Begun]) -> Sequence[Outcome]:
+        try:
+            self.files.flush()
+        except OSError as exc:
+            return [exc] * len(begun)
+        return self.index.commit([each.change for each in begun])
+
+    def _ended(self, name: str, begun: Begun, outcome: Outcome) -> str | Exception:
+        """After the commit, or the failure."""
+        if isinstance(outcome, Exception):
+            if begun.file:
+                self._undo(begun.etag, outcome)
+            return outcome
+        self._tidy(begun.file, outcome)
+        if begun.file:
+            self.staged.drop(name)
+        return begun.etag
+
+    def _tidy(self, file: str | None, garbage: str | None) -> None:
         """After the commit."""
-        self._settle(kept.file)
-        if replaced is not None:
-            self._discard(replaced)
+        if file is not None:
+            self._settle(file)
+        if garbage is not None:
+            self._discard(garbage)
 
     def _settle(self, file: str) -> None:
         try:
@@ -198,12 +220,14 @@ class Disk:
     def _undo(self, token: str, exc: BaseException) -> None:
         """Remove the file of a put that failed; not of one that may be committed."""
         if not leaves_unknown(exc):
-            self.files.remove(token)
+            with suppress(OSError):  # what is left the next sweep removes
+                self.files.remove(token)
 
     def _flushed(self, part: Part) -> str:
         with part.used() as descriptor:
             if descriptor is not None:
                 self.files.finish(descriptor)
+                self.files.flush()
         return part.token
 
     def _joined(self, extents: list[Extent]) -> str:
@@ -213,6 +237,7 @@ class Disk:
             for extent in extents:
                 append(extent, descriptor)
             self.files.finish(descriptor)
+            self.files.flush()
         except BaseException:
             self.files.remove(token)
             raise

@@ -59,9 +59,23 @@ def explained(exc: OSError | sqlite3.Error | CommitError, *, op: str, key: str) 
     return error(f"{op} {key}: {text} ({_detail(exc)})", op=op, key=key, kind=kind)
 
 
+def own_error(exc: Exception, *, op: str, key: str) -> Exception:
+    """What to tell one of several whom the same failure may have met. Errors of our own tree pass."""
+    if not isinstance(exc, OSError | sqlite3.Error | CommitError):
+        return exc
+    error = explained(exc, op=op, key=key)
+    error.__cause__ = exc
+    return error
+
+
 def leaves_unknown(exc: BaseException) -> bool:
     """Whether a transaction that raised this may be committed after all."""
     return isinstance(exc, CommitError) and not {_code(exc), _code(exc) & 0xFF} & _NOT_COMMITTED
+
+
+def is_busy(exc: BaseException) -> bool:
+    """Whether a transaction could not begin, for others who are writing."""
+    return _code(exc) & 0xFF == sqlite3.SQLITE_BUSY
 
 
 def _meant(exc: BaseException) -> Meaning:

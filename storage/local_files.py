@@ -48,6 +48,8 @@ def token_of(file: str) -> str:
 
 def readable(name: str) -> str:
     """A blob's name as a path that any disk takes: what disks dislike is %-encoded, what is too long is cut."""
+    if len(name) <= SEGMENT_BYTES_MAX and name.isascii() and not _DISLIKED.search(name):
+        return name
     *folders, leaf = (_segment(part) for part in name.split("/"))
     lengths = accumulate(len(folder.encode()) + 1 for folder in folders)
     short = sum(1 for _ in takewhile(lambda length: length <= PATH_BYTES_MAX, lengths))
@@ -65,6 +67,7 @@ class Files:
     def __init__(self, directory: Path, *, full: bool) -> None:
         self._root = directory
         self._staging = directory / "staging"
+        self._staging_text = str(self._staging)
         self._full = full
         self._session: Session | None = None
 
@@ -99,9 +102,13 @@ class Files:
         return token, os.open(self._staged(token), _NEW, 0o666)
 
     def finish(self, descriptor: int) -> None:
-        """A file is complete. If need be, make it and its entry in the folder survive a loss of power."""
+        """A file is complete. If need be, make it survive a loss of power, once `flush` was called."""
         if self._full:
             os.fsync(descriptor)
+
+    def flush(self) -> None:
+        """If need be, make the entries of the folder survive a loss of power, of all files made so far."""
+        if self._full:
             self._begun.flush()
 
     def remove(self, token: str) -> None:
@@ -180,6 +187,6 @@ class Files:
         return self._session
 
     def _staged(self, token: str) -> str:
-        """Text, as making a `Path` takes longer than making the file."""
+        """Text, as handling a `Path` takes longer than making the file."""
         session, _, number = token.rpartition("-")
-        return f"{self._staging}/{session}/{number}"
+        return f"{self._staging_text}/{session}/{number}"

@@ -9,54 +9,34 @@ the notes go in a later transaction, since forgetting them has no hurry.
 folder says "not found". WAL keeps readers and writers out of each other's way. Each thread has a connection of its
 own; the threads of one process take turns at writing by a lock, which is much quicker than SQLite's polling.
 
-Order is SQLite's BINARY on UTF-8, which is order of code point.
+Changes that come together share a transaction: each is decided and applied in its turn, as if it had its own, and all
+are committed at once. Where one brings the transaction down, each is tried again alone.
 """
 
-import json
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path
 from typing import Final
 
-from .content import Blob, Headers, IfMatch, Precondition
-from .errors import InvalidError, NotFoundError
-from .local_errors import CommitError
-from .preconditions import decide_put, decide_there, no_such_blob
+from .content import Blob, Precondition
+from .errors import CatalogError, InvalidError, NotFoundError
+from .local_errors import CommitError, is_busy
+from .local_rows import COLUMNS, FORGET, SCHEMA, VERSION, Kept, check_put, find, kept_of, put
 
-VERSION: Final = 1
-
-_SCHEMA: Final = f"""
-    CREATE TABLE blob (
-        name TEXT PRIMARY KEY, etag TEXT NOT NULL, size INTEGER NOT NULL, content_type TEXT NOT NULL,
-        md5 BLOB, metadata TEXT NOT NULL, file TEXT NOT NULL
-    ) WITHOUT ROWID;
-    CREATE TABLE garbage (file TEXT PRIMARY KEY) WITHOUT ROWID;
-    PRAGMA user_version = {VERSION};
-"""
-_COLUMNS: Final = "name, etag, size, content_type, md5, metadata, file"
-_FIND: Final = f"SELECT {_COLUMNS} FROM blob WHERE name = ?"  # noqa: S608 — our own words
-_FIND_FILE: Final = "SELECT etag, file FROM blob WHERE name = ?"
-_PAGE: Final = f"SELECT {_COLUMNS} FROM blob WHERE name >= ? ORDER BY name LIMIT ?"  # noqa: S608
-_NEXT: Final = f"SELECT {_COLUMNS} FROM blob WHERE name > ? ORDER BY name LIMIT ?"  # noqa: S608
+_PAGE: Final = f"SELECT {COLUMNS} FROM blob WHERE name >= ? ORDER BY name LIMIT ?"  # noqa: S608 — our own words
+_NEXT: Final = f"SELECT {COLUMNS} FROM blob WHERE name > ? ORDER BY name LIMIT ?"  # noqa: S608
 _FILES: Final = "SELECT file FROM blob WHERE instr(file, ?)"
-_PUT: Final = f"INSERT OR REPLACE INTO blob ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
-_DELETE: Final = "DELETE FROM blob WHERE name = ?"
-_DISCARD: Final = "INSERT OR IGNORE INTO garbage (file) VALUES (?)"
-_FORGET: Final = "DELETE FROM garbage WHERE file = ?"
 
-_Row = tuple[str, str, int, str, bytes | None, str, str]
+LOG_PAGES: Final = 4000
+"""Of 4 KiB, before the log is copied into the database, which waits for the disk: SQLite's own measure is 1,000."""
 
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A blob, and the file with its bytes, relative to the store's folder."""
-
-    blob: Blob
-    file: str
+Change = Callable[[sqlite3.Connection], str | None]
+"""Something done inside a transaction. One that is refused, by a CatalogError, has changed nothing."""
+Outcome = str | None | Exception
+"""What a change returned, or what it, or its transaction, raised."""
 
 
 class Index:
@@ -83,7 +63,7 @@ class Index:
             left.unlink(missing_ok=True)
         with closing(sqlite3.connect(new, isolation_level=None)) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.executescript(_SCHEMA)
+            connection.executescript(SCHEMA)
         new.rename(self._path)
 
     def check(self) -> None:
@@ -92,56 +72,34 @@ class Index:
 
     def get(self, name: str, when: Precondition, *, op: str) -> Kept:
         """The blob of this name. Raises: NotFoundError, ConflictError."""
-        row: _Row | None = self._connection().execute(_FIND, (name,)).fetchone()
-        if row is None:
-            raise no_such_blob(op, name)
-        decide_there(when, row[1], op=op, key=name)
-        return _kept(row)
+        return find(self._connection(), name, when, op=op)
 
     def check_put(self, name: str, when: Precondition) -> None:
         """Look whether the precondition of a put holds. Raises: ConflictError."""
-        found: tuple[str, str] | None = self._connection().execute(_FIND_FILE, (name,)).fetchone()
-        decide_put(when, found[0] if found else None, key=name)
+        check_put(self._connection(), name, when)
 
     def put(self, kept: Kept, when: Precondition) -> str | None:
         """Commit a blob if the precondition holds. Returns the file that it replaces. Raises: ConflictError."""
-        blob = kept.blob
         with self._transaction() as connection:
-            found: tuple[str, str] | None = connection.execute(_FIND_FILE, (blob.name,)).fetchone()
-            decide_put(when, found[0] if found else None, key=blob.name)
-            connection.execute(_PUT, _row(kept))
-            if found:
-                connection.execute(_DISCARD, (found[1],))
-        return found[1] if found else None
+            return put(connection, kept, when)
 
-    def delete(self, name: str, when: Precondition) -> str:
-        """Commit that a blob is gone. Returns its file. Raises: NotFoundError, ConflictError."""
-        with self._transaction() as connection:
-            found: tuple[str, str] | None = connection.execute(_FIND_FILE, (name,)).fetchone()
-            if found is None:
-                raise no_such_blob("delete", name)
-            etag, file = found
-            decide_there(when, etag, op="delete", key=name)
-            connection.execute(_DELETE, (name,))
-            connection.execute(_DISCARD, (file,))
-        return file
-
-    def touch(self, name: str, etag: str, headers: Headers, when: IfMatch) -> None:
-        """Commit other headers, and with them another etag. Raises: NotFoundError, ConflictError."""
-        with self._transaction() as connection:
-            row: _Row | None = connection.execute(_FIND, (name,)).fetchone()
-            if row is None:
-                raise no_such_blob("touch", name)
-            kept = _kept(row)
-            decide_there(when, kept.blob.etag, op="touch", key=name)
-            same = replace(headers, md5=headers.md5 or kept.blob.headers.md5)
-            connection.execute(_PUT, _row(Kept(Blob(name, kept.blob.size, etag, same), kept.file)))
+    def commit(self, changes: Sequence[Change]) -> Sequence[Outcome]:
+        """Commit these changes together, in this order, but for those that are refused; one outcome for each."""
+        try:
+            with self._transaction() as connection:
+                return [_decided(change, connection) for change in changes]
+        except CommitError as exc:
+            return [exc] * len(changes)
+        except Exception as exc:  # noqa: BLE001 — it is for whoever asked for the change
+            if len(changes) == 1 or is_busy(exc):
+                return [exc] * len(changes)
+            return [outcome for change in changes for outcome in self.commit([change])]
 
     def page(self, prefix: str, after: str, rows_max: int) -> Sequence[Blob]:
         """The first blobs beyond the name `after` whose names begin with `prefix`; none where there are no more."""
         text, bound = (_PAGE, prefix) if after < prefix else (_NEXT, after)  # of two bounds SQLite would seek but one
         rows = self._connection().execute(text, (bound, rows_max)).fetchall()
-        return [_kept(row).blob for row in takewhile(lambda row: row[0].startswith(prefix), rows)]
+        return [kept_of(row).blob for row in takewhile(lambda row: row[0].startswith(prefix), rows)]
 
     def files_made_by(self, session: str) -> Sequence[str]:
         """The files of all blobs that this session wrote. Walks all rows: it is for the dead."""
@@ -175,7 +133,7 @@ class Index:
                 yield connection
                 forgotten = self._forgettable[:]
                 if forgotten:
-                    connection.executemany(_FORGET, [(file,) for file in forgotten])
+                    connection.executemany(FORGET, [(file,) for file in forgotten])
                 _commit(connection)
             except BaseException:
                 _roll_back(connection)
@@ -202,6 +160,7 @@ class Index:
             check_same_thread=False,  # `close` closes them all, when their threads are done
         )
         connection.execute(f"PRAGMA synchronous = {self._synchronous}")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version > VERSION:
             connection.close()
@@ -222,13 +181,8 @@ def _roll_back(connection: sqlite3.Connection) -> None:
         connection.execute("ROLLBACK")
 
 
-def _row(kept: Kept) -> _Row:
-    blob, headers = kept.blob, kept.blob.headers
-    metadata = json.dumps(dict(headers.metadata)) if headers.metadata else ""
-    return blob.name, blob.etag, blob.size, headers.content_type, headers.md5, metadata, kept.file
-
-
-def _kept(row: _Row) -> Kept:
-    name, etag, size, content_type, md5, metadata, file = row
-    headers = Headers(content_type, md5, json.loads(metadata) if metadata else {})
-    return Kept(Blob(name, size, etag, headers), file)
+def _decided(change: Change, connection: sqlite3.Connection) -> Outcome:
+    try:
+        return change(connection)
+    except CatalogError as exc:
+        return exc

@@ -5,7 +5,7 @@ from typing import Final
 
 from .content import Span
 from .errors import IntegrityError
-from .local_index import Kept
+from .local_rows import Kept
 
 SMALL_BYTES: Final = 1 << 18
 """Up to here, content is read with the first look and the file closed at once."""

@@ -7,8 +7,8 @@ import sqlite3
 import sys
 import threading
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing, closing
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import aclosing, asynccontextmanager, closing
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -36,6 +36,7 @@ from catalog.table import (
     Merge,
     Operation,
     RefusedError,
+    Replace,
     Written,
 )
 
@@ -257,6 +258,115 @@ async def test_a_caller_who_gives_up_harms_no_other(file: Path) -> None:
     await other
     assert [entity.row for entity in await read(table)] == ["other", "under way"]
     await table.close()
+
+
+async def test_no_reader_waits_for_a_writer_that_waits(table: SqliteTable, locked: sqlite3.Connection) -> None:
+    """Somebody else's transaction is open, and this table's own writer waits for its end."""
+    call = asyncio.create_task(submit_one(table, Insert("r", {})))
+    async with asyncio.timeout(20):  # the writer waits for 30
+        assert await table.get(P, "r") is None
+        assert await read(table) == []
+    assert not call.done()
+    locked.execute("ROLLBACK")
+    await call
+    assert [entity.row for entity in await read(table)] == ["r"]
+
+
+# Batches that come together.
+
+
+@asynccontextmanager
+async def together(table: SqliteTable) -> AsyncIterator[list[str]]:
+    """Batches that are submitted in here wait for its end, and share a turn. Yields what SQLite is told to do."""
+    statements: list[str] = []
+    gate = threading.Event()
+    table._writer.submit(lambda: table._connection().set_trace_callback(statements.append))
+    table._writer.submit(gate.wait)
+    try:
+        yield statements
+        await asyncio.sleep(0)
+    finally:
+        gate.set()
+
+
+def transactions(statements: list[str]) -> list[str]:
+    """Those that begin or end one."""
+    return [text for text in statements if text in {"BEGIN IMMEDIATE", "COMMIT", "ROLLBACK"}]
+
+
+def submitted(table: SqliteTable, partition: str, *operations: Operation) -> asyncio.Task[Sequence[Written]]:
+    return asyncio.create_task(table.submit(partition, operations))
+
+
+async def test_a_batch_is_one_transaction(table: SqliteTable) -> None:
+    async with together(table) as statements:
+        call = submitted(table, P, *(Insert(f"{number}", {}) for number in range(100)))
+    assert len({written.etag for written in await call}) == 1
+    assert transactions(statements) == ["BEGIN IMMEDIATE", "COMMIT"]
+
+
+async def test_batches_that_come_together_share_a_transaction_and_no_etag(table: SqliteTable) -> None:
+    async with together(table) as statements:
+        calls = [submitted(table, f"p{number}", Insert("r", {})) for number in range(10)]
+        calls += [submitted(table, "p0", Replace("r", {"n": 1})), submitted(table, "p0", Merge("r", {"m": 2}))]
+    etags = [written.etag for (written,) in await asyncio.gather(*calls)]
+    assert transactions(statements) == ["BEGIN IMMEDIATE", "COMMIT"]
+    assert len(set(etags)) == 12
+    entity = await table.get("p0", "r")
+    assert entity is not None
+    assert (entity.values, entity.etag) == ({"n": 1, "m": 2}, etags[-1])
+
+
+async def test_a_batch_that_is_refused_keeps_no_other_from_being_carried_out(table: SqliteTable) -> None:
+    await submit_one(table, Insert("there", {}))
+    async with together(table) as statements:
+        first = submitted(table, P, Insert("a", {}))
+        refused = submitted(table, P, Insert("b", {}), Insert("there", {}))
+        last = submitted(table, P, Replace("a", {"n": 1}))
+    answers = await asyncio.gather(first, refused, last, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [list, RefusedError, list]
+    assert isinstance(answers[1], RefusedError)
+    assert answers[1].index == 1
+    assert transactions(statements)[:2] == ["BEGIN IMMEDIATE", "ROLLBACK"]
+    assert [(entity.row, entity.values) for entity in await read(table)] == [("a", {"n": 1}), ("there", {})]
+
+
+async def test_a_batch_that_fills_the_disk_fails_alone(table: SqliteTable) -> None:
+    async with together(table):
+        table._writer.submit(lambda: table._connection().execute("PRAGMA max_page_count = 20"))
+        calls = [
+            submitted(table, P, Insert("a", {})),
+            submitted(table, P, *(Insert(f"{number}", {"a": "x" * 30_000}) for number in range(10))),
+            submitted(table, P, Insert("b", {})),
+        ]
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [list, UnavailableError, list]
+    assert [entity.row for entity in await read(table)] == ["a", "b"]
+
+
+async def test_others_who_do_not_end_are_waited_for_once_and_not_by_each(
+    file: Path, table: SqliteTable, locked: sqlite3.Connection
+) -> None:
+    impatient = SqliteTable(file, busy_timeout_s=0.05)
+    async with together(impatient) as statements:
+        calls = [submitted(impatient, P, Insert(row, {})) for row in "abc"]
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    assert [answer.kind for answer in answers if isinstance(answer, UnavailableError)] == ["unavailable.busy"] * 3
+    assert transactions(statements) == ["BEGIN IMMEDIATE"]
+    await impatient.close()
+
+
+async def test_a_commit_of_unknown_outcome_is_unknown_to_all_of_its_batches(table: SqliteTable) -> None:
+    def no_commit(action: int, what: str | None, *_: str | None) -> int:
+        denied = action == sqlite3.SQLITE_TRANSACTION and what == "COMMIT"
+        return sqlite3.SQLITE_DENY if denied else sqlite3.SQLITE_OK
+
+    async with together(table) as statements:
+        table._writer.submit(lambda: table._connection().set_authorizer(no_commit))
+        calls = [submitted(table, P, Insert(row, {})) for row in "abc"]
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [OutcomeUnknownError] * 3
+    assert transactions(statements) == ["BEGIN IMMEDIATE", "ROLLBACK"]
 
 
 async def test_a_slow_reader_holds_nothing_back(file: Path, table: SqliteTable) -> None:

@@ -149,6 +149,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Before any `conftest.py` imports what is to take part. The first process makes the file; workers inherit it."""
     if LOG not in os.environ:
         descriptor, os.environ[LOG] = mkstemp(prefix="blobcat-branches-")
+        os.fchmod(descriptor, 0o666)  # some tests are nobody for a while
         os.close(descriptor)
         early_config.add_cleanup(lambda: Path(os.environ.pop(LOG)).unlink())
     take_part()

@@ -13,6 +13,7 @@ from types import FrameType
 
 from storage.content import Always, Blocks, Headers, IfAbsent, IfMatch
 from storage.local_disk import Disk
+from storage.local_writes import Delete, Put
 
 LONG = b"long" * 10_000
 STATES: list[dict[str, bytes]] = [
@@ -24,6 +25,8 @@ STATES: list[dict[str, bytes]] = [
     {"b": LONG, "c": b"xy"},
     {"b": b"yx", "c": b"xy"},
     {"b": b"yx"},
+    {"b": b"together", "d": b"d"},
+    {"d": b"dd"},
 ]
 """What there is after so many acknowledgements."""
 
@@ -41,12 +44,17 @@ def write(directory: Path, acks: int) -> None:
     stage(disk, "c", "x", "y")
     disk.put_blocks("c", Blocks(["x", "y"]), IfAbsent(), Headers())
     os.write(acks, b".")
-    disk.delete("a/1", IfMatch(two))
+    disk.write([Delete("a/1", IfMatch(two))])
     os.write(acks, b".")
     stage(disk, "b", "x", "y", "z")
     disk.put_blocks("b", Blocks(["y", "x"]), Always(), Headers())
     os.write(acks, b".")
-    disk.delete("c", Always())
+    disk.write([Delete("c", Always())])
+    os.write(acks, b".")
+    refused = Put("e", b"e", IfMatch("other"), Headers())
+    disk.write([Put("d", b"d", IfAbsent(), Headers()), refused, Put("b", b"together", Always(), Headers())])
+    os.write(acks, b".")
+    disk.write([Put("d", b"ddd", Always(), Headers()), Delete("b", Always()), Put("d", b"dd", Always(), Headers())])
     os.write(acks, b".")
     disk.close()
 

@@ -5,25 +5,30 @@ import errno
 import json
 import os
 import random
+import resource
 import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.content import Always, Blob, Blocks, Headers, IfAbsent, IfMatch
+from storage.content import Always, Blob, Blocks, Headers, IfAbsent, IfMatch, Precondition
 from storage.errors import CatalogError, ConflictError, IntegrityError, InvalidError, NotFoundError, UnavailableError
 from storage.local import LocalContent
 from storage.local_blocks import _copied
 from storage.local_errors import CommitError, explained
-from storage.local_files import place_of, readable, token_of
-from storage.local_index import Index, Kept
+from storage.local_files import Files, place_of, readable, token_of
+from storage.local_index import Index
+from storage.local_rows import Kept
 from storage.local_sessions import Session
+from storage.local_writes import Put
 from tests.storage.killed_writer import STATES
 
 PROGRAMS = Path(__file__).parent
@@ -287,6 +292,211 @@ async def test_a_file_in_the_way_of_the_folder_is_a_clear_error(tmp_path: Path) 
         await store.create()
     assert caught.value.kind == "invalid.folder"
     await store.close()
+
+
+async def test_no_reader_waits_for_a_writer_that_waits(store: LocalContent, tmp_path: Path) -> None:
+    """Somebody else's transaction is open, and this store's own writer waits for its end."""
+    await store.put("a", b"x", when=Always(), headers=PLAIN)
+    with closing(sqlite3.connect(tmp_path / "store" / "content.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        writing = begun(store, "a", b"y", Always())
+        async with asyncio.timeout(20):  # the writer waits for 30
+            assert (await store.stat("a")).size == 1
+            assert await contents(store) == {"a": b"x"}
+        assert not writing.done()
+        other.execute("ROLLBACK")
+    await writing
+    assert await contents(store) == {"a": b"y"}
+
+
+# Writes that come together.
+
+
+@asynccontextmanager
+async def together(store: LocalContent) -> AsyncIterator[list[str]]:
+    """Writes that are begun in here wait for its end, and share a turn. Yields what SQLite is told to do for them."""
+    statements: list[str] = []
+    gate = threading.Event()
+    await asyncio.wrap_future(
+        store._writer.submit(lambda: store._disk.index._connection().set_trace_callback(statements.append))
+    )
+    store._writer.submit(gate.wait)
+    try:
+        yield statements
+        await asyncio.sleep(0)
+    finally:
+        gate.set()
+
+
+async def all_done(*tasks: asyncio.Task[Any]) -> list[str]:
+    """What became of each: its etag's place among them, or the kind of its error."""
+    answers = await asyncio.gather(*tasks, return_exceptions=True)
+    return [answer.kind if isinstance(answer, CatalogError) else "done" for answer in answers]
+
+
+def begun(store: LocalContent, name: str, content: bytes, when: Precondition) -> asyncio.Task[str]:
+    return asyncio.create_task(store.put(name, content, when=when, headers=PLAIN))
+
+
+async def test_puts_that_come_together_share_a_transaction(store: LocalContent) -> None:
+    async with together(store) as statements:
+        puts = [begun(store, f"{number}", b"%d" % number, IfAbsent()) for number in range(40)]
+    etags = await asyncio.gather(*puts)
+    assert [text for text in statements if text in {"BEGIN IMMEDIATE", "COMMIT"}] == ["BEGIN IMMEDIATE", "COMMIT"]
+    assert len(set(etags)) == 40
+    assert await contents(store) == {f"{number}": b"%d" % number for number in range(40)}
+    await store.close()
+    await assert_tidy(store._directory)
+
+
+async def test_of_writes_that_come_together_each_is_decided_after_those_before_it(store: LocalContent) -> None:
+    there = await store.put("there", b"0", when=IfAbsent(), headers=PLAIN)
+    async with together(store):
+        tasks: list[asyncio.Task[Any]] = [
+            begun(store, "a", b"1", IfAbsent()),
+            begun(store, "a", b"2", IfAbsent()),
+            begun(store, "there", b"3", IfMatch(there)),
+            begun(store, "there", b"4", IfMatch(there)),
+            asyncio.create_task(store.delete("a", when=Always())),
+            asyncio.create_task(store.delete("a", when=Always())),
+            begun(store, "b", b"5", IfAbsent()),
+            begun(store, "b", b"6", Always()),
+            asyncio.create_task(store.touch("b", when=IfMatch("another"), headers=PLAIN)),
+        ]
+    assert await all_done(*tasks) == [
+        "done",
+        "conflict.exists",
+        "done",
+        "conflict.etag",
+        "done",
+        "not-found.blob",
+        "done",
+        "done",
+        "conflict.etag",
+    ]
+    assert await contents(store) == {"there": b"3", "b": b"6"}
+    await store.close()
+    await assert_tidy(store._directory)
+
+
+async def test_a_file_that_cannot_be_made_fails_its_own_put_alone(store: LocalContent) -> None:
+    first = await store.put("first", b"", when=Always(), headers=PLAIN)
+    session, _, number = first.rpartition("-")
+    in_the_way = store._directory / "staging" / session / f"{int(number) + 2}"
+    in_the_way.mkdir()
+    async with together(store):
+        tasks = [begun(store, name, name.encode(), IfAbsent()) for name in "abc"]
+    assert await all_done(*tasks) == ["done", "invalid.folder", "done"]
+    in_the_way.rmdir()
+    assert await contents(store) == {"first": b"", "a": b"a", "c": b"c"}
+
+
+def test_a_file_that_does_not_fit_on_the_disk_is_removed(tmp_path: Path) -> None:
+    files = Files(tmp_path, full=False)
+    with files.creating():
+        files.begin()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 22, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            Put("a", bytes((1 << 22) + 1), Always(), PLAIN).begin(files)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert files_under(tmp_path) == set()
+    files.close()
+
+
+async def test_a_row_that_brings_the_transaction_down_fails_its_own_put_alone(store: LocalContent) -> None:
+    await store.put("first", b"", when=Always(), headers=PLAIN)
+    with sqlite3.connect(store._directory / "content.db") as database:
+        database.execute(
+            "CREATE TRIGGER t BEFORE INSERT ON blob WHEN NEW.name = 'b' BEGIN SELECT RAISE(ROLLBACK, 'no'); END"
+        )
+    database.close()
+    async with together(store):
+        tasks = [begun(store, name, name.encode(), IfAbsent()) for name in "abc"]
+    assert await all_done(*tasks) == ["done", "unavailable.disk", "done"]
+    assert await contents(store) == {"first": b"", "a": b"a", "c": b"c"}
+    await store.close()
+    await assert_tidy(store._directory)
+
+
+async def test_a_commit_that_fails_leaves_all_of_its_writes_unknown(store: LocalContent, tmp_path: Path) -> None:
+    def no_commit(action: int, what: str | None, *_: str | None) -> int:
+        denied = action == sqlite3.SQLITE_TRANSACTION and what == "COMMIT"
+        return sqlite3.SQLITE_DENY if denied else sqlite3.SQLITE_OK
+
+    async with together(store) as statements:
+        index = store._disk.index
+        store._writer.submit(lambda: index._connection().set_authorizer(no_commit))
+        tasks = [begun(store, name, name.encode(), IfAbsent()) for name in "ab"]
+    assert await all_done(*tasks) == ["outcome-unknown"] * 2
+    assert statements.count("BEGIN IMMEDIATE") == 1  # what may be committed is not tried again
+    assert len(files_under(tmp_path / "store" / "staging")) == 2  # as they may be committed, the sweep decides
+    await asyncio.wrap_future(store._writer.submit(lambda: index._connection().set_authorizer(None)))
+    assert await contents(store) == {}
+
+
+async def test_others_who_do_not_end_are_waited_for_once_and_not_by_each(tmp_path: Path) -> None:
+    store = LocalContent(tmp_path / "store", busy_timeout_s=0.05)
+    await store.create()
+    with closing(sqlite3.connect(tmp_path / "store" / "content.db", isolation_level=None)) as other:
+        async with together(store) as statements:
+            other.execute("BEGIN IMMEDIATE")
+            tasks = [begun(store, name, b"", IfAbsent()) for name in "abc"]
+        assert await all_done(*tasks) == ["unavailable.busy"] * 3
+        assert statements == ["BEGIN IMMEDIATE"]
+    await store.close()
+    await assert_tidy(tmp_path / "store")
+
+
+async def test_a_folder_that_cannot_be_flushed_fails_them_all_and_leaves_nothing(tmp_path: Path) -> None:
+    store = LocalContent(tmp_path / "store", sync="full")
+    await store.create()
+    reading, writing = os.pipe()
+    session = store._disk.files._session
+    assert session
+    kept = os.dup(session._descriptor)
+    async with together(store):
+        tasks = [begun(store, name, b"", IfAbsent()) for name in "ab"]
+        os.dup2(reading, session._descriptor)  # a pipe cannot be flushed
+    assert await all_done(*tasks) == ["unavailable.disk"] * 2
+    os.dup2(kept, session._descriptor)
+    for descriptor in (reading, writing, kept):
+        os.close(descriptor)
+    assert await contents(store) == {}
+    await store.close()
+    await assert_tidy(tmp_path / "store")
+
+
+async def test_flushes_of_long_and_of_short_content_wait_for_none_of_each_other(tmp_path: Path) -> None:
+    store = LocalContent(tmp_path / "store", sync="full", threads=2)
+    await store.create()
+    sizes = {f"{number}": size for number, size in enumerate([100_000, 10, 100_000, 20, 100_000, 30, 100_000, 40])}
+    async with together(store):
+        tasks = [begun(store, name, b"x" * size, IfAbsent()) for name, size in sizes.items()]
+    async with asyncio.timeout(60):
+        assert await all_done(*tasks) == ["done"] * len(sizes)
+    assert {name: len(content) for name, content in (await contents(store)).items()} == sizes
+    await store.close()
+
+
+async def test_who_is_cancelled_before_his_turn_is_left_out(store: LocalContent) -> None:
+    async with together(store):
+        first, second = begun(store, "a", b"", IfAbsent()), begun(store, "b", b"", IfAbsent())
+        await asyncio.sleep(0)
+        first.cancel()
+        await asyncio.wait([first])
+    await second
+    assert await contents(store) == {"b": b""}
+
+
+async def test_close_waits_for_what_was_begun(store: LocalContent) -> None:
+    async with together(store):
+        tasks = [begun(store, f"{number}", b"", IfAbsent()) for number in range(5)]
+    await store.close()
+    assert await all_done(*tasks) == ["done"] * 5
+    await assert_tidy(store._directory)
 
 
 # Blocks.

@@ -7,7 +7,8 @@ import pytest
 
 from storage.content import Always, Blob, Headers
 from storage.local_errors import CommitError
-from storage.local_index import Index, Kept
+from storage.local_index import Index
+from storage.local_rows import Kept
 
 
 def test_a_commit_that_fails_is_known_as_such_and_keeps_nothing(tmp_path: Path) -> None:
