@@ -1,7 +1,8 @@
 """The content type of a path, where nobody gave one: the same on every machine, whatever its own tables say."""
 
-from functools import cache
+from functools import cache, lru_cache
 from mimetypes import MimeTypes
+from posixpath import splitext
 
 from storage import Headers
 from storage.metadata import check_headers
@@ -18,7 +19,12 @@ def _types() -> MimeTypes:
 
 def content_type_of(path: str) -> str:
     """By the extension: `text/csv` for `a.csv`, and UNKNOWN where it tells nothing or a compressed file."""
-    found, encoding = _types().guess_type(path, strict=True)
+    return _of_extension(splitext(path)[1])
+
+
+@lru_cache(maxsize=1024)
+def _of_extension(extension: str) -> str:
+    found, encoding = _types().guess_type(f"a{extension}", strict=True)
     return found if found and not encoding else UNKNOWN
 
 

@@ -105,10 +105,12 @@ def entity_bytes(partition: str, row: str, values: Values) -> int:
         if not isfinite(values[name]):  # type: ignore[arg-type]
             raise InvalidError(f"{name} is not a finite number", op="submit", key=row)
     text = kinds.text(values)
-    if not text.isascii() or len(text) > STRING_UNITS_MAX:
+    length = len(text)
+    if not text.isascii() or length > STRING_UNITS_MAX:
         for name in kinds.texts:
             _check_text(row, name, values[name])  # type: ignore[arg-type]
-    return kinds.bytes + 2 * (units(partition) + units(row) + units(text))
+        length = units(text)
+    return kinds.bytes + 2 * (units(partition) + units(row) + length)
 
 
 def _check_text(row: str, name: str, text: str) -> None:

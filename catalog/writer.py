@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from copy import copy
 from dataclasses import replace
-from pathlib import PurePosixPath
+from posixpath import splitext
 from typing import Final, Self, TypeGuard
 
 from storage import ContentStore, check_name
@@ -125,7 +125,7 @@ class Writer:
         op = self.new_id()
         blob = ""
         if change.kind == "put":
-            extension = _EXTENSION.fullmatch(PurePosixPath(change.path).suffix)
+            extension = _EXTENSION.fullmatch(splitext(change.path)[1])
             blob = f"{volume.root}{RESERVED}/{change.path}~{op}{extension[0] if extension else ''}"
             check_name(blob, op=change.kind)
         patience = max(PATIENCE_S, int(timeout_s or self._settings.timeout_s) + 1)

@@ -10,6 +10,7 @@ A value written by another tool is decoded where it can be, and comes back as it
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
@@ -71,10 +72,15 @@ def check_headers(headers: Headers, *, key: str, op: str = "put") -> None:
         _check_metadata(headers.metadata, key, op)
 
 
+@lru_cache(maxsize=1024)
+def _is_key(name: str) -> bool:
+    return _KEY.fullmatch(name) is not None
+
+
 def _check_metadata(metadata: Mapping[Any, Any], key: str, op: str) -> None:
     characters = 0
     for name, value in metadata.items():
-        if not isinstance(name, str) or not _KEY.fullmatch(name):
+        if not isinstance(name, str) or not _is_key(name):
             rule = "a metadata key is a lower-case ASCII identifier"
             raise InvalidError(f"{rule}: {name!r}", op=op, key=key, kind="invalid.metadata")
         if not isinstance(value, str):
