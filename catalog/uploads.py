@@ -44,11 +44,12 @@ from functools import partial
 from pathlib import Path
 from typing import Final, Protocol, cast
 
-from storage import Blocks, ContentStore, Digester, Digests, Discards, Headers, IfAbsent
+from storage import Blocks, ContentStore, Digests, Discards, Headers, IfAbsent
 from storage.names import BLOCKS_MAX
 
 from .budget import Budget
 from .changes import Facts
+from .digesting import Digested, Digesting
 from .errors import CatalogError, TooLargeError, UnavailableError
 from .flow import first_of
 from .retry import Deadline, Progress
@@ -284,7 +285,7 @@ class Uploads:
             raise
 
     async def _staging(self, parts: AsyncIterator[bytes], blob: str, deadline: Deadline, ahead: int | None) -> Ready:
-        digester, ids = Digester(), list[str]()
+        digesting, ids = Digesting(self.threads, batch_bytes=1), list[str]()
         window = asyncio.Semaphore(STAGED_AHEAD)
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -295,8 +296,8 @@ class Uploads:
                         if not part:
                             break
                         with deadline.stopped():
-                            await in_thread(self.threads, digester.update, part)
-                        task = tasks.create_task(self._stage(blob, _next_id(ids, blob), part, deadline))
+                            digested = await digesting.take(part)
+                        task = tasks.create_task(self._stage(blob, _next_id(ids, blob), part, digested, deadline))
                         task.add_done_callback(partial(self._staging_over, held, window))
                         held = 0  # it is the task's by now, however that ends
                         del part
@@ -304,7 +305,8 @@ class Uploads:
                         self.budget.give(held)
         except BaseExceptionGroup as group:
             raise first_of(group) from None
-        return Ready(self, Blocks(tuple(ids)), facts_of(digester.digests()))
+        with deadline.stopped():
+            return Ready(self, Blocks(tuple(ids)), facts_of(await digesting.digests()))
 
     async def _taken(self, parts: AsyncIterator[bytes], deadline: Deadline, ahead: int | None) -> tuple[bytes, int]:
         """The next piece, empty at the end, and how much memory was taken for it."""
@@ -317,7 +319,7 @@ class Uploads:
             raise
         return part, held if ahead is not None else await self.memory(len(part), deadline)
 
-    async def _stage(self, blob: str, block: str, part: bytes, deadline: Deadline) -> None:
+    async def _stage(self, blob: str, block: str, part: bytes, digested: Digested | None, deadline: Deadline) -> None:
         await self.place(deadline)
         try:
             await deadline.retried(lambda: self.store.stage(blob, block, part))
@@ -325,6 +327,8 @@ class Uploads:
             deadline.renew()
         finally:
             self.places.give(1)
+        if digested:  # until then its memory is not free
+            await asyncio.wait([digested])
 
     def _staging_over(self, held: int, window: asyncio.Semaphore, _: "asyncio.Task[None]") -> None:
         """Called also where the task was cancelled before it began."""
