@@ -176,7 +176,7 @@ class Readers:
     async def _verified(self, file: FileVersion, chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
         """The chunks, each given out when the next one is there: so the last one is given out verified.
 
-        While one is digested the next one arrives, and whoever reads has the one before: three are held at most.
+        They are digested while the next ones arrive, and only as far behind as `Digesting` lets them be.
         """
         digesting = Digesting(self.threads, md5=not file.digest)
         held: bytes | None = None
