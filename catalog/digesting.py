@@ -8,7 +8,7 @@ from storage import Digester, Digests
 
 from .threads import HASHED_INLINE_BYTES
 
-BATCH_BYTES: Final = 1 << 20
+BATCH_BYTES: Final = 2 << 20
 """So much is digested at a time: to ask a thread for less would cost too much of what it does."""
 Digested = asyncio.Future[list[None]]
 """Done when a batch is digested."""
