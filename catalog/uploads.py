@@ -14,9 +14,10 @@ given back in time, and whoever waits gets his turn. Two orders follow from it:
 - Memory first, then a place. The other order deadlocks.
 - The caller's source first, then memory. A source may never end, or may wait for another put (one producer, teed into
   three); with memory in hand it would hold up everybody, itself included. So memory is taken for a piece once it was
-  read, and given back once it was staged. What a source has given and memory was not taken for is one piece, and the
-  chunk that completed it: the source is not asked for more until the piece has its memory. A regular file and bytes
-  come without end of waiting, so for these memory is taken before a piece is read, and nothing is held beside it.
+  read, and given back once it was staged and digested, which go on side by side. What a source has given and memory
+  was not taken for is one piece, and the chunk that completed it: the source is not asked for more until the piece has
+  its memory. A regular file and bytes come without end of waiting, so for these memory is taken before a piece is read,
+  and nothing is held beside it.
 
 A call has one deadline. Reading and hashing stop it, and a block that arrives renews it: it measures how long the
 services take without letting anything through, not how large the content is. Waiting for memory or a place is free up
