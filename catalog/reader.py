@@ -13,16 +13,16 @@ from copy import copy
 from dataclasses import replace
 from typing import Protocol, Self
 
-from storage import Always, ContentStore, Digester, Digests, IfMatch, Opened, Span
+from storage import Always, ContentStore, Digests, IfMatch, Opened, Span
 
 from .arguments import check_whole, is_whole
+from .digesting import Digesting
 from .entities import FileVersion
 from .errors import CatalogError, ConflictError, IntegrityError, InvalidError, NotFoundError, UnavailableError
 from .paths import RESERVED
 from .pulse import Pulse
 from .retry import Clock, Deadline
 from .settings import Settings
-from .threads import hashed
 
 
 class Closable(Protocol):
@@ -174,15 +174,18 @@ class Readers:
         return content
 
     async def _verified(self, file: FileVersion, chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
-        """The chunks, each given out when the next one is there: so the last one is given out verified."""
-        digester = Digester()
+        """The chunks, each given out when the next one is there: so the last one is given out verified.
+
+        They are digested while the next ones arrive, and only as far behind as `Digesting` lets them be.
+        """
+        digesting = Digesting(self.threads, md5=not file.digest)
         held: bytes | None = None
         async for chunk in chunks:
+            await digesting.take(chunk)
             if held is not None:
                 yield held
-            await hashed(self.threads, digester.update, chunk)
             held = chunk
-        found = digester.digests()
+        found = await digesting.digests()
         check_digests(file, found)
         if held is not None:
             yield held

@@ -97,7 +97,7 @@ class SeekableReader:
         self._threads = readers.threads
         self._position = 0
         self._expected = 0  # where the last read ended
-        self._digester = Digester()
+        self._digester = Digester(md5=not file.digest)
         self._digested = 0
         self._followed = False
         self._readers = readers

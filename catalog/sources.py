@@ -10,6 +10,7 @@ import os
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import aclosing, contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import IO, Final
 
@@ -51,30 +52,36 @@ async def pieces(
     content: Content, size: int, threads: Executor, *, first: int | None = None
 ) -> AsyncGenerator[bytes, None]:
     """The content in pieces of `size` bytes, the first one of `first`, the last one shorter; none where it is empty."""
-    gathered = bytearray()
+    gathered = BytesIO()
     wanted = size if first is None else first
-    missing = lambda: wanted - len(gathered)  # noqa: E731 — of the piece, as it is then
+
+    def missing() -> int:
+        """Of the piece, as it is then."""
+        return wanted - gathered.tell()
+
     async with aclosing(_chunks(content, min(size, READ_BYTES), threads, missing)) as chunks:
         async for chunk in chunks:
             if not isinstance(chunk, bytes | bytearray | memoryview):
                 raise InvalidError(f"content yields bytes, not {type(chunk).__name__}", op="put")
-            if not gathered and len(chunk) == wanted:
-                yield bytes(chunk)
-                wanted = size
-                continue
-            gathered += chunk
-            while len(gathered) >= wanted:
-                yield _cut(gathered, wanted)
-                wanted = size
-    if gathered:
-        yield bytes(gathered)
+            data, at = bytes(chunk), 0  # the same, where it is bytes
+            while len(data) - at >= (end := missing()):
+                if end == len(data) and not gathered.tell():
+                    yield data
+                else:
+                    gathered.write(memoryview(data)[at : at + end])
+                    yield _emptied(gathered)
+                at, wanted = at + end, size
+            gathered.write(memoryview(data)[at:])
+    if gathered.tell():
+        yield _emptied(gathered)
 
 
-def _cut(gathered: bytearray, size: int) -> bytes:
-    with memoryview(gathered) as view:
-        piece = bytes(view[:size])
-    del gathered[:size]
-    return piece
+def _emptied(gathered: BytesIO) -> bytes:
+    """What it held. It is not copied: the buffer itself is given away."""
+    held = gathered.getvalue()
+    gathered.seek(0)
+    gathered.truncate()
+    return held
 
 
 def pieces_of_known(content: Known, size: int, threads: Executor) -> AsyncGenerator[bytes, None]:

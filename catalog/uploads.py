@@ -14,9 +14,10 @@ given back in time, and whoever waits gets his turn. Two orders follow from it:
 - Memory first, then a place. The other order deadlocks.
 - The caller's source first, then memory. A source may never end, or may wait for another put (one producer, teed into
   three); with memory in hand it would hold up everybody, itself included. So memory is taken for a piece once it was
-  read, and given back once it was staged. What a source has given and memory was not taken for is one piece, and the
-  chunk that completed it: the source is not asked for more until the piece has its memory. A regular file and bytes
-  come without end of waiting, so for these memory is taken before a piece is read, and nothing is held beside it.
+  read, and given back once it was staged and digested, which go on side by side. What a source has given and memory
+  was not taken for is one piece, and the chunk that completed it: the source is not asked for more until the piece has
+  its memory. A regular file and bytes come without end of waiting, so for these memory is taken before a piece is read,
+  and nothing is held beside it.
 
 A call has one deadline. Reading and hashing stop it, and a block that arrives renews it: it measures how long the
 services take without letting anything through, not how large the content is. Waiting for memory or a place is free up
@@ -44,11 +45,12 @@ from functools import partial
 from pathlib import Path
 from typing import Final, Protocol, TypeVar, cast
 
-from storage import Blocks, ContentStore, Digester, Digests, Discards, Headers, IfAbsent
+from storage import Blocks, ContentStore, Digests, Discards, Headers, IfAbsent
 from storage.names import BLOCKS_MAX
 
 from .budget import Budget, Places
 from .changes import Facts
+from .digesting import Digested, Digesting
 from .errors import CatalogError, TooLargeError, UnavailableError
 from .flow import first_of
 from .retry import Deadline, Progress
@@ -304,7 +306,7 @@ class Uploads:
             raise
 
     async def _staging(self, parts: AsyncIterator[bytes], blob: str, deadline: Deadline, ahead: int | None) -> Ready:
-        digester, ids = Digester(), list[str]()
+        digesting, ids = Digesting(self.threads, batch_bytes=1), list[str]()
         window = asyncio.Semaphore(STAGED_AHEAD)
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -315,8 +317,8 @@ class Uploads:
                         if not part:
                             break
                         with deadline.stopped():
-                            await in_thread(self.threads, digester.update, part)
-                        task = tasks.create_task(self._stage(blob, _next_id(ids, blob), part, deadline))
+                            digested = await digesting.take(part)
+                        task = tasks.create_task(self._stage(blob, _next_id(ids, blob), part, digested, deadline))
                         task.add_done_callback(partial(self._staging_over, held, window))
                         held = 0  # it is the task's by now, however that ends
                         del part
@@ -324,7 +326,8 @@ class Uploads:
                         self.budget.give(held)
         except BaseExceptionGroup as group:
             raise first_of(group) from None
-        return Ready(self, Blocks(tuple(ids)), facts_of(digester.digests()))
+        with deadline.stopped():
+            return Ready(self, Blocks(tuple(ids)), facts_of(await digesting.digests()))
 
     async def _taken(self, parts: AsyncIterator[bytes], deadline: Deadline, ahead: int | None) -> tuple[bytes, int]:
         """The next piece, empty at the end, and how much memory was taken for it."""
@@ -337,13 +340,15 @@ class Uploads:
             raise
         return part, held if ahead is not None else await self.memory(len(part), deadline)
 
-    async def _stage(self, blob: str, block: str, part: bytes, deadline: Deadline) -> None:
+    async def _stage(self, blob: str, block: str, part: bytes, digested: Digested | None, deadline: Deadline) -> None:
         await self.place(deadline)
         try:
             await deadline.retried(lambda: self._told(lambda: self.store.stage(blob, block, part), len(part), deadline))
             deadline.renew()
         finally:
             self.places.give(1)
+        if digested:  # until then its memory is not free
+            await asyncio.wait([digested])
 
     def _staging_over(self, held: int, window: asyncio.Semaphore, _: "asyncio.Task[None]") -> None:
         """Called also where the task was cancelled before it began."""

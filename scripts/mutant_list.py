@@ -296,6 +296,22 @@ MUTANTS: Final = (
         ("tests/volumes/test_read.py::test_damaged_content_is_an_error_and_never_all_of_its_bytes",),
     ),
     Mutant(
+        "last-batch-not-digested-by-readers",
+        "S4: what is digested meanwhile is waited for before the last bytes are given out",
+        "catalog/digesting.py",
+        "        for step in self._digester.steps(*self._emptied()):\n            step()\n",
+        "",
+        ("tests/catalog/test_digesting.py::test_digests_can_be_asked_for_on_the_way",),
+    ),
+    Mutant(
+        "memory-given-back-before-the-digest",
+        "a piece of content that a thread still reads is in memory, staged or not",
+        "catalog/uploads.py",
+        "            await asyncio.wait([digested])\n",
+        "            await asyncio.sleep(0)\n",
+        ("tests/catalog/test_uploads.py::test_what_is_staged_and_not_yet_digested_is_still_in_memory",),
+    ),
+    Mutant(
         "md5-of-adopted-content-not-checked",
         "S4: until its digest is learned, adopted content is verified by its MD5",
         "catalog/reader.py",

@@ -10,9 +10,9 @@ public means; no private switch is touched.
 Redirects are never followed, cookies never kept, bodies never decompressed: a blob's bytes are its bytes.
 """
 
+import asyncio
 import ssl
 from collections.abc import Mapping
-from io import BytesIO
 from typing import Any, Final
 from urllib.request import getproxies, proxy_bypass
 
@@ -34,12 +34,32 @@ SENT_ONCE: Final[dict[str, Any]] = {
 CONNECTIONS_MAX: Final = 128
 READ_BYTES: Final = 1 << 18
 """At most so much of a body is handed on at a time."""
-WHOLE_BYTES_MAX: Final = 1 << 20
-"""Longer bodies are sent piece by piece: aiohttp would send them at one go, and block the loop for as long."""
+PIECE_BYTES: Final = 1 << 18
+"""So much of a body is sent at a time: aiohttp would send all of it at one go, and block the loop for as long."""
 
 
 class ConnectionLostError(aiohttp.ClientConnectionError):
     """The connection broke after the request had begun: what the server did with it is not known."""
+
+
+class Pieces:
+    """A long body, piece by piece, as often as it is asked for. Nothing is copied, as aiohttp would copy a file."""
+
+    def __init__(self, body: bytes | memoryview) -> None:
+        self._body = memoryview(body)
+        self._at = 0
+
+    def __aiter__(self) -> "Pieces":
+        return Pieces(self._body)
+
+    async def __anext__(self) -> memoryview:
+        if self._at:
+            await asyncio.sleep(0)  # others have their turn between two pieces
+        piece = self._body[self._at : self._at + PIECE_BYTES]
+        if not piece:
+            raise StopAsyncIteration
+        self._at += len(piece)
+        return piece
 
 
 class SingleShotTransport(AioHttpTransport):  # type: ignore[misc]  # azure-core loads it lazily, untyped
@@ -81,7 +101,7 @@ class SingleShotTransport(AioHttpTransport):  # type: ignore[misc]  # azure-core
             method,
             url,
             headers=headers,
-            data=BytesIO(body) if len(body) > WHOLE_BYTES_MAX else body or None,
+            data=Pieces(body) if len(body) > PIECE_BYTES else body or None,
             skip_auto_headers=("Content-Type",),
             timeout=self._timeout,
             allow_redirects=False,

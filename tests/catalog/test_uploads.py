@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from catalog import Catalog
 from catalog.budget import Budget
 from catalog.changes import Facts
-from catalog.errors import UnavailableError
+from catalog.errors import AccessDeniedError, UnavailableError
 from catalog.flow import concurrently
 from catalog.retry import Deadline
 from catalog.settings import Settings
@@ -88,6 +89,43 @@ def test_pieces_are_all_of_one_size_but_the_last(chunks: list[bytes], size: int)
     assert all(0 < len(piece) <= size for piece in cut_up)
 
 
+async def cut(content: Content, size: int) -> list[bytes]:
+    with ThreadPoolExecutor(1) as threads:
+        return [piece async for piece in pieces(content, size, threads)]
+
+
+async def test_pieces_are_of_bytes_whatever_a_chunk_counts() -> None:
+    assert await cut(iter([memoryview(bytes(range(16))).cast("I")]), 6) == [  # type: ignore[arg-type]  # quietly taken too
+        bytes(range(6)),
+        bytes(range(6, 12)),
+        bytes(range(12, 16)),
+    ]
+
+
+async def test_a_chunk_may_be_a_buffer_that_is_filled_again() -> None:
+    async def filled() -> AsyncIterator[bytearray]:
+        buffer = bytearray(4)
+        for number in range(3):
+            buffer[:] = bytes([number]) * 4
+            yield buffer
+
+    for size in (3, 4, 5):
+        assert b"".join(await cut(filled(), size)) == bytes(4) + b"\1" * 4 + b"\2" * 4  # type: ignore[arg-type]  # quietly taken too
+
+
+async def test_a_chunk_that_is_a_piece_is_not_copied() -> None:
+    chunks = [b"one.", b"two.", b"three"]
+
+    async def given() -> AsyncIterator[bytes]:
+        for chunk in chunks:
+            yield chunk
+
+    taken = await cut(given(), 4)
+    assert taken == [b"one.", b"two.", b"thre", b"e"]
+    assert taken[0] is chunks[0]
+    assert taken[1] is chunks[1]
+
+
 class Watched(MemoryContent):
     """A store that remembers how many bytes were on their way at the same time."""
 
@@ -110,6 +148,15 @@ class Watched(MemoryContent):
         etag = await super().put(name, content, when=when, headers=headers)
         self.under_way -= len(content) if isinstance(content, bytes) else 0
         return etag
+
+
+class Refusing(MemoryContent):
+    """A store that takes two blocks, and no more."""
+
+    async def stage(self, name: str, block: str, data: bytes) -> None:
+        if block == "000002":
+            raise AccessDeniedError("the third")
+        await super().stage(name, block, data)
 
 
 class Ticking:
@@ -179,6 +226,34 @@ async def test_of_files_and_bytes_no_more_is_in_memory_than_the_buffer(
     assert store.most <= SMALL.buffer_bytes
     assert await read(store, "blob16") == bytes(20_000)
     assert await read(store, "blob19") == bytes(3_000)
+
+
+async def test_what_is_staged_and_not_yet_digested_is_still_in_memory() -> None:
+    store = Watched()
+    await store.create()
+    held = threading.Event()
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(held.wait)
+        uploads = Uploads(store, threads, SMALL)
+        uploading = asyncio.create_task(upload(uploads, bytes(9_000), "blob"))
+        await spin()
+        await spin()
+        there = (store.staged, repr(uploads.budget))
+        held.set()
+        assert await uploading == facts_of(Digests.of(bytes(9_000)))
+    assert there == (1_000, "<Budget: 8,000 of 10,000 bytes free>")  # the next piece waits, and has memory too
+    assert repr(uploads.budget) == "<Budget: 10,000 of 10,000 bytes free>"
+
+
+async def test_a_block_that_is_refused_ends_it_while_others_are_digested(threads: ThreadPoolExecutor) -> None:
+    store = Refusing()
+    await store.create()
+    uploads = Uploads(store, threads, SMALL)
+    before = asyncio.all_tasks()
+    with pytest.raises(AccessDeniedError, match="the third"):
+        await upload(uploads, bytes(20_000), "blob")
+    assert asyncio.all_tasks() == before
+    assert repr(uploads.budget) == "<Budget: 10,000 of 10,000 bytes free>"
 
 
 async def test_streams_that_never_end_hold_up_nobody(threads: ThreadPoolExecutor, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from yarl import URL
 
 from storage import Always
 from storage.azure_blob import AzureBlobContent, blob_client
-from storage.azure_transport import SingleShotTransport
+from storage.azure_transport import PIECE_BYTES, Pieces, SingleShotTransport
 from tests.storage.servers import Server, answer, serving
 
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
@@ -77,3 +77,24 @@ async def test_who_trusts_no_environment_asks_no_proxy(proxy: Server) -> None:
     async with serving(answer(202)) as server:
         await delete(SingleShotTransport(trust_env=False), server.url)
         assert (len(server.requests), proxy.requests) == (1, [])
+
+
+@pytest.mark.parametrize("size", [0, 1, PIECE_BYTES, PIECE_BYTES + 1, 3 * PIECE_BYTES])
+async def test_a_long_body_is_sent_in_pieces_of_itself_as_often_as_need_be(size: int) -> None:
+    body = bytes(range(256)) * (size // 256) + bytes(size % 256)
+    pieces = Pieces(body)
+    for _ in range(2):
+        given = [piece async for piece in pieces]
+        assert b"".join(given) == body
+        assert all(piece.obj is body and 0 < len(piece) <= PIECE_BYTES for piece in given)
+
+
+@pytest.mark.parametrize("size", [PIECE_BYTES, PIECE_BYTES + 1, 9 << 20])
+async def test_a_body_of_any_length_arrives_with_its_length(size: int) -> None:
+    async with serving(answer(201)) as server:
+        store = AzureBlobContent(blob_client(server.url, "container", AzureSasCredential("sig=x")))
+        await store.stage("a", "000000", bytes(size))
+        await store.stage("a", "000001", bytes(1))  # on the same connection: nothing of the other is left over
+        await store.close()
+        assert len(server.requests) == 2
+        assert server.connections == 1

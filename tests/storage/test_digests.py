@@ -35,3 +35,17 @@ def test_digests_can_be_asked_for_on_the_way() -> None:
     assert digester.digests() == Digests.of(b"ab")
     digester.update(b"c")
     assert digester.digests() == Digests.of(b"abc")
+
+
+def test_who_wants_no_md5_gets_none() -> None:
+    digester = Digester(md5=False)
+    digester.update(b"abc")
+    assert digester.digests() == Digests(Digests.of(b"abc").sha256, b"", 3)
+
+
+def test_steps_may_be_taken_in_any_order() -> None:
+    digester = Digester()
+    for chunks in ((b"a", b"b"), (b"c",)):
+        for step in reversed(digester.steps(*chunks)):
+            step()
+    assert digester.digests() == Digests.of(b"abc")

@@ -1,6 +1,12 @@
 """stat, read, open, delete, history."""
 
+import asyncio
+import math
+from collections.abc import AsyncIterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,8 +23,11 @@ from catalog import (
     Volume,
     connect,
 )
+from catalog.digesting import BATCH_BYTES
+from catalog.reader import Readers
+from catalog.retry import SystemClock
 from catalog.sqlite_table import SqliteTable
-from storage import Always, Headers
+from storage import WHOLE, Always, Headers, Opened, Precondition, Span
 from storage.memory import MemoryContent
 
 DATA = bytes(range(256)) * 5000  # more than a chunk
@@ -171,6 +180,109 @@ async def collect(volume: Volume, received: list[bytes]) -> None:
     async with volume.open("a") as reader:
         async for chunk in reader:
             received.append(chunk)  # noqa: PERF401 — what came before the error counts
+
+
+class Dripping(MemoryContent):
+    """Gives its content in chunks of 64 KiB and counts them, until it breaks off; counts who listens to it."""
+
+    given = listeners = 0
+    breaks_after = math.inf
+
+    @asynccontextmanager
+    async def open(self, name: str, *, span: Span = WHOLE, when: Precondition = Always()) -> AsyncIterator[Opened]:
+        async with super().open(name, span=span, when=when) as opened:
+            data = b"".join([chunk async for chunk in opened.chunks])
+            self.listeners += 1
+            try:
+                yield Opened(opened.blob, self._dripping(data))
+            finally:
+                self.listeners -= 1
+
+    async def _dripping(self, data: bytes) -> AsyncIterator[bytes]:
+        for start in range(0, len(data), DRIP_BYTES):
+            if self.given >= self.breaks_after:
+                raise IntegrityError("it breaks off", kind="integrity.size")
+            self.given += 1
+            yield data[start : start + DRIP_BYTES]
+
+
+class Counted(ThreadPoolExecutor):
+    """Counts what it is given to do."""
+
+    turns = 0
+
+    def submit(self, *args: Any, **kwargs: Any) -> "Future[Any]":
+        self.turns += 1
+        return super().submit(*args, **kwargs)
+
+
+DRIP_BYTES = 1 << 16
+LARGE = DATA * 3  # several batches of what is digested at a time
+
+
+@pytest.fixture
+async def dripping() -> AsyncIterator[tuple[Volume, Dripping]]:
+    content = Dripping()
+    cat = Catalog(SqliteTable(":memory:"), content, settings=Settings(timeout_s=5))
+    volume = await cat.create_volume("raw", shards=1)
+    await volume.put("a", LARGE)
+    yield volume, content
+    await cat.close()
+
+
+async def test_whoever_reads_slowly_is_never_more_than_a_chunk_behind(dripping: tuple[Volume, Dripping]) -> None:
+    volume, content = dripping
+    received: list[bytes] = []
+    async with volume.open("a") as reader:
+        async for chunk in reader:
+            received.append(chunk)
+            assert len(received) <= content.given <= len(received) + 1
+    assert b"".join(received) == LARGE
+
+
+async def test_what_arrived_before_an_error_is_given_out_before_it(dripping: tuple[Volume, Dripping]) -> None:
+    volume, content = dripping
+    content.breaks_after = 40
+    received: list[bytes] = []
+    with pytest.raises(IntegrityError, match="it breaks off"):
+        await collect(volume, received)
+    assert b"".join(received) == LARGE[: 39 * DRIP_BYTES]  # the last one is held until there is another
+
+
+async def test_nothing_goes_on_behind_a_reader_that_is_left_early(dripping: tuple[Volume, Dripping]) -> None:
+    volume, content = dripping
+    before = asyncio.all_tasks()
+    async with volume.open("a") as reader:
+        await reader.read(20 * DRIP_BYTES)
+        assert content.listeners == 1
+    assert asyncio.all_tasks() == before
+    assert (content.listeners, content.given) == (0, 21)
+
+
+async def test_content_whose_sha256_is_known_is_digested_once(dripping: tuple[Volume, Dripping]) -> None:
+    """An MD5 that nobody compares would cost more than all the rest of reading it."""
+    volume, content = dripping
+    threads = Counted(2)
+    with threads:
+        readers = Readers(content, threads, Settings(), SystemClock())
+        async with readers.open(await volume.stat("a"), Span()) as reader:
+            assert await reader.read() == LARGE
+            assert reader.verified
+    assert threads.turns == -(-len(LARGE) // BATCH_BYTES)
+
+
+@pytest.mark.parametrize("at", [0, len(LARGE) // 2, len(LARGE) - 1])
+async def test_damage_anywhere_is_found_before_the_last_chunk(dripping: tuple[Volume, Dripping], at: int) -> None:
+    """S4: all but the last chunk may be given out."""
+    volume, content = dripping
+    there = await volume.stat("a")
+    headers = (await content.stat(there.blob)).headers
+    damaged = LARGE[:at] + bytes([LARGE[at] ^ 1]) + LARGE[at + 1 :]
+    await content.put(there.blob, damaged, when=Always(), headers=headers)
+    received: list[bytes] = []
+    with pytest.raises(IntegrityError, match="is not what was written"):
+        await collect(volume, received)
+    assert sum(map(len, received)) == len(LARGE) // DRIP_BYTES * DRIP_BYTES
 
 
 async def test_missing_content_is_an_integrity_error(injured: tuple[Volume, MemoryContent]) -> None:
