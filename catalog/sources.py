@@ -157,15 +157,19 @@ def read_file(path: Path) -> bytes:
 
     It asks for one byte more than there should be, not for many: what is asked for is allocated.
     """
-    with _opened(path) as file:
-        before = os.fstat(file.fileno())
-        missing, chunks = before.st_size + 1, list[bytes]()
-        while missing and (chunk := _read(path, file, missing)):
-            chunks.append(chunk)
-            missing -= len(chunk)
-        data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        _check_unchanged(path, before, os.fstat(file.fileno()), len(data))
-        return data
+    with _readable(path):
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_BINARY", 0))
+    try:
+        with _readable(path):
+            before = os.fstat(descriptor)
+            data = os.read(descriptor, before.st_size + 1)
+            while data and len(data) < before.st_size and (more := os.read(descriptor, before.st_size + 1 - len(data))):
+                data += more
+            after = os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
+    _check_unchanged(path, before, after, len(data))
+    return data
 
 
 def unreadable(path: Path, exc: OSError, *, op: str, key: str) -> CatalogError:

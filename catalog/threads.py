@@ -16,8 +16,9 @@ Outcome = tuple[Any, BaseException | None]
 Call = tuple[Callable[[], Any], "asyncio.Future[Any]"]
 
 TURNS_MAX: Final = 8  # as many as there are threads
-CALLS_MAX: Final = 16
-QUICK_S: Final = 0.001  # a call that takes less is over before a turn of its own would have paid
+CALLS_MAX: Final = 32
+QUICK_S: Final = 0.001  # for each of these that a call takes, one more turn at the same time pays
+SLOW_S: Final = 4 * QUICK_S  # a call that takes less is over before a turn of its own would have paid
 HASHED_INLINE_BYTES: Final = 8 << 10
 ENDING_S: Final = 1.0  # a thread that waits for a caller's own pipe may never end
 
@@ -30,8 +31,10 @@ async def in_thread(threads: Executor, work: Callable[P, T], *args: P.args, **kw
 class Turns:
     """Short blocking calls that many make at once, several to a turn of a thread: a turn costs more than a small file.
 
-    Those that come at the same moment share a turn, as long as calls are quick. Where they are not, as on a disk that
-    is far away, each has a turn of its own, so that they wait side by side and not one behind the other.
+    Those that come at the same moment share a turn, as long as calls are quick, and one turn goes at a time: several
+    would only take the interpreter's lock from each other, and from the loop. Where calls take longer, as on a disk
+    that is far away, more turns go at the same time, and in the end each call has one of its own, so that they wait
+    side by side and not one behind the other.
     """
 
     def __init__(self, threads: Executor, now: Callable[[], float] = time.perf_counter) -> None:
@@ -40,7 +43,7 @@ class Turns:
         self._waiting: deque[Call] = deque()
         self._taken = 0
         self._called = False
-        self._calls_max = CALLS_MAX
+        self._turns_max, self._calls_max = 1, CALLS_MAX
 
     async def run(self, work: Callable[[], T]) -> T:
         """What a blocking function returns, or raises. Cancelled, it returns at once and the work ends by itself."""
@@ -55,7 +58,7 @@ class Turns:
     def _go(self) -> None:
         """Begin as many turns as there may be."""
         self._called = False
-        while self._waiting and self._taken < TURNS_MAX:
+        while self._waiting and self._taken < self._turns_max:
             calls = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._calls_max))]
             self._taken += 1
             works = [work for work, _ in calls]
@@ -79,7 +82,8 @@ class Turns:
             outcomes: Sequence[Outcome] = [(None, failed)] * len(calls)
         else:
             outcomes, each_s = turn.result()
-            self._calls_max = CALLS_MAX if each_s < QUICK_S else 1
+            self._turns_max = min(TURNS_MAX, 1 + int(each_s / QUICK_S))
+            self._calls_max = CALLS_MAX if each_s < SLOW_S else 1
         for (_, answer), (result, error) in zip(calls, outcomes, strict=True):
             if answer.done():
                 continue

@@ -81,6 +81,23 @@ async def test_where_calls_are_slow_each_has_a_turn_of_its_own(threads: Counted)
     assert threads.turns == 40
 
 
+@pytest.mark.parametrize(
+    ("each_s", "at_a_time"), [(0.0, 1), (QUICK_S / 2, 1), (QUICK_S * 2.5, 3), (QUICK_S * 100, TURNS_MAX)]
+)
+async def test_the_longer_calls_take_the_more_turns_go_at_a_time(each_s: float, at_a_time: int) -> None:
+    go_on, clock = threading.Event(), count()
+    with Counted(2 * TURNS_MAX) as threads:
+        turns = Turns(threads, lambda: next(clock) * each_s)
+        await turns.run(lambda: None)
+        threads.turns = 0
+        calls = [asyncio.ensure_future(turns.run(go_on.wait)) for _ in range(TURNS_MAX * CALLS_MAX)]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert threads.turns == at_a_time
+        go_on.set()
+        await asyncio.gather(*calls)
+
+
 async def test_no_more_turns_are_taken_than_there_may_be() -> None:
     """Else a thousand files would stand before everybody else's work."""
     go_on, running = threading.Event(), threading.Semaphore(0)
