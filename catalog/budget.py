@@ -29,6 +29,11 @@ class Budget:
         return f"<Budget: {self._free:,} of {self._size:,} {self._unit} free>"
 
     @property
+    def size(self) -> int:
+        """How much there is in all."""
+        return self._size
+
+    @property
     def wanted(self) -> bool:
         """Whether somebody waits for some."""
         return bool(self._queue)

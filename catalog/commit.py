@@ -21,6 +21,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from storage.errors import another
+
 from .budget import Places
 from .concurrency import Share
 from .errors import CatalogError, InvalidError, OutcomeUnknownError
@@ -67,7 +69,7 @@ class Ticket:
     def fail(self, error: Exception) -> None:
         """Tell who waits, if it still does. Each is told by an error of its own: raising one adds to its traceback."""
         if not self.answer.done():
-            self.answer.set_exception(_own(error))
+            self.answer.set_exception(another(error))
 
 
 def pack(waiting: Iterable[Ticket], operations_max: int = OPERATIONS_MAX) -> list[Ticket]:
@@ -281,15 +283,6 @@ def _owner(batch: list[Ticket], index: int) -> Ticket:
 def _closed(partition: str) -> InvalidError:
     message = "the catalog was closed before this could be sent: nothing of it was applied"
     return InvalidError(message, op="submit", key=partition, kind="invalid.closed")
-
-
-def _own(error: Exception) -> Exception:
-    if not isinstance(error, CatalogError):
-        return error  # who knows how it is made
-    own = type(error).__new__(type(error), *error.args)  # not called: what it was made of stands in its fields
-    own.__dict__.update(vars(error))
-    own.__cause__ = error.__cause__
-    return own
 
 
 def _answer(batch: Iterable[Ticket], error: Exception) -> None:

@@ -2,29 +2,32 @@
 
 More at a time is faster, up to what the service can do; from there on, each only waits longer for the others. So the
 number grows by half as long as that makes the service answer more, and where it does not, it goes back to what it was
-and stays there for a while, before it tries again. It is halved where the service says that it is too busy, or answers
-nothing in time; and where answers come to take twice as long, and fewer come, it shrinks by a quarter.
+and stays there for a while. Then it tries less, down to what it began with, and stays there if that is as good; and
+then more again. It is halved where the service says that it is too busy, or answers nothing in time; and where answers
+come to take twice as long, and fewer come, it shrinks by a quarter.
 
-It looks at windows of a few answers per place. A window in which nobody waited for a place tells nothing: it is the
+It looks at windows of several answers per place. A window in which nobody waited for a place tells nothing: it is the
 work that limits then, and not the service.
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeGuard
 
 from .errors import OutcomeUnknownError, UnavailableError
 
 FIRST: Final = 32
 """So many to begin with: no account is too small for that."""
-ANSWERS_PER_PLACE: Final = 3
-"""In a window: fewer would be an accident."""
-GAIN: Final = 1.05
-"""From so many times the answers on, a larger number pays."""
+ANSWERS_PER_PLACE: Final = 10
+"""In a window: what fewer say is an accident."""
+GAIN: Final = 1.15
+"""From so many times the answers on, half as many places more pay."""
 SLOWER: Final = 2.0
 """So many times as long as it was, for an answer, is more than an accident."""
 FEWER: Final = 0.9
 """And so many times the answers."""
-STAY_WINDOWS: Final = 20
+ALIKE: Final = 1.5
+"""Answers whose work differs by more, on the average, are not compared."""
+STAY_WINDOWS: Final = 10
 """For so long it stays, before it tries again."""
 
 
@@ -37,13 +40,25 @@ class Level:
     """Work that was answered, per second."""
     took_s: float
     """For an answer, on the average."""
+    each: float
+    """Work of an answer, on the average."""
+
+    def compares(self, other: "Level") -> bool:
+        """Whether both were about answers of the same kind: large contents are not slower, they are larger."""
+        return max(self.each, other.each) <= ALIKE * min(self.each, other.each)
 
 
 @dataclass(slots=True)
 class _Window:
+    opened: float = float("-inf")
     since: float | None = None
+    """When the first of its answers was begun, if it was open by then."""
     settling: bool = False
     """Whether the number has only just changed: what was under way then is among the answers."""
+
+    def level(self, places: int, passed_s: float) -> Level:
+        return Level(places, self.work / passed_s, self.took_s / self.answers, self.work / self.answers)
+
     answers: int = 0
     work: float = 0
     took_s: float = 0
@@ -56,12 +71,14 @@ class Concurrency:
 
     def __init__(self, most: int, *, first: int = FIRST) -> None:
         self._most = most
-        self.places = min(first, most)
+        self._first = min(first, most)
+        self.places = self._first
         self._tried_from: Level | None = None
-        """Where it was before it grew to where it is."""
+        """Where it was before it tried what it has now."""
         self._level: Level | None = None
         """Where it stays."""
         self._stay = 0
+        self._less_next = False
         self._cut_at = float("-inf")
         self._window = _Window()
 
@@ -72,7 +89,7 @@ class Concurrency:
         """A request was answered. `work`: what it brought, by any measure; `waiting`: whether somebody had no place."""
         window = self._window
         if window.since is None:
-            window.since = began
+            window.since = max(window.opened, began)
         window.answers += 1
         window.work += work
         window.took_s += now - began
@@ -80,8 +97,7 @@ class Concurrency:
         places = self.places
         if window.answers >= ANSWERS_PER_PLACE * places and now > window.since:
             if window.full and not window.settling:
-                took_s = window.took_s / window.answers
-                self._judge(Level(places, window.work / (now - window.since), took_s))
+                self._judge(window.level(places, now - window.since))
             self._window = _Window(now, settling=self.places != places)
 
     def failed(self, error: Exception, began: float, now: float) -> None:
@@ -94,23 +110,30 @@ class Concurrency:
         self._window = _Window(now, settling=True)
 
     def _judge(self, level: Level) -> None:
-        before = self._tried_from
-        if before is not None and level.rate < GAIN * before.rate:
-            self.places = before.places
-            self._stay_here(before)
+        before, was = self._tried_from, self._level
+        if (known := before or was) and not level.compares(known):
+            self._stay_here(level)  # what is known is about others
         elif before is None and self._stay:
             self._stay -= 1
-            was = self._level or level
+            self._level = was = was or level
             if level.took_s > SLOWER * was.took_s and level.rate < FEWER * was.rate:
                 self.places = max(1, self.places * 3 // 4)
                 self._stay_here(None)
-            else:
-                self._level = was
+        elif before is None:
+            self._try(level, more=not self._less_next)
+        elif level.places > before.places and level.rate >= GAIN * before.rate:
+            self._try(level, more=True)
+        elif level.places < before.places and level.rate * GAIN >= before.rate:
+            self._stay_here(level)
         else:
-            self._grow(level)
+            self.places = before.places
+            self._stay_here(before)
 
-    def _grow(self, level: Level) -> None:
-        self.places = min(self._most, self.places + max(1, self.places // 2))
+    def _try(self, level: Level, *, more: bool) -> None:
+        """Another number, by half of it more or by a third less; the other way the next time."""
+        self._less_next = more
+        grown = min(self._most, self.places + max(1, self.places // 2))
+        self.places = grown if more else min(self.places, max(self._first, self.places * 2 // 3))
         if self.places == level.places:
             self._stay_here(level)
         else:
@@ -146,4 +169,13 @@ class Share:
 
 def is_busy(error: Exception) -> bool:
     """Whether an error says that a service has too much to do: by its own word, or by its silence."""
-    return isinstance(error, UnavailableError | OutcomeUnknownError) and error.kind.endswith((".throttled", ".timeout"))
+    return is_silence(error) or (_may_help(error) and error.kind.endswith(".throttled"))
+
+
+def is_silence(error: Exception) -> bool:
+    """Whether an error says that no answer came in time."""
+    return _may_help(error) and error.kind.endswith(".timeout")
+
+
+def _may_help(error: Exception) -> TypeGuard[UnavailableError | OutcomeUnknownError]:
+    return isinstance(error, UnavailableError | OutcomeUnknownError)

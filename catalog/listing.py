@@ -187,5 +187,8 @@ class _Cursor:
 
 async def _turned(cursors: Sequence[_Cursor]) -> list[_Cursor]:
     """Those that have rows, each with a page in hand."""
-    await asyncio.gather(*(cursor.turn() for cursor in cursors if cursor.used_up))
+    turns = await asyncio.gather(*(cursor.turn() for cursor in cursors if cursor.used_up), return_exceptions=True)
+    for error in turns:  # not before all have ended: who closes a cursor must find it at rest
+        if error is not None:
+            raise error
     return [cursor for cursor in cursors if not cursor.used_up]

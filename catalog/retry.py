@@ -223,14 +223,19 @@ class Deadline:
         except TimeoutError as exc:
             raise OutcomeUnknownError("no answer in time", kind="outcome-unknown.timeout") from exc
 
-    async def retried(self, request: Callable[[], Awaitable[T]]) -> T:
-        """Send a request that may be sent twice, until it is answered.
+    async def retried(
+        self,
+        request: Callable[[], Awaitable[T]],
+        *,
+        attempt: Callable[[Callable[[], Awaitable[T]]], Awaitable[T]] | None = None,
+    ) -> T:
+        """Send a request that may be sent twice, until it is answered. `attempt`: how to send it once; else, as a read.
 
         Raises: UnavailableError at the deadline, and at once whatever else the request raises.
         """
         while True:
             try:
-                return await self.read(request)
+                return await (attempt or self.read)(request)
             except (UnavailableError, OutcomeUnknownError) as exc:
                 await self.pause(exc)
                 if self.passed:

@@ -144,7 +144,10 @@ def entities(partition: str, found: Found, select: Sequence[str] | None = None) 
 
 
 def _json(values: Values) -> str:
-    return orjson.dumps(values).decode()
+    try:
+        return orjson.dumps(values).decode()
+    except TypeError:  # a subclass of float, such as NumPy's
+        return json.dumps(values, separators=(",", ":"))
 
 
 def _bodies(texts: Sequence[str], key: str) -> list[dict[str, Value]]:

@@ -26,7 +26,7 @@ from typing import Final, Literal, TypeVar
 
 from storage.turns import Call, Turns
 
-from .errors import CatalogError, InvalidError, NotFoundError, OutcomeUnknownError
+from .errors import InvalidError, NotFoundError, OutcomeUnknownError
 from .filters import Condition
 from .keys import RowRange
 from .rows import (
@@ -237,7 +237,7 @@ class SqliteTable:
         """Several batches by one transaction. Where one of them brings it down, each is tried again alone."""
         try:
             self._submit_together(calls)
-        except (sqlite3.Error, CatalogError) as error:
+        except Exception as error:
             if len(calls) == 1 or isinstance(error, OutcomeUnknownError) or is_busy(error):
                 raise
             for call in calls:
@@ -246,7 +246,7 @@ class SqliteTable:
     def _submit_alone(self, call: Call[Batch, int]) -> None:
         try:
             self._submit_together([call])
-        except (sqlite3.Error, CatalogError) as error:
+        except Exception as error:  # noqa: BLE001 — whatever it is, it is this one's
             call.fail(error)
 
     def _submit_together(self, calls: Sequence[Call[Batch, int]]) -> None:

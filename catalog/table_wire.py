@@ -284,7 +284,13 @@ def _loaded(body: bytes) -> dict[str, Any]:
     return found
 
 
-_CONVERTED: Final[Mapping[str, Callable[[Any], Value]]] = {"Edm.Int64": int, "Edm.Int32": int, "Edm.Double": float}
+def _int64(text: object) -> int:
+    if type(text) is not str:
+        raise TypeError
+    return int(text)
+
+
+_CONVERTED: Final[Mapping[str, Callable[[Any], Value]]] = {"Edm.Int64": _int64, "Edm.Int32": int, "Edm.Double": float}
 _PLAIN: Final = frozenset({str, bool, int, float})
 
 

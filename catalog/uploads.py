@@ -50,6 +50,7 @@ from storage.names import BLOCKS_MAX
 
 from .budget import Budget, Places
 from .changes import Facts
+from .concurrency import is_silence
 from .digesting import Digested, Digesting
 from .errors import CatalogError, TooLargeError, UnavailableError
 from .flow import first_of
@@ -232,7 +233,9 @@ class Uploads:
         try:
             answer = await request()
         except Exception as exc:
-            self.places.failed(exc, began, deadline.now())
+            now = deadline.now()
+            if now - began >= self._settings.request_timeout_s or not is_silence(exc):  # else the caller was in a hurry
+                self.places.failed(exc, began, now)
             raise
         self.places.answered(began, deadline.now(), work=1 + size / WORK_BYTES)
         deadline.mark(self.progress)
@@ -343,7 +346,10 @@ class Uploads:
     async def _stage(self, blob: str, block: str, part: bytes, digested: Digested | None, deadline: Deadline) -> None:
         await self.place(deadline)
         try:
-            await deadline.retried(lambda: self._told(lambda: self.store.stage(blob, block, part), len(part), deadline))
+            await deadline.retried(
+                lambda: self.store.stage(blob, block, part),
+                attempt=lambda request: self._told(lambda: deadline.read(request), len(part), deadline),
+            )
             deadline.renew()
         finally:
             self.places.give(1)

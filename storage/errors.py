@@ -96,3 +96,13 @@ class IntegrityError(CatalogError):
     """Stored bytes or rows are not what was written: damaged, missing, or changed behind the catalog's back."""
 
     default_kind = "integrity"
+
+
+def another(error: Exception) -> Exception:
+    """The same error for one more caller, since raising one adds to its traceback. Others' errors stay as they are."""
+    if not isinstance(error, CatalogError):
+        return error  # who knows how it is made
+    own = type(error).__new__(type(error), *error.args)  # not called: what it was made of stands in its fields
+    own.__dict__.update(vars(error))
+    own.__cause__ = error.__cause__
+    return own

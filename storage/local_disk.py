@@ -194,7 +194,8 @@ class Disk:
             return outcome
         self._tidy(begun.file, outcome)
         if begun.file:
-            self.staged.drop(name)
+            with suppress(OSError):  # blocks that nobody can use are removed with the session
+                self.staged.drop(name)
         return begun.etag
 
     def _tidy(self, file: str | None, garbage: str | None) -> None:

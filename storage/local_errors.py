@@ -20,6 +20,7 @@ from .errors import (
     NotFoundError,
     OutcomeUnknownError,
     UnavailableError,
+    another,
 )
 
 _NO_FOLDER: Final[Meaning] = (InvalidError, "invalid.folder", "a file is where the store's folder should be")
@@ -60,9 +61,9 @@ def explained(exc: OSError | sqlite3.Error | CommitError, *, op: str, key: str) 
 
 
 def own_error(exc: Exception, *, op: str, key: str) -> Exception:
-    """What to tell one of several whom the same failure may have met. Errors of our own tree pass."""
+    """What to tell one of several whom the same failure may have met: raising an error adds to its traceback."""
     if not isinstance(exc, OSError | sqlite3.Error | CommitError):
-        return exc
+        return another(exc)
     error = explained(exc, op=op, key=key)
     error.__cause__ = exc
     return error

@@ -635,3 +635,28 @@ async def test_its_repr_says_where_and_how_it_is(file: Path, table: SqliteTable)
     open_repr = repr(table)
     await table.close()
     assert (open_repr, repr(table)) == (f"<SqliteTable {str(file)!r}, open>", f"<SqliteTable {str(file)!r}, closed>")
+
+
+async def test_a_batch_that_fails_in_whatever_way_takes_no_other_along(file: Path) -> None:
+    """Those of one turn share a transaction; here the third in it finds a clock that has just stopped, once."""
+    told: Iterator[int | None] = iter([*range(1, 4), None, *range(4, 1_000)])
+
+    def clock() -> int:
+        time = next(told)
+        if time is None:
+            raise ZeroDivisionError
+        return time * 1_000_000
+
+    table = SqliteTable(file, clock=clock)
+    await table.create()
+    await table.submit("first", [Insert("r", {"n": 1})])
+    batches = (table.submit(f"{number}", [Insert("r", {"n": number})]) for number in range(10))
+    outcomes = await asyncio.gather(*batches, return_exceptions=True)
+    assert not [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+    assert [(await row_of(table, f"{number}")) for number in range(10)] == [{"n": number} for number in range(10)]
+    await table.close()
+
+
+async def row_of(table: SqliteTable, partition: str) -> object:
+    found = await table.get(partition, "r")
+    return found and found.values

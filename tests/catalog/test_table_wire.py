@@ -362,6 +362,7 @@ BROKEN: Mapping[str, Callable[[dict[str, Any]], object]] = {
     "a value that is none": lambda item: item.update(a=None),
     "a value that is a list": lambda item: item.update(a=[]),
     "a number that is none": lambda item: item.update({"a@odata.type": "Edm.Int64", "a": "five"}),
+    "a number that was written as JSON writes it": lambda item: item.update({"a@odata.type": "Edm.Int64", "a": 1.5}),
     "a type without a value": lambda item: item.update({"b@odata.type": "Edm.Int64"}),
     "an etag of another type": lambda item: item.update({"odata.etag": 5}),
     "a type that is a list": lambda item: item.update({"a@odata.type": [], "a": 1}),

@@ -346,3 +346,29 @@ def test_a_store_that_is_too_busy_is_asked_less_until_it_is_not(tmp_path: Path) 
             assert now() - start < 2_000 * link.transfer_s / 32  # by more than 32 at a time, on the average
 
     leaping(run())
+
+
+def places(volume: Volume) -> int:
+    return volume._tools.writer.uploads.places.size
+
+
+def test_who_is_in_a_hurry_takes_no_place_from_the_others() -> None:
+    async def run() -> None:
+        async with opened(Link(transfer_s=10), SETTINGS) as volume:
+            for number in range(5):
+                with pytest.raises(CatalogError):
+                    await volume.put(f"{number}", b"x", timeout_s=5)
+            assert places(volume) == 32
+
+    leaping(run())
+
+
+@pytest.mark.parametrize("size", [10, 2_500], ids=["small", "staged"])
+def test_a_store_that_answers_nothing_in_time_is_asked_less(size: int) -> None:
+    async def run() -> None:
+        async with opened(Link(transfer_s=100), SETTINGS) as volume:
+            with pytest.raises(CatalogError):
+                await volume.put("a", bytes(size), timeout_s=50)
+            assert places(volume) < 32
+
+    leaping(run())

@@ -664,3 +664,28 @@ def test_a_page_of_a_listing_costs_the_same_wherever_it_is(tmp_path: Path) -> No
         costs.append(len(steps))
     index.close()
     assert 0 < max(costs) <= 1.1 * min(costs)
+
+
+async def test_what_fails_after_the_commit_fails_nobody(store: LocalContent, tmp_path: Path) -> None:
+    """One of five puts of a turn leaves staged blocks behind, of which the file cannot be removed."""
+    await store.stage("victim", "000000", b"block")
+    (staged,) = [path for path in files_under(tmp_path / "store" / "staging") if path.read_bytes() == b"block"]
+    staged.unlink()
+    staged.mkdir()
+    (staged / "in-the-way").touch()
+    names = ["a", "b", "victim", "c", "d"]
+    puts = (store.put(name, b"x", when=Always(), headers=PLAIN) for name in names)
+    etags = await asyncio.gather(*puts)
+    assert [(await store.stat(name)).etag for name in names] == etags
+    (staged / "in-the-way").unlink()
+    staged.rmdir()
+
+
+async def test_each_is_told_of_a_failure_by_an_error_of_his_own(tmp_path: Path) -> None:
+    """Raising one adds to its traceback."""
+    store = LocalContent(tmp_path / "none")
+    puts = (store.put(f"{number}", b"x", when=Always(), headers=PLAIN) for number in range(5))
+    errors = await asyncio.gather(*puts, return_exceptions=True)
+    assert {type(error) for error in errors} == {NotFoundError}
+    assert len({id(error) for error in errors}) == 5
+    await store.close()

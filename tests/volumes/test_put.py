@@ -5,6 +5,7 @@ import hashlib
 import io
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
+from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,25 @@ async def test_versions_count_from_one_and_never_restart(volume: Volume) -> None
     assert [await volume.read("a", version=number) for number in (1, 2, 4)] == [b"1", b"2", b"again"]
     assert sorted(file.created for file in found) == [file.created for file in reversed(found)]
     assert len({file.chain for file in found}) == len(found)
+
+
+class Score(float):
+    """As NumPy's float64 is one."""
+
+
+class Owner(StrEnum):
+    OPS = "ops"
+
+
+class Level(IntEnum):
+    HIGH = 3
+
+
+async def test_values_of_types_that_are_kinds_of_ours_are_kept_as_ours(volume: Volume) -> None:
+    await volume.put("a", DATA, metadata={"score": Score(0.5), "owner": Owner.OPS, "level": Level.HIGH})
+    read = (await volume.stat("a")).metadata
+    assert read == {"score": 0.5, "owner": "ops", "level": 3}
+    assert {type(value) for value in read.values()} == {float, str, int}
 
 
 async def test_equal_content_and_metadata_make_no_new_version(volume: Volume) -> None:
