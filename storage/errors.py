@@ -15,6 +15,10 @@ The tree lives here because both packages raise its leaves; `catalog.errors` re-
 translated once, in the adapter that met them, with the original as `__cause__`.
 """
 
+from typing import TypeVar
+
+E = TypeVar("E", bound=BaseException)
+
 
 class CatalogError(Exception):
     """Root of all errors that blobcat raises on purpose."""
@@ -98,7 +102,7 @@ class IntegrityError(CatalogError):
     default_kind = "integrity"
 
 
-def another(error: Exception) -> Exception:
+def another(error: E) -> E:
     """The same error for one more caller, since raising one adds to its traceback. Others' errors stay as they are."""
     if not isinstance(error, CatalogError):
         return error  # who knows how it is made

@@ -176,7 +176,7 @@ class Disk:
     def _begun(self, write: Write) -> Begun | Exception:
         try:
             return write.begin(self.files)
-        except OSError as exc:
+        except Exception as exc:  # noqa: BLE001 — whatever it is, it is this one's
             return exc
 
     def _committed(self, begun: Sequence[Begun]) -> Sequence[Outcome]:

@@ -16,6 +16,8 @@ from concurrent.futures import Executor
 from contextlib import suppress
 from typing import Any, Final, Generic, TypeVar
 
+from .errors import another
+
 CALLS_MAX: Final = 64
 
 C = TypeVar("C")
@@ -89,8 +91,20 @@ class Turns(Generic[C, R]):
             if not has_place:
                 self._turns += 1
         if not has_place:
-            loop.run_in_executor(thread, self._turn, loop).add_done_callback(_tell_of)
+            try:
+                loop.run_in_executor(thread, self._turn, loop).add_done_callback(_tell_of)
+            except RuntimeError as exc:  # the thread takes no more work
+                self._give_back_a_turn(exc)
         return await call.answer()
+
+    def _give_back_a_turn(self, error: RuntimeError) -> None:
+        """That will not come: tell those who find no place in the others."""
+        with self._lock:
+            self._turns -= 1
+            stranded = [self._waiting.pop() for _ in range(len(self._waiting) - self._turns * self._calls_max)]
+        for call in stranded:
+            call.fail(another(error))
+            call.loop.call_soon_threadsafe(call.tell)
 
     def _turn(self, loop: asyncio.AbstractEventLoop) -> Sequence[Call[C, R]]:
         """In the thread. Returns the calls of this loop, which it tells; the others are told of theirs at once."""
@@ -101,7 +115,7 @@ class Turns(Generic[C, R]):
             self._work(calls)
         except BaseException as exc:  # noqa: BLE001 — it is for whoever asked, not for the thread
             for call in calls:
-                call.fail(exc)
+                call.fail(another(exc))
         for other in {call.loop for call in calls} - {loop}:
             with suppress(RuntimeError):  # that loop was closed: nobody waits there any more
                 other.call_soon_threadsafe(_tell, [call for call in calls if call.loop is other])

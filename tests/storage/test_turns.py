@@ -196,3 +196,17 @@ def test_many_loops_that_call_at_once_are_all_answered(thread: ThreadPoolExecuto
 
     with ThreadPoolExecutor(4) as loops:
         assert list(loops.map(lambda name: asyncio.run(one_after_the_other(name)), range(8))) == [*range(8)]
+
+
+async def test_a_thread_that_takes_no_more_work_is_an_error_for_each_who_comes(thread: ThreadPoolExecutor) -> None:
+    taken: list[list[Any]] = []
+    turns: AnyTurns = Turns(noting(taken, echoed), calls_max=2)
+    held = Held(thread)
+    before = await asked(thread, turns, "a")
+    thread.shutdown(wait=False)
+    after = await asked(thread, turns, "bcd")  # the first of them finds a place beside the one from before
+    held.go_on()
+    told = await asyncio.gather(*before, *after, return_exceptions=True)
+    assert told[:2] == ["a", "b"]
+    assert [type(each) for each in told[2:]] == [RuntimeError, RuntimeError]
+    assert taken == [["a", "b"]]
