@@ -148,13 +148,14 @@ class Ingest:
         """What is to be written, if anything; larger content is staged here, ahead of its intent."""
         file, known = found
         try:
-            if known.head and await self._is_unchanged(file, known.head):
-                self._tally.keep()
-                return None
-            if file.size > self._settings.one_shot_bytes:
+            unchanged = known.head is not None and await self._is_unchanged(file, known.head)
+            if not unchanged and file.size > self._settings.one_shot_bytes:
                 return await self._large(file, known)
         except Exception as exc:  # noqa: BLE001 — whatever it is, it is this file's
             self._tally.fail(_failure(file, exc))
+            return None
+        if unchanged:
+            self._tally.keep()
             return None
         return self._small(file, known)
 

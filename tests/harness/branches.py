@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
-from tempfile import mkstemp
+from shutil import rmtree
+from tempfile import mkdtemp
 from types import CodeType, ModuleType
 from typing import Any, Final
 
@@ -25,7 +26,10 @@ import pytest
 ROOT: Final = Path(__file__).parents[2]
 PACKAGES: Final = ("catalog", "storage")
 LOG: Final = "BLOBCAT_BRANCHES"
-"""The environment variable that names the file to which every process of a run adds what it ran."""
+"""The environment variable that names a folder: every process of a run has a file in it, and adds what it ran.
+
+Each its own, which stays small: some processes have a limit on how large a file may grow.
+"""
 
 EXCUSED: Final[dict[str, str]] = {}
 """`file:function: what is caught`, and why no test can run it."""
@@ -131,11 +135,17 @@ def install(log: str) -> None:
     def ran(key: str) -> None:
         if key not in _noted:
             _noted.add(key)
-            with open(log, "a") as file:  # noqa: PTH123 — pathlib may be what is under test, and patched
+            own = f"{log}/{os.getpid()}-{os.geteuid()}"  # some are nobody for a while
+            with open(own, "a") as file:  # noqa: PTH123 — pathlib may be what is under test, and patched
                 file.write(f"{key}\n")
 
     builtins.__ran__ = ran  # type: ignore[attr-defined]
     sys.meta_path.insert(0, Finder())
+
+
+def noted(log: Path) -> set[str]:
+    """What all processes of a run have added."""
+    return {line for file in log.iterdir() for line in file.read_text().splitlines()}
 
 
 def take_part() -> None:
@@ -146,12 +156,11 @@ def take_part() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
-    """Before any `conftest.py` imports what is to take part. The first process makes the file; workers inherit it."""
+    """Before any `conftest.py` imports what is to take part. The first process makes the folder; workers inherit it."""
     if LOG not in os.environ:
-        descriptor, os.environ[LOG] = mkstemp(prefix="blobcat-branches-")
-        os.fchmod(descriptor, 0o666)  # some tests are nobody for a while
-        os.close(descriptor)
-        early_config.add_cleanup(lambda: Path(os.environ.pop(LOG)).unlink())
+        os.environ[LOG] = mkdtemp(prefix="blobcat-branches-")
+        Path(os.environ[LOG]).chmod(0o777)
+        early_config.add_cleanup(lambda: rmtree(os.environ.pop(LOG)))
     take_part()
 
 
@@ -160,7 +169,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     config, passed = session.config, session.exitstatus == pytest.ExitCode.OK
     if not _is_whole(config) or not (passed or session.exitstatus == pytest.ExitCode.TESTS_FAILED):
         return
-    found, ran = all_branches(), set(Path(os.environ[LOG]).read_text().splitlines())
+    found, ran = all_branches(), noted(Path(os.environ[LOG]))
     config.stash[REPORT] = findings(found, ran)
     config.stash[TOTAL] = f"{len(found)} `except` branches, {len(EXCUSED)} excused"
     if config.stash[REPORT] and passed:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness import branches
-from tests.harness.branches import EXCUSED, LOG, ROOT, all_branches, findings
+from tests.harness.branches import EXCUSED, LOG, ROOT, all_branches, findings, noted
 
 SOURCE = """
 def outer():
@@ -48,10 +48,10 @@ def test_a_branch_that_runs_is_noted_and_no_other(text: str, ran: bool, tmp_path
         "except ValueError: pass\n"
     )
     log = tmp_path / "log"
-    log.touch()
+    log.mkdir()
     command = [sys.executable, "-c", program.format(log=str(log), text=text)]
     subprocess.run(command, cwd=ROOT, check=True, timeout=60)
-    assert bool([key for key in log.read_text().splitlines() if key.startswith("catalog/token.py:")]) is ran
+    assert bool([key for key in noted(log) if key.startswith("catalog/token.py:")]) is ran
 
 
 def test_this_very_run_is_noted() -> None:
@@ -69,7 +69,9 @@ def other(tmp_path: Path) -> Path:
 
 def run(folder: Path, *arguments: str, ran: AbstractSet[str] = frozenset()) -> tuple[int, list[str]]:
     """Its exit code, and what it said of branches."""
-    (folder / "log").write_text("".join(f"{key}\n" for key in ran))
+    log = folder / "log"
+    log.mkdir(exist_ok=True)
+    (log / "earlier").write_text("".join(f"{key}\n" for key in ran))
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments],
         cwd=folder,
