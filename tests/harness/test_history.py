@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from catalog import (
@@ -253,6 +253,8 @@ def test_one_more_look_is_judged_as_by_going_through_all_versions(
     path: Path, what: object, start: int, takes: int
 ) -> None:
     made = [call for call in path.calls if isinstance(call, Change) and not isinstance(call.outcome, CatalogError)]
+    # Of two deletes of which nobody heard, either may have made either version: below, each has made its own.
+    assume(sum(call.kind == "delete" and call.outcome is None for call in made) < 2)
     check_history(made, {"a": path.rows})
     could = [
         version
