@@ -54,11 +54,11 @@ _METHODS: Final[Mapping[type, bytes]] = {Replace: b"PUT ", Merge: b"PATCH ", Del
 _PLAIN_IN_URL: Final = "~!$&'()*,;=:@"
 _TYPE: Final = "@odata.type"
 _MULTIPART: Final = re.compile(r'multipart/mixed;.*?\bboundary="?(?P<boundary>[^";\s]+)"?.*', re.IGNORECASE)
-_ETAG: Final = re.compile(r'(?:W/)?"[^"\s]+"')
+_ETAG: Final = re.compile(rb'(?:W/)?"[^"\s]+"')
 _CONTENT_TYPE: Final = re.compile(rb"\r\ncontent-type:[ \t]*([^\r\n]*)", re.IGNORECASE)
 _ETAG_LINE: Final = re.compile(rb"\r\n[Ee][Tt][Aa][Gg]:[ \t]*([^\r\n]*)")  # twice as fast as by IGNORECASE
-_DONE: Final = frozenset({201, 204})  # the first, of an insert: with the entity, where our wish for none is not heard
-_NO_CONTENT: Final = 204
+_DONE: Final = frozenset({b"201", b"204"})  # the first, of an insert: with the entity, where our wish for none is not heard
+_NO_CONTENT: Final = b"204"
 _REFUSED: Final = 400
 _STATUS: Final = re.compile(rb"HTTP/1\.1 (\d{3})(?: |$)")
 _XML_CODE: Final = re.compile(rb"<(?:\w+:)?code>([^<]*)<", re.IGNORECASE)
@@ -236,12 +236,12 @@ def _result(part: bytes) -> str | Failure:
     said = _STATUS.match(head)
     if not said or not end:
         raise UnreadableError("a part of it is no answer")
-    status = int(said[1])
-    if status in _DONE:
-        etag = _header(head, _ETAG_LINE).decode("latin-1")
-        if (body.strip() and status == _NO_CONTENT) or (etag and not _ETAG.fullmatch(etag)):
+    if said[1] in _DONE:
+        etag = _header(head, _ETAG_LINE)
+        if (body.strip() and said[1] == _NO_CONTENT) or (etag and not _ETAG.fullmatch(etag)):
             raise UnreadableError("a part of it is no answer to a change")
-        return etag
+        return etag.decode("latin-1")
+    status = int(said[1])
     if status < _REFUSED:
         raise UnreadableError("a part of it is no answer to a change")
     return failure(status, None, body)
@@ -249,12 +249,10 @@ def _result(part: bytes) -> str | Failure:
 
 def _header(head: bytes, named: "re.Pattern[bytes]") -> bytes:
     """A header's value; empty where there is none. A head begins with another line."""
-    match named.findall(head):
-        case []:
-            return b""
-        case [value]:
-            return bytes(value).rstrip()
-    raise UnreadableError("it says a thing twice")
+    values = named.findall(head)
+    if len(values) > 1:
+        raise UnreadableError("it says a thing twice")
+    return bytes(values[0]).rstrip() if values else b""
 
 
 def _told(body: bytes) -> tuple[str, str]:
