@@ -57,7 +57,7 @@ _MULTIPART: Final = re.compile(r'multipart/mixed;.*?\bboundary="?(?P<boundary>[^
 _ETAG: Final = re.compile(rb'(?:W/)?"[^"\s]+"')
 _CONTENT_TYPE: Final = re.compile(rb"\r\ncontent-type:[ \t]*([^\r\n]*)", re.IGNORECASE)
 _ETAG_LINE: Final = re.compile(rb"\r\n[Ee][Tt][Aa][Gg]:[ \t]*([^\r\n]*)")  # twice as fast as by IGNORECASE
-_DONE: Final = frozenset({b"201", b"204"})  # the first, of an insert: with the entity, where our wish for none is not heard
+_DONE: Final = frozenset({b"201", b"204"})  # the first, of an insert: with the entity, where nobody hears our wish
 _NO_CONTENT: Final = b"204"
 _REFUSED: Final = 400
 _STATUS: Final = re.compile(rb"HTTP/1\.1 (\d{3})(?: |$)")
