@@ -391,3 +391,14 @@ async def test_put_many_may_be_left_early(cat: Catalog, volume: Volume) -> None:
         break
     await cat.recover(patience_s=0)
     assert (await volume.put("after", b"x")).version == 1
+
+
+async def test_a_file_whose_content_can_have_no_name_is_a_failure_of_its_own(cat: Catalog, tmp_path: Path) -> None:
+    """A blob's name has as many segments as the volume's root and the path together, and may have 254."""
+    deep = tmp_path / "tree" / "/".join("a" * 240)
+    deep.parent.mkdir(parents=True)
+    deep.write_bytes(b"x")
+    (tmp_path / "tree" / "b").write_bytes(b"y")
+    volume = await cat.create_volume("deep", root="r/" * 20)
+    report = await volume.ingest(tmp_path / "tree")
+    assert (report.written, [failure.error.kind for failure in report.failed]) == (1, ["invalid.name"])
