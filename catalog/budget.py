@@ -7,7 +7,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 
-from .concurrency import FIRST, Concurrency
+from .concurrency import Concurrency
 
 Turn = asyncio.Future[None]
 
@@ -80,8 +80,8 @@ class Budget:
 class Places(Budget):
     """Places for requests that are under way at one service: as many as turn out to make it faster."""
 
-    def __init__(self, most: int, *, first: int = FIRST) -> None:
-        self._concurrency = Concurrency(most, first=first)
+    def __init__(self, most: int) -> None:
+        self._concurrency = Concurrency(most)
         super().__init__(self._concurrency.places, "places")
 
     def answered(self, began: float, now: float, *, work: float = 1) -> None:

@@ -69,9 +69,9 @@ class _Window:
 class Concurrency:
     """The number of requests to have under way, between 1 and `most`."""
 
-    def __init__(self, most: int, *, first: int = FIRST) -> None:
+    def __init__(self, most: int) -> None:
         self._most = most
-        self._first = min(first, most)
+        self._first = min(FIRST, most)
         self.places = self._first
         self._tried_from: Level | None = None
         """Where it was before it tried what it has now."""

@@ -28,7 +28,7 @@ async def in_thread(threads: Executor, work: Callable[P, T], *args: P.args, **kw
     return await asyncio.get_running_loop().run_in_executor(threads, lambda: work(*args, **kwargs))
 
 
-class Turns:
+class ShortCalls:
     """Short blocking calls that many make at once, several to a turn of a thread: a turn costs more than a small file.
 
     Those that come at the same moment share a turn, as long as calls are quick, and one turn goes at a time: several

@@ -57,7 +57,7 @@ from .flow import first_of
 from .retry import Deadline, Progress
 from .settings import Settings
 from .sources import Content, Known, is_replayable, pieces, pieces_of_known, read_file
-from .threads import Turns, hashed, in_thread, waited_out
+from .threads import ShortCalls, hashed, in_thread, waited_out
 
 T = TypeVar("T")
 
@@ -170,7 +170,7 @@ class SmallFile:
     async def _read(self, deadline: Deadline) -> Ready:
         self.held = await self.uploads.memory(self.size, deadline)
         with deadline.stopped():
-            data, digests = await self.uploads.turns.run(partial(_read_and_hash, self.path))
+            data, digests = await self.uploads.short_calls.run(partial(_read_and_hash, self.path))
         return Ready(self.uploads, data, facts_of(digests))
 
     def leave(self) -> None:
@@ -199,7 +199,7 @@ class Uploads:
         self.store = store
         self._discards = store if isinstance(store, Discards) else None
         self.threads = threads
-        self.turns = Turns(threads)
+        self.short_calls = ShortCalls(threads)
         self._settings = settings
         self.budget = Budget(settings.buffer_bytes)
         self.places = Places(settings.transfers_max)
@@ -224,7 +224,7 @@ class Uploads:
         return await self.budget.take(size, partial(deadline.turn, progress=self.progress, what="memory"))
 
     async def write(self, request: Callable[[], Awaitable[T]], size: int, deadline: Deadline) -> T:
-        """Send content of this size once, from a place that was taken. Raises: as `Deadline.write`."""
+        """Send content of this size once, or a list of what was staged. Raises: as `Deadline.write`."""
         return await self._told(lambda: deadline.write(request), size, deadline)
 
     async def _told(self, request: Callable[[], Awaitable[T]], size: int, deadline: Deadline) -> T:

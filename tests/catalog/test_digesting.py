@@ -3,26 +3,15 @@
 import asyncio
 import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
 
 import pytest
 
 from catalog.digesting import BATCH_BYTES, Digesting
 from catalog.threads import HASHED_INLINE_BYTES
 from storage import Digests
+from tests.harness.counted import Counted
 
 DATA = bytes(range(251)) * (3 * BATCH_BYTES // 251)
-
-
-class Counted(ThreadPoolExecutor):
-    """Counts what it is given to do."""
-
-    turns = 0
-
-    def submit(self, *args: Any, **kwargs: Any) -> "Future[Any]":
-        self.turns += 1
-        return super().submit(*args, **kwargs)
 
 
 @pytest.fixture

@@ -1,0 +1,15 @@
+"""Threads that count what they are given to do."""
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+
+class Counted(ThreadPoolExecutor):
+    """Each thing that it is given is a turn."""
+
+    turns = 0
+
+    def submit(self, *args: Any, **kwargs: Any) -> "Future[Any]":
+        """See Executor."""
+        self.turns += 1
+        return super().submit(*args, **kwargs)
