@@ -10,12 +10,14 @@ if TYPE_CHECKING:
     from .adoption import AdoptFinding, AdoptListener, AdoptProgress, AdoptReport
     from .azure_clients import AzureClients
     from .catalog import Catalog, connect
+    from .change_log import Changes
+    from .counting import CountGroup, CountReport
     from .destination import Existing
     from .diagnosis import DoctorItem, DoctorReport
     from .download import DownloadProgress, DownloadReport
     from .dump_file import DumpSource
     from .dumped import DumpedVersion, DumpedVolume, DumpEnd, DumpHeader, DumpRecord, dump_line, parse_dump_line
-    from .entities import FileVersion, Folder, Kind, VolumeInfo
+    from .entities import FileVersion, Folder, Index, Kind, VolumeInfo
     from .errors import (
         AccessDeniedError,
         CatalogError,
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
         RetryEvent,
         ThrottledEvent,
     )
+    from .explanation import Cost, Explanation
     from .fields import F
     from .filters import Condition, Expression
     from .ingest_report import IngestProgress, IngestReport, Progress
@@ -45,6 +48,8 @@ if TYPE_CHECKING:
     from .modes import Create, IfMatch, IfVersion, Mode, Overwrite
     from .pace import Rate
     from .purge_report import PurgeCount, PurgeItem, PurgeReport
+    from .query import Page, Query
+    from .query_text import parse_expression
     from .reader import Reader
     from .rebuild import RebuildFinding, RebuildReport
     from .reconcile.apply_report import Applied, ApplyReport
@@ -66,7 +71,9 @@ if TYPE_CHECKING:
 _HOMES = {
     "adoption": ("AdoptFinding", "AdoptListener", "AdoptProgress", "AdoptReport"),
     "azure_clients": ("AzureClients",),
+    "change_log": ("Changes",),
     "catalog": ("Capabilities", "Catalog", "connect"),
+    "counting": ("CountGroup", "CountReport"),
     "diagnosis": ("DoctorItem", "DoctorReport"),
     "destination": ("Existing",),
     "download": ("DownloadProgress", "DownloadReport"),
@@ -80,7 +87,7 @@ _HOMES = {
         "dump_line",
         "parse_dump_line",
     ),
-    "entities": ("FileVersion", "Folder", "Kind", "VolumeInfo"),
+    "entities": ("FileVersion", "Folder", "Index", "Kind", "VolumeInfo"),
     "errors": (
         "AccessDeniedError",
         "CatalogError",
@@ -102,6 +109,7 @@ _HOMES = {
         "RetryEvent",
         "ThrottledEvent",
     ),
+    "explanation": ("Cost", "Explanation"),
     "fields": ("F",),
     "filters": ("Condition", "Expression"),
     "ingest_report": ("IngestProgress", "IngestReport", "Progress"),
@@ -110,6 +118,8 @@ _HOMES = {
     "modes": ("Create", "IfMatch", "IfVersion", "Mode", "Overwrite"),
     "pace": ("Rate",),
     "purge_report": ("PurgeCount", "PurgeItem", "PurgeReport"),
+    "query": ("Page", "Query"),
+    "query_text": ("parse_expression",),
     "reader": ("Reader",),
     "reconcile.apply_report": ("Applied", "ApplyReport"),
     "reconcile.brake": ("Brake",),
@@ -143,10 +153,14 @@ __all__ = [
     "Capabilities",
     "Catalog",
     "CatalogError",
+    "Changes",
     "CommitEvent",
     "Condition",
     "ConflictError",
     "Content",
+    "Cost",
+    "CountGroup",
+    "CountReport",
     "Create",
     "Difference",
     "DoctorItem",
@@ -161,6 +175,7 @@ __all__ = [
     "DumpedVolume",
     "Event",
     "Existing",
+    "Explanation",
     "Expression",
     "F",
     "Failure",
@@ -170,6 +185,7 @@ __all__ = [
     "FolderUsage",
     "IfMatch",
     "IfVersion",
+    "Index",
     "IngestProgress",
     "IngestReport",
     "IntegrityError",
@@ -186,11 +202,13 @@ __all__ = [
     "Outcome",
     "OutcomeUnknownError",
     "Overwrite",
+    "Page",
     "Plan",
     "Progress",
     "PurgeCount",
     "PurgeItem",
     "PurgeReport",
+    "Query",
     "Rate",
     "Reader",
     "RebuildFinding",
@@ -215,6 +233,7 @@ __all__ = [
     "connect",
     "dump_line",
     "parse_dump_line",
+    "parse_expression",
 ]
 
 

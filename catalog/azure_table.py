@@ -21,7 +21,7 @@ from storage.azure_transport import SingleShotTransport
 from .errors import ConflictError, InvalidError, NotFoundError
 from .filters import Condition
 from .keys import RowRange
-from .pushdown import odata, odata_literal, pushable
+from .pushdown import Pushed, Service, left_open, odata, odata_literal, pushable
 from .rows import Entity, check_key, check_range
 from .table import PAGE_ROWS, Operation, RefusedError, Written, check_batch
 from .table_wire import (
@@ -194,14 +194,19 @@ class AzureTable:
             self._closed = True
             await self._client.close()
 
+    def pushed(self, partition: str, rows: RowRange, where: Condition | None) -> Pushed:
+        """What a query's `$filter` says, and what it leaves open."""
+        room = URL_CHARACTERS_MAX
+        left = left_open(where, self._service(room - _url_length(_keys(partition, rows))))
+        return Pushed(self._filter(partition, rows, where, room=room), left)
+
     def _filter(self, partition: str, rows: RowRange, where: Condition | None, *, room: int) -> str:
-        keys = (
-            f"PartitionKey eq {odata_literal(partition)}"
-            f" and RowKey ge {odata_literal(rows.first)} and RowKey lt {odata_literal(rows.stop)}"
-        )
-        room -= _url_length(keys)
-        weaker = pushable(where, strict_types=self._strict_types, comparisons_max=COMPARISONS_MAX, text_max=room)
+        keys = _keys(partition, rows)
+        weaker = pushable(where, self._service(room - _url_length(keys)))
         return keys if weaker is None else f"{keys} and {odata(weaker)}"
+
+    def _service(self, room: int) -> Service:
+        return Service("odata", COMPARISONS_MAX, strict_types=self._strict_types, text_max=room)
 
     def _refusal(self, answer: Answer) -> RefusedAnswerError:
         told = failure(answer.status, answer.headers.get("x-ms-error-code"), answer.body)
@@ -213,6 +218,13 @@ class AzureTable:
 
 
 # Requests.
+
+
+def _keys(partition: str, rows: RowRange) -> str:
+    return (
+        f"PartitionKey eq {odata_literal(partition)}"
+        f" and RowKey ge {odata_literal(rows.first)} and RowKey lt {odata_literal(rows.stop)}"
+    )
 
 
 def _url_length(text: str) -> int:

@@ -10,9 +10,10 @@ from typing import Any
 
 from . import catalog as _async
 from .portal import Portal
-from .standins import Blocking, Context
+from .standins import Blocking, BlockingQuery, Context
 
-Catalog = Plan = Reader = SeekableReader = Volume = Blocking
+Catalog = Changes = Plan = Reader = SeekableReader = Volume = Blocking
+Query = BlockingQuery
 
 
 @contextmanager

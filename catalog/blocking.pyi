@@ -7,23 +7,29 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
+import pyarrow as pa
+
 from storage import Capabilities, ContentStore
 
 from .adoption import AdoptListener, AdoptReport
+from .arrow import Types
 from .azure_clients import AzureClients
+from .counting import CountReport
 from .destination import Existing
 from .diagnosis import DoctorReport
 from .download import DownloadListener, DownloadReport
 from .dump_file import DumpSource
-from .entities import FileVersion, Folder, VolumeInfo
+from .entities import FileVersion, Folder, Index, VolumeInfo
 from .events import OnEvent
-from .filters import Condition
+from .explanation import Explanation
 from .ingest_report import IngestReport, Progress
 from .load import LoadListener, LoadReport
 from .metadata import Metadata
 from .modes import Mode
 from .pace import Rate
 from .purge_report import PurgeItem, PurgeReport
+from .query import Page
+from .query_text import Where
 from .rebuild import RebuildReport
 from .reconcile.apply_report import Applied, ApplyReport
 from .reconcile.brake import Brake
@@ -39,20 +45,7 @@ from .verify import VerifyReport
 from .volume import Item, Outcome
 
 class Catalog:
-    def create_volume(
-        self,
-        name: str,
-        *,
-        layout: Literal["immutable"] = ...,
-        shards: int = ...,
-        root: str | None = ...,
-        exist_ok: bool = ...,
-        timeout_s: float | None = ...,
-    ) -> Volume: ...
-    def volume(self, name: str | None = ..., *, timeout_s: float | None = ...) -> Volume: ...
-    def volumes(self, *, timeout_s: float | None = ...) -> Iterator[VolumeInfo]: ...
-    def set_default_volume(self, name: str, *, timeout_s: float | None = ...) -> None: ...
-    def delete_volume(self, name: str, *, timeout_s: float | None = ...) -> None: ...
+    def close(self) -> None: ...
     def recover(self, *, patience_s: float | None = ..., timeout_s: float | None = ...) -> RecoveryReport: ...
     def reconcile(
         self,
@@ -88,6 +81,22 @@ class Catalog:
     def rebuild(
         self, name: str, *, root: str | None = ..., shards: int = ..., timeout_s: float | None = ...
     ) -> RebuildReport: ...
+    def doctor(self, *, timeout_s: float | None = ...) -> DoctorReport: ...
+    def create_volume(
+        self,
+        name: str,
+        *,
+        layout: Literal["immutable"] = ...,
+        shards: int = ...,
+        root: str | None = ...,
+        change_log: bool = ...,
+        exist_ok: bool = ...,
+        timeout_s: float | None = ...,
+    ) -> Volume: ...
+    def volume(self, name: str | None = ..., *, timeout_s: float | None = ...) -> Volume: ...
+    def volumes(self, *, timeout_s: float | None = ...) -> Iterator[VolumeInfo]: ...
+    def set_default_volume(self, name: str, *, timeout_s: float | None = ...) -> None: ...
+    def delete_volume(self, name: str, *, timeout_s: float | None = ...) -> None: ...
     def dump(self, volume: str | None = ..., *, timeout_s: float | None = ...) -> Iterator[str]: ...
     def load(
         self,
@@ -104,8 +113,23 @@ class Catalog:
     @property
     def capabilities(self) -> Capabilities: ...
     def unwrap(self) -> AzureClients | LocalPaths: ...
-    def doctor(self, *, timeout_s: float | None = ...) -> DoctorReport: ...
-    def close(self) -> None: ...
+    def sql(
+        self,
+        sql: str,
+        *,
+        where: Where = ...,
+        prefix: str = ...,
+        as_of: datetime | None = ...,
+        volume: str | None = ...,
+        types: Types | None = ...,
+        memory_bytes: int = ...,
+        timeout_s: float | None = ...,
+    ) -> pa.Table: ...
+
+class Changes:
+    @property
+    def cursor(self) -> str: ...
+    def __iter__(self) -> Iterator[FileVersion]: ...
 
 class Plan:
     @property
@@ -138,6 +162,19 @@ class Plan:
         timeout_s: float | None = ...,
     ) -> ApplyReport: ...
 
+class Query:
+    volume: str
+    def __iter__(self) -> Iterator[FileVersion]: ...
+    def pages(self, size: int = ...) -> Iterator[Page]: ...
+    def explain(self, *, run: bool = ...) -> Explanation: ...
+    def select(self, *names: str) -> Iterator[dict[str, Any]]: ...
+    def count(self, *, by: str | Sequence[str] = ...) -> CountReport: ...
+    def to_arrow(
+        self, columns: Sequence[str] | None = ..., *, types: Types | None = ..., batch_rows: int = ...
+    ) -> pa.RecordBatchReader: ...
+    def to_table(self, columns: Sequence[str] | None = ..., *, types: Types | None = ...) -> pa.Table: ...
+    def sql(self, sql: str, *, types: Types | None = ..., memory_bytes: int = ...) -> pa.Table: ...
+
 class Reader:
     file: FileVersion
     @property
@@ -162,19 +199,30 @@ class Volume:
     info: VolumeInfo
     @property
     def name(self) -> str: ...
-    def stat(self, path: str, *, version: int | None = ..., timeout_s: float | None = ...) -> FileVersion: ...
-    def read(self, path: str, *, version: int | None = ..., timeout_s: float | None = ...) -> bytes: ...
+    def stat(
+        self, path: str, *, version: int | None = ..., as_of: datetime | None = ..., timeout_s: float | None = ...
+    ) -> FileVersion: ...
+    def read(
+        self, path: str, *, version: int | None = ..., as_of: datetime | None = ..., timeout_s: float | None = ...
+    ) -> bytes: ...
     def open(
         self,
         path: str,
         *,
         version: int | None = ...,
+        as_of: datetime | None = ...,
         start: int = ...,
         length: int | None = ...,
         timeout_s: float | None = ...,
     ) -> AbstractContextManager[Reader]: ...
     def open_seekable(
-        self, path: str, *, version: int | None = ..., read_ahead_bytes: int = ..., timeout_s: float | None = ...
+        self,
+        path: str,
+        *,
+        version: int | None = ...,
+        as_of: datetime | None = ...,
+        read_ahead_bytes: int = ...,
+        timeout_s: float | None = ...,
     ) -> AbstractContextManager[SeekableReader]: ...
     def download(
         self,
@@ -182,35 +230,91 @@ class Volume:
         target: PathLike[str] | str,
         *,
         version: int | None = ...,
+        as_of: datetime | None = ...,
         overwrite: bool = ...,
         timeout_s: float | None = ...,
     ) -> FileVersion: ...
+    def history(self, path: str, *, timeout_s: float | None = ...) -> Iterator[FileVersion]: ...
+    def sign(
+        self, path: str, *, expires_in: timedelta | float, version: int | None = ..., timeout_s: float | None = ...
+    ) -> str: ...
     def download_tree(
         self,
         prefix: str,
         folder: PathLike[str] | str,
         *,
+        as_of: datetime | None = ...,
         existing: Existing = ...,
         progress: DownloadListener | None = ...,
         timeout_s: float | None = ...,
     ) -> DownloadReport: ...
     def list(
-        self, prefix: str = ..., *, recursive: bool = ..., deleted: bool = ..., timeout_s: float | None = ...
+        self,
+        prefix: str = ...,
+        *,
+        recursive: bool = ...,
+        deleted: bool = ...,
+        as_of: datetime | None = ...,
+        timeout_s: float | None = ...,
     ) -> Iterator[FileVersion | Folder]: ...
-    def glob(self, pattern: str, *, timeout_s: float | None = ...) -> Iterator[FileVersion]: ...
+    def glob(
+        self, pattern: str, *, as_of: datetime | None = ..., timeout_s: float | None = ...
+    ) -> Iterator[FileVersion]: ...
     def folders(
-        self, prefix: str = ..., *, depth: int = ..., timeout_s: float | None = ...
+        self, prefix: str = ..., *, depth: int = ..., as_of: datetime | None = ..., timeout_s: float | None = ...
     ) -> Iterator[FolderUsage]: ...
     def query(
-        self, where: Condition, *, prefix: str = ..., limit: int | None = ..., timeout_s: float | None = ...
-    ) -> Iterator[FileVersion]: ...
-    def history(self, path: str, *, timeout_s: float | None = ...) -> Iterator[FileVersion]: ...
-    def sign(
-        self, path: str, *, expires_in: timedelta | float, version: int | None = ..., timeout_s: float | None = ...
-    ) -> str: ...
+        self,
+        where: Where = ...,
+        *,
+        prefix: str = ...,
+        order_by: str | Sequence[str] = ...,
+        limit: int | None = ...,
+        as_of: datetime | None = ...,
+        after: str | None = ...,
+        timeout_s: float | None = ...,
+    ) -> Query: ...
+    def count(
+        self,
+        where: Where = ...,
+        *,
+        by: str | Sequence[str] = ...,
+        prefix: str = ...,
+        as_of: datetime | None = ...,
+        timeout_s: float | None = ...,
+    ) -> CountReport: ...
+    def changes(self, since: str | datetime | None = ..., *, timeout_s: float | None = ...) -> Changes: ...
     def verify(
         self, prefix: str = ..., *, progress: Callable[[int, int], None] | None = ..., timeout_s: float | None = ...
     ) -> VerifyReport: ...
+    def adopt(
+        self,
+        prefix: str = ...,
+        *,
+        match: str | None = ...,
+        into: str | None = ...,
+        dry_run: bool = ...,
+        progress: AdoptListener | None = ...,
+        timeout_s: float | None = ...,
+    ) -> AdoptReport: ...
+    def create_index(
+        self, *fields: str, progress: Callable[[int], None] | None = ..., timeout_s: float | None = ...
+    ) -> Index: ...
+    def drop_index(
+        self, *fields: str, progress: Callable[[int], None] | None = ..., timeout_s: float | None = ...
+    ) -> None: ...
+    def indexes(self, *, timeout_s: float | None = ...) -> tuple[Index, ...]: ...
+    def set_change_log(self, on: bool, *, timeout_s: float | None = ...) -> None: ...
+    def purge(
+        self,
+        *,
+        keep_versions: int | None = ...,
+        older_than: timedelta | None = ...,
+        prefix: str = ...,
+        dry_run: bool = ...,
+        progress: Callable[[PurgeItem], None] | None = ...,
+        timeout_s: float | None = ...,
+    ) -> PurgeReport: ...
     def put(
         self,
         path: str,
@@ -237,16 +341,6 @@ class Volume:
         progress: Progress | None = ...,
         timeout_s: float | None = ...,
     ) -> IngestReport: ...
-    def adopt(
-        self,
-        prefix: str = ...,
-        *,
-        match: str | None = ...,
-        into: str | None = ...,
-        dry_run: bool = ...,
-        progress: AdoptListener | None = ...,
-        timeout_s: float | None = ...,
-    ) -> AdoptReport: ...
     def set_metadata(
         self,
         path: str,
@@ -274,16 +368,6 @@ class Volume:
         request_id: str | None = ...,
         timeout_s: float | None = ...,
     ) -> FileVersion | None: ...
-    def purge(
-        self,
-        *,
-        keep_versions: int | None = ...,
-        older_than: timedelta | None = ...,
-        prefix: str = ...,
-        dry_run: bool = ...,
-        progress: Callable[[PurgeItem], None] | None = ...,
-        timeout_s: float | None = ...,
-    ) -> PurgeReport: ...
 
 def connect(
     url: str,

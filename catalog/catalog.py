@@ -1,132 +1,47 @@
 """Catalog: one table and one container, opened; and the volumes in them."""
 
-import getpass
-import os
-import socket
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from functools import partial
-from os import PathLike
-from typing import TYPE_CHECKING, Any, Final, Literal
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
 
-from ulid import ULID
-
-from storage import Capabilities, ContentStore, Sweeps, sealed
-from storage.observed import ObservedContent
+from storage import Capabilities, ContentStore, sealed
 
 from .arguments import check_callback, check_flags
-from .backends import Backend, backend
-from .blob_listing import first_foreign
-from .diagnosis import DoctorReport
-from .doctor import Doctor
+from .arrow import Types
+from .backends import backend
 from .dump import dump
 from .dump_file import DumpSource, check_dump_source, opened_dump
 from .entities import FileVersion, VolumeInfo
-from .errors import InvalidError
-from .events import Listener, OnEvent, RecoveredEvent
-from .listing import Lister
-from .load import Loading, LoadListener, LoadReport, Wishes
+from .events import OnEvent
+from .finality import check_time
+from .load import LoadListener, LoadReport, Wishes
 from .locations import parse_sealed_location
-from .observed import ObservedTable
+from .mended import MendedCatalog
+from .opened import check_writer
 from .origin import Origin
-from .pace import Rate
-from .readable import Tools
-from .reader import Readers
-from .rebuild import Rebuild, RebuildReport
-from .reconcile.apply_report import Applied, ApplyReport
-from .reconcile.brake import Brake
-from .reconcile.plan import Depth, Foreign, Orphans, Policy
-from .reconcile.undo import UndoReport
-from .reconciling import Plan, Reconciling
-from .recovery import Recovery, RecoveryReport, check_patience
-from .registry import Volumes
-from .removal import Removal
-from .retry import Clock, Deadline, SystemClock, ToldClock
+from .paths import check_prefix
+from .query_text import Where, checked_where
 from .settings import Settings, check_timeout
-from .table import Table
-from .threads import end
+from .sql import MEMORY_BYTES, check_sql
 from .token import Token
 from .tracing import traced
 from .unwrap import LocalPaths, unwrapped
-from .uploads import Uploads
 from .volume import Volume
 from .wanted import check_new, check_volume_name
-from .writer import Writer
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from .azure_clients import AzureClients
 
-THREADS: Final = 8  # for digests and the caller's files; adapters bring their own
-WRITER_CHARACTERS_MAX: Final = 200
 
-
-class Catalog:
+class Catalog(MendedCatalog):
     """A catalog that is open. Made by `connect`; constructed from its ports by tests and by those who bring their own.
 
     Belongs to one event loop. Closing it closes its ports, and a `credential` that was made for them, and ends its
     threads and tasks; what was under way then is as if it was cancelled. `threads` that are given stay the caller's.
     """
-
-    def __init__(
-        self,
-        table: Table,
-        content: ContentStore,
-        *,
-        settings: Settings = Settings(),
-        writer: str | None = None,
-        clock: Clock = SystemClock(),
-        new_id: Callable[[], str] = lambda: str(ULID()),
-        credential: Any = None,
-        on_event: OnEvent | None = None,
-        origin: Origin | None = None,
-        threads: Executor | None = None,
-    ) -> None:
-        self._table = table
-        self._content = content
-        self._credential = credential
-        self._settings = settings
-        self._listener = Listener(on_event)
-        self._clock = clock = ToldClock(clock, self._listener)
-        if self._listener.requests:  # nobody else pays for what nobody hears
-            table, content = ObservedTable(table, self._listener), ObservedContent(content, self._listener)
-        self._owns_threads = threads is None
-        self._threads = threads or ThreadPoolExecutor(THREADS, thread_name_prefix="blobcat")
-        lister = Lister(table, settings, clock)
-        self._volumes = Volumes(lister, self._deadline, new_id, first_foreign=partial(first_foreign, content))
-        self._writer = Writer(
-            table=table,
-            content=content,
-            uploads=Uploads(content, self._threads, settings),
-            settings=settings,
-            clock=clock,
-            new_id=new_id,
-            name=check_writer(writer) if writer is not None else f"{_user()}@{socket.gethostname()}:{os.getpid()}",
-            reload=self._reloaded,
-        )
-        self._recovery = Recovery(self._writer, lister)
-        self._removal = Removal(self._volumes, self._recovery, lister)
-        self._loading = Loading(
-            self._writer,
-            self._volumes,
-            self._removal,
-            threads=self._threads,
-            settings=settings,
-            clock=clock,
-            new_id=new_id,
-        )
-        self._readers = readers = Readers(content, self._threads, settings, clock)
-        self._tools = Tools(
-            self._writer, readers, lister, self._threads, settings, content, self._content, self._volumes.enrol
-        )
-        self._reconciling = Reconciling(
-            self._volumes, self._writer, self._recovery, lister, content, self._threads, settings, clock, origin
-        )
-        self._create_table, self._create_container = table.create, content.create
-        self._volume_type = traced(Volume)
-
-    def __repr__(self) -> str:
-        return f"<Catalog of {self._table!r} and {self._content!r}>"
 
     async def create_volume(
         self,
@@ -135,6 +50,7 @@ class Catalog:
         layout: Literal["immutable"] = "immutable",
         shards: int = 16,
         root: str | None = None,
+        change_log: bool = False,
         exist_ok: bool = False,
         timeout_s: float | None = None,
     ) -> Volume:
@@ -142,13 +58,13 @@ class Catalog:
 
         `shards` (a power of two up to 256, fixed for ever) spread it over partitions, each good for 2,000 entities/s.
         `root` is the prefix of its blobs, by default `<name>/`; roots may not overlap, nor may there be blobs of others
-        below one where a volume adopts them. With `exist_ok`, a volume that is there with the same settings is
-        returned.
+        below one where a volume adopts them. With a `change_log`, `Volume.changes` gives every change once, and each
+        write has one row more. With `exist_ok`, a volume that is there with the same settings is returned.
 
         Raises: InvalidError, ConflictError, AccessDeniedError, UnavailableError. OutcomeUnknownError: the services were
         lost while it was made; `volumes()` tells, or the same call again.
         """
-        wanted = check_new(name, layout, shards, root)
+        wanted = check_new(name, layout, shards, root, change_log=change_log)
         check_flags("create_volume", exist_ok=exist_ok)
         deadline = self._writer.deadline(timeout_s)
         await deadline.retried(self._create_table)
@@ -180,164 +96,6 @@ class Catalog:
         it may be gone, or go; `volumes()` tells, or the same call again.
         """
         await self._removal.within(timeout_s).delete(name)
-
-    async def recover(self, *, patience_s: float | None = None, timeout_s: float | None = None) -> RecoveryReport:
-        """Settle what was left half-done, in all volumes: writes, and deletions of volumes themselves.
-
-        Deletes nothing that it cannot prove dead. One volume that cannot be settled keeps no other from it.
-
-        Safe at any time, from anywhere, as often as you like. Without `patience_s` a write is left alone while its
-        writer may be alive: for as long as it asked, at least ten minutes. With 0 nothing is waited for; a writer that
-        is alive after all starts over by itself. `timeout_s` is for each volume, and each of the writes.
-        Raises: NotFoundError (no catalog here), UnavailableError, AccessDeniedError.
-        """
-        check_patience(patience_s)
-        report = await self._removal.within(timeout_s).recover(patience_s)
-        if isinstance(self._content, Sweeps):
-            await self._deadline(timeout_s).retried(self._content.sweep)
-        for item in report.items:
-            self._listener(
-                RecoveredEvent(op=item.kind, key=item.path, id=item.op, volume=item.volume, action=item.action)
-            )
-        return report
-
-    async def reconcile(
-        self,
-        volume: str | None = None,
-        *,
-        prefix: str = "",
-        depth: Depth = "etag",
-        sample: float = 1.0,
-        orphans: Orphans = "report",
-        foreign: Foreign = "report",
-        patience_s: float | None = None,
-        work: PathLike[str] | str | None = None,
-        counts: PathLike[str] | str | None = None,
-        workers: int = 1,
-        rate: Rate = Rate(),
-        progress: Callable[[str, int], None] | None = None,
-        timeout_s: float | None = None,
-    ) -> Plan:
-        """Compare a volume's rows with its blobs, and propose what makes them agree. Reads only; changes nothing.
-
-        Lists every blob and reads every row once, then looks at each suspicion again, live: what is in the plan is so.
-        Everybody may go on working meanwhile. `prefix`: only paths that begin with it. `depth`: "etag" compares names,
-        sizes and etags; "headers" also digests in headers, and the chain of every history; "content" reads the bytes,
-        all of them or a `sample` (a fraction; the same ones each time).
-
-        `orphans` and `foreign` say what to propose about blobs of ours that nothing refers to ("report", "adopt",
-        "quarantine"), and about those of others ("report", "adopt"). `patience_s`: after how many seconds a write under
-        way is thought to be left behind; None: as each write asked for. With a folder `work`, a run that was stopped
-        within the hour goes on from there; without, it works in a temporary one. In the folder `counts`, by default
-        that of `work`, a complete run leaves how much it has read; where the next one misses much of that, its plan may
-        delete nothing (see `Plan.refused` and `Plan.notes`), and the file stays as it is until catalog and content
-        agree, or somebody removes it. `workers` is how many processes read
-        rows and listings; the plan is the same.
-        `rate` is how many requests a second it may take of the account and of a partition; it takes fewer where the
-        service is too busy. `progress` hears of a stage, and how much more of it is done. `timeout_s` is for
-        each request.
-
-        Where a side could not be read to the end, the plan says so, finds nothing, and cannot be applied.
-        Raises: InvalidError (rows that a newer blobcat has written), IntegrityError (rows that are none of ours),
-        NotFoundError (also where nothing is below `prefix`), AccessDeniedError, UnavailableError.
-        """
-        return await self._reconciling.within(timeout_s).reconcile(
-            volume,
-            prefix=prefix,
-            depth=depth,
-            sample=sample,
-            policy=Policy(orphans, foreign),
-            patience_s=patience_s,
-            work=work,
-            counts=counts,
-            workers=workers,
-            rate=rate,
-            progress=progress,
-        )
-
-    def plan(self, path: PathLike[str] | str) -> Plan:
-        """A plan that was saved. Raises: InvalidError for what is none, is of a newer format, or was cut or edited."""
-        return self._reconciling.plan(path)
-
-    async def apply(
-        self,
-        plan: PathLike[str] | str,
-        *,
-        journal: PathLike[str] | str | None = None,
-        brake: Brake = Brake(),
-        force: str | None = None,
-        patience_s: float | None = None,
-        rate: Rate = Rate(),
-        progress: Callable[[Applied], None] | None = None,
-        timeout_s: float | None = None,
-    ) -> ApplyReport:
-        """Carry out what a saved plan proposes.
-
-        Everything is looked at again first: what is not as the plan says any more is left alone and counted. Each step
-        is conditional on the etags that were seen, so nothing live is deleted, whoever works at the same time. What is
-        deleted on your word is copied to `<root>.quarantine/` first. Before each step a line is written to `journal`, a
-        file. By default it lies beside the plan, with its name, the first 8 characters of its sha256 and `.journal`; of
-        a plan that was not saved, in a temporary folder that stays. Stopped, the same call goes on from there, and
-        `undo` takes back what can be. An error that ends it names the journal in a note.
-
-        The `brake` refuses a plan that deletes more than a fraction of the blobs, or more than a number; and one that
-        deletes anything where a listing was empty or collapsed. `force`, the first 8 or more characters of the plan's
-        sha256, says that it is meant. `patience_s`: after how many seconds an open write may be aborted; None: as long
-        as each asked for (600 or more); 0: at once. `rate` is how many requests a second it may take of the account and
-        of a partition, reads and writes together; it takes fewer where the service is too busy. `progress` hears of the
-        end of each action. `timeout_s` is for each request.
-        Raises: InvalidError (`invalid.plan`, `invalid.other-volume`, `invalid.journal`, `invalid.incomplete-plan`,
-        `invalid.brake`), NotFoundError, AccessDeniedError, UnavailableError (also where the journal cannot be written:
-        the same call goes on). What fails is in the report.
-        """
-        return await self.plan(plan).apply(
-            journal=journal,
-            brake=brake,
-            force=force,
-            patience_s=patience_s,
-            rate=rate,
-            progress=progress,
-            timeout_s=timeout_s,
-        )
-
-    async def undo(
-        self, journal: PathLike[str] | str, *, rate: Rate = Rate(), timeout_s: float | None = None
-    ) -> UndoReport:
-        """Take back what an apply did, the last step first: rows as they were, blobs out of the quarantine.
-
-        What was changed since stays as it is, and so does what cannot be taken back: writes that were settled, content
-        that was purged, content that was healed, files that were adopted. The report says which and why. May be
-        repeated. `rate` is as for `apply`.
-        Raises: InvalidError (no journal, one that an apply is writing, or another catalog's), NotFoundError,
-        UnavailableError.
-        """
-        return await self._reconciling.within(timeout_s).undo(journal, rate=rate)
-
-    async def rebuild(
-        self, name: str, *, root: str | None = None, shards: int = 16, timeout_s: float | None = None
-    ) -> RebuildReport:
-        """Make a volume again from its blobs, after the table was lost. For emergencies; nothing does it by itself.
-
-        Every blob under the root that says of itself what it is becomes a version, in place; the last one of a path is
-        its file. What blobs cannot tell is lost: `RebuildReport.lost` says what, above all that deleted files are back.
-        Blobs that are not the volume's are reported, and left alone. `root` is where the lost volume had its blobs, by
-        default `<name>/`; `shards` may be another number than it had. Stopped half-way, there is no volume: do it
-        again. Whoever still writes to the lost volume must have stopped. `timeout_s` is for each request.
-
-        Raises: ConflictError (a volume has that name, or that root: delete it first, if it is empty), NotFoundError
-        (no such blobs), InvalidError, AccessDeniedError, UnavailableError, OutcomeUnknownError (`volumes()` tells).
-        """
-        wanted = check_new(name, "immutable", shards, root)
-        check_timeout(timeout_s)
-        await self._deadline(timeout_s).retried(self._create_table)
-        run = Rebuild(
-            wanted,
-            volumes=self._volumes.within(timeout_s),
-            lister=self._tools.lister.within(timeout_s),
-            store=self._content,
-            writer=self._writer.name,
-        )
-        return await run.run()
 
     async def dump(self, volume: str | None = None, *, timeout_s: float | None = None) -> AsyncIterator[str]:
         """All that is known of a volume, or of all of them, as lines of JSON that `load` takes: see docs/dump.md.
@@ -420,38 +178,32 @@ class Catalog:
         """
         return unwrapped(self._table, self._content)
 
-    async def doctor(self, *, timeout_s: float | None = None) -> DoctorReport:
-        """Whether table and container are there, keep the promises that the protocol rests on, and are set up safely.
+    async def sql(
+        self,
+        sql: str,
+        *,
+        where: Where = None,
+        prefix: str = "",
+        as_of: datetime | None = None,
+        volume: str | None = None,
+        types: Types | None = None,
+        memory_bytes: int = MEMORY_BYTES,
+        timeout_s: float | None = None,
+    ) -> "pa.Table":
+        """What a SELECT over the files of a volume says: `select meta_owner, sum(size) from files group by 1`.
 
-        Writes a few rows and blobs where no volume has any, and removes them. `timeout_s` is for each look. Raises
-        nothing but cancellation: what is wrong is in the report.
+        `where`, `prefix` and `as_of` are the query's whose files those are, `volume` is the default one; the rest says
+        `Query.sql`.
+        Raises: as `Query.sql`; NotFoundError (no such volume).
         """
-        check_timeout(timeout_s)
-        return await Doctor(self._table, self._content, partial(self._deadline, timeout_s)).run()
-
-    async def close(self) -> None:
-        """Close connections, threads and files. May be called twice; `async with connect(…)` does it.
-
-        One that cannot be closed keeps no other open. Afterwards no thread is left, except one that a file object of
-        the caller's holds for more than a second. Raises: whatever the last one that could not be closed raises.
-        """
-        async with AsyncExitStack() as closing:
-            if self._owns_threads:
-                closing.push_async_callback(end, self._threads)
-            closing.push_async_callback(Backend(self._table, self._content, self._credential).close)
-            closing.push_async_callback(self._writer.close)
-            closing.push_async_callback(self._readers.close)
-
-    async def _reloaded(self, info: VolumeInfo, deadline: Deadline) -> VolumeInfo:
-        """A volume as it is by now, open for writes. Raises: NotFoundError, UnavailableError."""
-        now = await self._volumes.reload(info, deadline)
-        if now.state == "open":
-            return now
-        await self._removal.help_along(now, deadline)
-        return await self._volumes.reload(info, deadline)
-
-    def _deadline(self, timeout_s: float | None = None) -> Deadline:
-        return Deadline(self._clock, self._settings, timeout_s)
+        check_sql(sql, types, memory_bytes)
+        checked_where(where)
+        check_prefix(prefix)
+        if as_of is not None:
+            check_time("sql", "as_of", as_of)
+        opened = await self.volume(volume, timeout_s=timeout_s)
+        files = opened.query(where, prefix=prefix, as_of=as_of, timeout_s=timeout_s)
+        return await files.sql(sql, types=types, memory_bytes=memory_bytes)
 
 
 @asynccontextmanager
@@ -497,18 +249,3 @@ async def connect(
         yield catalog
     finally:
         await catalog.close()
-
-
-def check_writer(writer: str) -> str:
-    """Raises: InvalidError for what is no name."""
-    if not isinstance(writer, str) or not writer.isprintable() or not 0 < len(writer) <= WRITER_CHARACTERS_MAX:
-        rule = f"1 to {WRITER_CHARACTERS_MAX} printable characters"
-        raise InvalidError(f"a writer's name is {rule}, not {writer!r}", op="connect")
-    return writer
-
-
-def _user(asked: Callable[[], str] = getpass.getuser) -> str:
-    try:
-        return asked()
-    except (KeyError, OSError):  # no entry for this uid, as in many containers
-        return str(os.getuid()) if hasattr(os, "getuid") else "unknown"

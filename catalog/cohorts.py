@@ -1,6 +1,7 @@
 """Writes of many files, packed: those of one shard go together, so that they share transactions.
 
-Ninety-nine begin at once, and their intents are one transaction, with the gate; each commit then waits for a full one.
+Up to ninety-nine begin at once, and their intents are one transaction, with the gate; each commit then waits for a full
+one. The first of a shard are thirty-three, while the services wait.
 """
 
 import asyncio
@@ -13,12 +14,14 @@ from .commit import Committer, Seat
 from .entities import VolumeInfo
 from .exchange import partition_of
 from .flow import first_of
+from .garbage import searched_seldom
 from .op import Op
 from .protocol import Known
 from .uploads import Ready, SmallFile
 from .walk import LocalFile
 
 COHORT: Final = 99  # intents in a transaction, with the gate beside them
+FIRST: Final = 33  # files whose commits, of three operations each, fill a transaction
 COHORTS_MAX: Final = 16
 
 
@@ -51,6 +54,8 @@ class Packer(Generic[W]):
         self._committer = committer
         self._write = write
         self._waiting: dict[str, list[W]] = {}
+        self._begun = set[str]()
+        self._files_under_way = 0
         self._places = asyncio.Semaphore(COHORTS_MAX)
         self._cohorts = asyncio.TaskGroup()
 
@@ -58,10 +63,11 @@ class Packer(Generic[W]):
     async def packing(self) -> AsyncIterator[None]:
         """Take things in; at the end let go what is left, and wait for all. Whatever ends it early leaves no task."""
         try:
-            async with self._cohorts:
-                yield
-                for shard in list(self._waiting):
-                    await self._go(shard)
+            with searched_seldom():
+                async with self._cohorts:
+                    yield
+                    for shard in list(self._waiting):
+                        await self._go(shard)
         except BaseExceptionGroup as group:
             raise first_of(group) from None
 
@@ -70,11 +76,17 @@ class Packer(Generic[W]):
         shard = partition_of(self._volume, pending.op.change.path)
         waiting = self._waiting.setdefault(shard, [])
         waiting.append(pending)
-        if len(waiting) == COHORT:
+        if len(waiting) == COHORT or (len(waiting) >= FIRST and self._may_go_early(shard)):
             await self._go(shard)
+
+    def _may_go_early(self, shard: str) -> bool:
+        """Whether the services wait for us: then the first cohort of a shard need not be full."""
+        return self._files_under_way < FIRST and shard not in self._begun
 
     async def _go(self, shard: str) -> None:
         cohort = self._waiting.pop(shard)
+        self._begun.add(shard)
+        self._files_under_way += len(cohort)
         await self._places.acquire()
         self._cohorts.create_task(self._run(shard, cohort))
 
@@ -87,6 +99,7 @@ class Packer(Generic[W]):
                     writes.create_task(self._seated(pending, Seat(lane)))
         finally:
             self._places.release()
+            self._files_under_way -= len(cohort)
 
     async def _seated(self, pending: W, seat: Seat) -> None:
         try:

@@ -6,16 +6,21 @@ refused, not misread. `parse(format(x)) == x` is a property test.
 """
 
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
-from .entities import Claim, FileVersion, Head, Intent, IntentRow, Registry, VersionRow, VolumeInfo
+from .entities import Claim, FileVersion, Head, Index, Intent, IntentRow, Registry, VersionRow, VolumeInfo
 from .errors import IntegrityError, InvalidError
 from .metadata import metadata_values, parse_metadata
 from .rows import Entity, Value, Values
 from .times import EPOCH, from_microseconds, microseconds
 
 SCHEMA = 1
+VOLUME_SCHEMA = 2
+"""Of a volume's row, where who does not know it would write without the rows of indexes or changes; else SCHEMA."""
+
+T = TypeVar("T")
 
 
 # --- Files -----------------------------------------------------------------------------------------------------------
@@ -86,7 +91,8 @@ def parse_file(volume: str, entity: Entity) -> FileVersion:
 
 def parse_told(volume: str, entity: Entity) -> FileVersion:
     """As `parse_file`, and whether its content was purged: as callers are told of a version."""
-    return replace(parse_file(volume, entity), purged=bool(entity.values.get("purged", False)))
+    file = parse_file(volume, entity)
+    return replace(file, purged=True) if entity.values.get("purged") else file
 
 
 def parse_version(volume: str, entity: Entity) -> VersionRow:
@@ -111,9 +117,14 @@ def parse_in_part(volume: str, entity: Entity) -> VersionRow:
 
 def parse_head(volume: str, entity: Entity) -> Head:
     """The head that a row holds. Raises: InvalidError (newer schema), IntegrityError."""
-    moving, target = entity.values.get("moving"), entity.values.get("moving_to")
-    claim = Claim(str(moving), str(target)) if moving is not None else None
-    return Head(parse_file(volume, entity), entity.etag, claim)
+    values, moving = cast("dict[str, Any]", entity.values), entity.values.get("moving")
+    claim = Claim(str(moving), str(values.get("moving_to")), values.get("moving_by", 0)) if moving is not None else None
+    return Head(parse_file(volume, entity), entity.etag, claim, parse_indexed(entity.values))
+
+
+def parse_indexed(values: Values) -> tuple[str, ...]:
+    """The ids of the indexes that have a row of a head."""
+    return tuple(str(values.get("indexed", "")).split())
 
 
 def parse_summary(head: Entity) -> tuple[str, int, int]:
@@ -125,10 +136,28 @@ def parse_summary(head: Entity) -> tuple[str, int, int]:
         raise _damaged(head) from exc
 
 
+def parse_fields(entity: Entity, fields: Sequence[Callable[[Values], T]]) -> list[T]:
+    """What each of these reads of a row's columns, of which few may be there. Raises: InvalidError, IntegrityError."""
+    values = entity.values
+    if values.get("schema") != SCHEMA:
+        values = _known(entity)
+    try:
+        return [read(values) for read in fields]
+    except (KeyError, TypeError, OverflowError) as exc:
+        raise _damaged(entity) from exc
+
+
 def head_values(file: FileVersion, claim: Claim | None = None) -> dict[str, Value]:
     """A head as columns."""
     values = file_values(file)
-    return values | {"moving": claim.op, "moving_to": claim.target} if claim else values
+    if claim:
+        values |= {"moving": claim.op, "moving_to": claim.target, "moving_by": claim.generation}
+    return values
+
+
+def indexed_values(ids: Sequence[str]) -> dict[str, Value]:
+    """The column of a head that says which indexes have a row of it."""
+    return {"indexed": " ".join(ids)} if ids else {}
 
 
 def learned_values(digest: str) -> dict[str, Value]:
@@ -215,7 +244,7 @@ def parse_registry(entity: Entity | None) -> Registry:
 def volume_values(info: VolumeInfo) -> dict[str, Value]:
     """A volume as columns."""
     return {
-        "schema": SCHEMA,
+        "schema": SCHEMA if not info.indexes_made and info.changes_since is None else VOLUME_SCHEMA,
         "name": info.name,
         "epoch": info.epoch,
         "layout": info.layout,
@@ -225,29 +254,42 @@ def volume_values(info: VolumeInfo) -> dict[str, Value]:
         **({"adopted": json.dumps(info.adopted, ensure_ascii=False)} if info.adopted else {}),
         **({} if info.state == "open" else {"state": info.state}),
         **({} if info.created == EPOCH else {"created": microseconds(info.created)}),
+        **({"indexes": json.dumps([[each.id, each.state, *each.on] for each in info.indexes])} if info.indexes else {}),
+        **({} if info.changes_since is None else {"changes_since": microseconds(info.changes_since)}),
+        **({"indexes_made": info.indexes_made} if info.indexes_made else {}),
     }
 
 
 def parse_volume(entity: Entity, default: str | None) -> VolumeInfo:
     """The volume that a row holds. Raises: InvalidError (newer schema), IntegrityError."""
-    values = cast("dict[str, Any]", _known(entity))
+    values = cast("dict[str, Any]", _known(entity, VOLUME_SCHEMA))
     try:
         names = ("name", "epoch", "layout", "shards", "root", "generation")
         created = from_microseconds(values.get("created", entity.timestamp))
         state = values.get("state", "open")
         found = {name: values[name] for name in names}
-        adopted = tuple(json.loads(values.get("adopted", "[]")))
-        return VolumeInfo(**found, created=created, default=values["name"] == default, adopted=adopted, state=state)
+        adopted, since = tuple(json.loads(values.get("adopted", "[]"))), values.get("changes_since")
+        indexes = tuple(Index(id_, tuple(on), at) for id_, at, *on in json.loads(values.get("indexes", "[]")))
+        return VolumeInfo(
+            **found,
+            created=created,
+            default=values["name"] == default,
+            adopted=adopted,
+            state=state,
+            changes_since=None if since is None else from_microseconds(since),
+            indexes=indexes,
+            indexes_made=values.get("indexes_made", 0),
+        )
     except (KeyError, TypeError, ValueError, OverflowError) as exc:
         raise _damaged(entity) from exc
 
 
-def _known(entity: Entity) -> Values:
+def _known(entity: Entity, known: int = SCHEMA) -> Values:
     schema = entity.values.get("schema")
     if not isinstance(schema, int):
         raise _damaged(entity)
-    if schema > SCHEMA:
-        message = f"row {entity.row} was written by a newer blobcat (schema {schema}, this one knows {SCHEMA}): upgrade"
+    if schema > known:
+        message = f"row {entity.row} was written by a newer blobcat (schema {schema}, this one knows {known}): upgrade"
         raise InvalidError(message, op="parse", key=entity.row, kind="invalid.newer-schema")
     return entity.values
 

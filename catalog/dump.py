@@ -39,7 +39,9 @@ async def dump(volumes: Sequence[VolumeInfo], lister: Lister, writer: Writer) ->
 
 
 def _dumped(info: VolumeInfo) -> DumpedVolume:
-    return DumpedVolume(info.name, info.layout, info.shards, info.root, info.created, info.default, info.adopted)
+    indexes = tuple(index.on for index in info.indexes if index.state != "dropping")
+    shape = (info.name, info.layout, info.shards, info.root, info.created)
+    return DumpedVolume(*shape, info.default, info.adopted, indexes)
 
 
 def _written(ledger: Ledger, record: DumpRecord) -> str:
@@ -59,7 +61,7 @@ async def _end_moves(info: VolumeInfo, lister: Lister, writer: Writer) -> None:
             async for row in rows:
                 intent = parse_intent(row).intent
                 if intent.target:
-                    claim, deadline = Claim(intent.op, intent.target), lister.deadline()
+                    claim, deadline = Claim(intent.op, intent.target, intent.generation), lister.deadline()
                     await writer.settle_claim(info, intent.path, claim, gentle=True, deadline=deadline)
 
 

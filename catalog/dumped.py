@@ -19,13 +19,15 @@ from storage.names import check_name, check_prefix
 from .arguments import is_whole
 from .entities import PREFIXES_MAX, FileVersion, Kind, check_request_id
 from .errors import IntegrityError, InvalidError
+from .indexes import INDEXES_MAX, check_index
 from .keys import check_key_length, check_shards, check_version
 from .metadata import Metadata, check_metadata
 from .paths import RESERVED, check_path
 from .rows import INT64_MAX
 
 DUMP_FORMAT: Final = "blobcat-dump"
-DUMP_VERSION: Final = 1
+DUMP_VERSION: Final = 2
+"""1, where no volume has settings: a blobcat that knows of none can load that."""
 LINE_BYTES_MAX: Final = 4 << 20
 """Of a line. The largest version that a catalog can hold takes less."""
 
@@ -51,6 +53,8 @@ class DumpedVolume:
     default: bool
     adopted: tuple[str, ...] = ()
     """The prefixes of blobs outside the root that it adopts: in order, none the beginning of another."""
+    indexes: tuple[tuple[str, ...], ...] = ()
+    """The fields of each of its secondary indexes, in order of making."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +102,8 @@ def _object_of(record: DumpRecord) -> Mapping[str, object]:
     match record:
         case DumpHeader(volumes):
             shown = [_volume_object(each) for each in volumes]
-            return {"record": "header", "format": DUMP_FORMAT, "format_version": DUMP_VERSION, "volumes": shown}
+            version = DUMP_VERSION if any(each.indexes for each in volumes) else 1
+            return {"record": "header", "format": DUMP_FORMAT, "format_version": version, "volumes": shown}
         case DumpedVersion():
             return _version_object(record)
         case DumpEnd():
@@ -114,7 +119,7 @@ def _volume_object(volume: DumpedVolume) -> Mapping[str, object]:
         "root": volume.root,
         "created": _stamp(volume.created),
         "default": volume.default,
-        "settings": {},
+        "settings": {"indexes": volume.indexes} if volume.indexes else {},
         **({"adopted": volume.adopted} if volume.adopted else {}),
     }
 
@@ -226,11 +231,13 @@ def _volume(fields: _Fields) -> DumpedVolume:
         created=_time(fields.take("created", _is_time, "a time")),
         default=fields.take("default", _is_flag, "true or false"),
     )
-    fields.take("settings", lambda value: value == {}, "an empty object")
+    settings = _Fields(fields.take("settings", lambda value: isinstance(value, dict), "an object"), "settings: ")
+    indexes = settings.may_take("indexes", _are_indexes, f"1 to {INDEXES_MAX} lists of fields, each there once")
+    settings.end()
     rule = f"1 to {PREFIXES_MAX} prefixes of blobs, in order, none the beginning of another"
     adopted = fields.may_take("adopted", _are_prefixes, rule)
     fields.end()
-    return made if adopted is None else replace(made, adopted=tuple(adopted))
+    return replace(made, adopted=tuple(adopted or ()), indexes=tuple(tuple(each) for each in indexes or ()))
 
 
 def _version(fields: _Fields) -> DumpedVersion:
@@ -329,6 +336,13 @@ def _passing(check: Callable[[Any], object]) -> _Rule:
 
 def _is_text(value: Any) -> bool:
     return isinstance(value, str)
+
+
+def _are_indexes(value: object) -> bool:
+    if not isinstance(value, list) or not 1 <= len(value) <= INDEXES_MAX:
+        return False
+    fit = all(isinstance(each, list) and _passing(check_index)(each) for each in value)
+    return fit and len({tuple(each) for each in value}) == len(value)
 
 
 def _is_short(value: Any) -> bool:

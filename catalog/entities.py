@@ -3,14 +3,15 @@
 import hashlib
 import json
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final, Literal
 
 from .errors import InvalidError
 from .metadata import Metadata, metadata_values
 from .times import microseconds
 
-VolumeState = Literal["open", "closing", "opening"]
+VolumeState = Literal["open", "closing", "opening", "turning"]
+IndexState = Literal["building", "ready", "dropping"]
 Kind = Literal["put", "delete", "metadata", "move", "copy", "restore", "adopt"]
 
 
@@ -84,6 +85,23 @@ PREFIXES_MAX: Final = 30
 
 
 @dataclass(frozen=True, slots=True)
+class Index:
+    """A secondary index of a volume: a row for each file, in order of some of its fields. See `indexes`."""
+
+    id: str
+    """What its rows' keys begin with; never used again in the volume."""
+    on: tuple[str, ...]
+    """The fields, in order: `created`, `meta.owner`; with a `-` before it, one that descends."""
+    state: IndexState
+    """`building`: every write keeps it up, and files that were there before are being added · `ready`: all files are in
+    it · `dropping`: no write adds to it, and its rows are being removed."""
+
+
+LOG_IS_BEGINNING: Final = datetime(9999, 12, 31, tzinfo=UTC)
+"""Since when a volume has a change log that is being switched on: changes are in it, and not yet all that there are."""
+
+
+@dataclass(frozen=True, slots=True)
 class VolumeInfo:
     """The files of one named space, and how they are kept."""
 
@@ -101,7 +119,13 @@ class VolumeInfo:
     adopted: tuple[str, ...] = ()
     """The prefixes of blobs outside the root that were adopted; none is the beginning of another."""
     state: VolumeState = "open"
-    """`closing`: somebody deletes it; it will be gone, or stay if it has a file. `opening`: it stays."""
+    """`closing`: somebody deletes it; it will be gone, or stay if it has a file. `opening`: it stays. `turning`: its
+    settings are being changed."""
+    changes_since: datetime | None = None
+    """Since when every change is in the volume's change log, by the service's clock; None: it has none."""
+    indexes: tuple[Index, ...] = ()
+    indexes_made: int = 0
+    """How many there have been: the next one's id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +142,8 @@ class Claim:
 
     op: str
     target: str
+    generation: int = field(default=0, compare=False)
+    """Of the settings that the move was begun under: whoever settles it knows those, or newer ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +153,8 @@ class Head:
     file: FileVersion
     row_etag: str
     claim: Claim | None = None
+    indexed: tuple[str, ...] = ()
+    """The ids of the indexes that have a row of it: those that whoever replaces it has to replace, and no others."""
 
     @property
     def live(self) -> bool:

@@ -14,22 +14,35 @@ from storage import ContentStore, Headers, IfMatch
 from .changes import NOTHING
 from .columns import (
     SCHEMA,
-    file_values,
-    head_values,
     intent_values,
     parse_file,
     parse_head,
     parse_intent,
     parse_request,
     parse_version,
+    parse_volume,
     request_values,
 )
 from .commit import Committer, Seat, Unit
 from .driving import proven
 from .entities import Claim, FileVersion, Head, Intent, IntentRow, VolumeInfo
-from .errors import CatalogError, NotFoundError
+from .errors import CatalogError, NotFoundError, OutcomeUnknownError
 from .filters import Comparison
-from .keys import gate_row, head_row, intent_row, partition, request_row, shard_of, shut_gate_row, version_row, versions
+from .head_rows import UnknownIndexError, changed, rewritten
+from .index_damage import amended
+from .keys import (
+    REGISTRY,
+    gate_row,
+    head_row,
+    intent_row,
+    partition,
+    request_row,
+    shard_of,
+    shut_gate_row,
+    version_row,
+    versions,
+    volume_row,
+)
 from .messages import (
     AbortIntent,
     Absent,
@@ -52,6 +65,7 @@ from .messages import (
     ReadIntent,
     ReadRequest,
     ReadSource,
+    Refused,
     Release,
     Request,
     SettleClaim,
@@ -61,7 +75,7 @@ from .messages import (
 from .op import Op
 from .retry import Deadline
 from .rows import Entity
-from .table import Delete, Insert, Merge, Operation, Replace, Table, Written
+from .table import Delete, Insert, Merge, Operation, RefusedError, Replace, Table, Written
 from .uploads import Payload
 
 READS: Final = (FindVersion, ReadHead, ReadIntent, ReadRequest, ReadSource, StatContent)
@@ -96,6 +110,8 @@ class Exchange:
         """Send a request once. `op` says whose content is meant."""
         try:
             return await self._send(op, request)
+        except UnknownIndexError as exc:
+            return await self._strange(exc)
         except CatalogError as exc:
             return proven(exc, reading=isinstance(request, READS))
 
@@ -107,7 +123,7 @@ class Exchange:
             case PutContent():
                 return await self._put(op)
             case Commit(etag, base, file):
-                unit = Unit((Delete(intent_row(op.id), etag), *_written(file, base), *_recorded(file)))
+                unit = Unit((Delete(intent_row(op.id), etag), *changed(self.volume, file, base), *_recorded(file)))
                 await self._commit(file.path, unit, self.seat)
                 return Found(file)
             case ReadRequest(request_id):
@@ -137,32 +153,55 @@ class Exchange:
             case DeleteContent(etag):
                 return await self._delete(op, etag)
             case CommitMove(etag, base, file, source, tombstone):
-                both = (*_written(file, base), *_written(tombstone, source))
+                both = (*changed(self.volume, file, base), *changed(self.volume, tombstone, source))
                 await self._commit(file.path, Unit((Delete(intent_row(op.id), etag), *both, *_recorded(file))))
                 return Found(file)
             case ClaimSource(head, intent):
                 return await self._claim(head, intent)
             case Finish(head, tombstone):
-                unit = Unit((*_written(tombstone, head), Delete(intent_row(tombstone.etag))))
+                unit = Unit((*changed(self.volume, tombstone, head), Delete(intent_row(tombstone.etag))))
                 await self._commit(head.file.path, unit)
                 return Done()
             case Release(head):
-                await self._commit(head.file.path, _released(head))
+                assert head.claim  # noqa: S101 — only a claimed head is released
+                back = rewritten(self.volume, head, replace(head, claim=None))
+                await self._commit(head.file.path, Unit((*back, Delete(intent_row(head.claim.op)))))
                 return Done()
             case SettleClaim():
                 raise AssertionError(request)  # it is many requests: the writer sends them
         assert_never(request)
+
+    async def _strange(self, unknown: UnknownIndexError) -> Answer:
+        """What a mark that is not known proves: settings that are old, whose ops will be aborted; or damage."""
+        try:
+            row = await self.deadline.read(lambda: self.table.get(REGISTRY, volume_row(self.volume.name)))
+            now = None if row is None else parse_volume(row, None)
+        except CatalogError as exc:
+            return proven(exc, reading=True)
+        current = now and (now.epoch, now.generation) == (self.volume.epoch, self.volume.generation)
+        return Failed(unknown.as_damage()) if current else Refused()
 
     async def _get(self, path: str, row: str) -> Entity | None:
         shard = partition_of(self.volume, path)
         return await self.deadline.read(lambda: self.table.get(shard, row))
 
     async def _commit(self, path: str, unit: Unit, seat: Seat | None = None) -> Sequence[Written]:
-        if seat and seat.waits:
-            with self.deadline.stopped():  # for others to fill the transaction
-                return await seat.commit(unit)
-        lane = self.committer.lane(partition_of(self.volume, path))
-        return await self.deadline.wait(lambda: lane.commit(unit))
+        shard = partition_of(self.volume, path)
+        lane = self.committer.lane(shard)
+        try:
+            if seat and seat.waits:
+                with self.deadline.stopped():  # for others to fill the transaction
+                    return await seat.commit(unit)
+            return await self.deadline.wait(lambda: lane.commit(unit))
+        except RefusedError as refused:
+            try:
+                if other := await amended(unit, self.table, shard, self.deadline):
+                    return await self.deadline.wait(lambda: lane.commit(other))
+            except OutcomeUnknownError:
+                raise
+            except CatalogError as exc:  # what this proves, it proves of the second one alone
+                raise refused from exc
+            raise
 
     async def _write_intent(self, intent: Intent, unit: Unit) -> Answer:
         written = (await self._commit(intent.path, unit))[0]
@@ -171,10 +210,10 @@ class Exchange:
         return Found(IntentRow(intent, written.etag, written.timestamp))
 
     async def _claim(self, head: Head, intent: Intent) -> Answer:
-        claim = Claim(intent.op, intent.target)
-        row = Replace(head_row(head.file.path), head_values(head.file, claim), head.row_etag)
-        written = (await self._commit(head.file.path, Unit((row, _inserted(intent)), shared=(_gate(intent),))))[0]
-        return Found(Head(head.file, written.etag, claim)) if written.etag else Done()
+        claim = Claim(intent.op, intent.target, intent.generation)
+        claimed = replace(head, claim=claim)
+        unit = Unit((_inserted(intent), *rewritten(self.volume, head, claimed)), shared=(_gate(intent),))
+        return await self._write_intent(intent, unit)
 
     async def _read_request(self, path: str, request_id: str) -> Answer:
         entity = await self._get(path, request_row(path, request_id))
@@ -241,24 +280,15 @@ def _inserted(intent: Intent) -> Operation:
     return Insert(intent_row(intent.op), intent_values(intent))
 
 
+def gate_merge(volume: VolumeInfo) -> Operation:
+    """What a transaction has in it that only the settings in force may allow. It changes nothing."""
+    return Merge(gate_of(volume), {"schema": SCHEMA})
+
+
 def _gate(intent: Intent) -> Operation:
     """Only writers with the settings in force get in: the gate of others is gone."""
     return Merge(gate_row(intent.generation), {"schema": SCHEMA})
 
 
-def _written(file: FileVersion, base: Head | None) -> tuple[Operation, Operation]:
-    """A version as the head of its path, and in its history: one transaction, always (S10)."""
-    values, head = file_values(file), head_row(file.path)
-    replaced = Replace(head, values, base.row_etag) if base else Insert(head, values)
-    return replaced, Insert(version_row(file.path, file.version), values)
-
-
 def _recorded(file: FileVersion) -> tuple[Operation, ...]:
     return () if file.request_id is None else (Insert(request_row(file.path, file.request_id), request_values(file)),)
-
-
-def _released(head: Head) -> Unit:
-    assert head.claim  # noqa: S101 — only a claimed head is released
-    return Unit(
-        (Replace(head_row(head.file.path), file_values(head.file), head.row_etag), Delete(intent_row(head.claim.op)))
-    )

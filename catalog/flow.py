@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
+from contextlib import aclosing
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -65,6 +66,13 @@ async def in_order(
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def for_each(items: Iterable[T], work: Callable[[T], Awaitable[object]], *, limit: int) -> None:
+    """Do `work` on every item, up to `limit` at a time. As `concurrently`, where nobody wants the results."""
+    async with aclosing(concurrently(each(items), work, limit=limit)) as done:
+        async for _ in done:
+            pass
 
 
 async def each(items: Iterable[T]) -> AsyncGenerator[T, None]:

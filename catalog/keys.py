@@ -40,8 +40,11 @@ _DIGITS = 0xD800 - _DIGIT  # the digits end where the surrogates begin
 _HIGH_CHARACTERS = re.compile("[\uffe5-\U0010ffff]")
 
 _END = " "
+_LOGGED_UNITS_MAX = 512 - 17  # beside a letter and sixteen digits
+_HASH_DIGITS: Final = 32
 _SHUT = "-shut"
-_ABOVE = "\ufffd\ufffd"
+ABOVE = "\ufffd\ufffd"
+"""Behind all keys that begin with what stands before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +143,55 @@ def intent_row(op: str) -> str:
     return "i" + op
 
 
+def change_row(created: int, path: str) -> str:
+    """The row of a change in the change log, in order of time."""
+    return f"c{created:016d}{fitted(path, _LOGGED_UNITS_MAX)}"
+
+
+def fitted(path: str, room: int) -> str:
+    """A path at the end of a key that has room for so many units; of one that is too long the beginning and a hash."""
+    encoded = encode(path)
+    if len(encoded) <= room:
+        return encoded
+    digest = hashlib.blake2b(path.encode(), digest_size=_HASH_DIGITS // 2).hexdigest()
+    return f"{encoded[: whole_units(room)]}{_END}{digest}"
+
+
+def whole_units(room: int) -> int:
+    """How many units of a path stand as they are at the end of a key, with room for so many, of which it needs more."""
+    return room - _HASH_DIGITS - len(_END)
+
+
+def changes_between(first: int, stop: int) -> RowRange:
+    """The changes from one moment (included) to another, in microseconds."""
+    return RowRange(f"c{first:016d}", f"c{stop:016d}")
+
+
+def change_time(row: str) -> int:
+    """The moment that a change's row speaks of."""
+    return int(row[1:17])
+
+
+def index_beginning(id_: str) -> str:
+    """What the keys of all rows of an index begin with; behind it, see `indexes`."""
+    return f"x{id_}{_END}"
+
+
+def index_rows(id_: str) -> RowRange:
+    """All rows of an index in a shard."""
+    return RowRange(index_beginning(id_), f"x{id_}!")
+
+
+def is_index_row(row: str) -> bool:
+    """Whether a row is one of an index."""
+    return row.startswith("x")
+
+
+def index_id(row: str) -> str:
+    """The id of the index that has this row."""
+    return row[1:].partition(_END)[0]
+
+
 def request_row(path: str, request_id: str) -> str:
     """The row that says which version of a path a caller's own id made. The same id at another path is another's."""
     return f"q{hashlib.blake2b(path.encode(), digest_size=16).hexdigest()}{_END}{encode(request_id)}"
@@ -185,10 +237,16 @@ def versions_under(prefix: str) -> RowRange:
     return _with_prefix("v", prefix)
 
 
+def versions_behind(path: str, prefix: str) -> RowRange:
+    """All versions of all paths that begin with `prefix` and come behind a path."""
+    under, behind = versions_under(prefix), "v" + encode(path) + encode("/")
+    return RowRange(max(under.first, behind), max(under.stop, behind))
+
+
 def versions(path: str, *, above: int = 0) -> RowRange:
     """The versions of one path that are newer than `above`, newest first."""
     return RowRange(f"v{encode(path)}{_END}", version_row(path, above))
 
 
 def _with_prefix(letter: str, prefix: str) -> RowRange:
-    return RowRange(letter + encode(prefix), letter + encode(prefix) + _ABOVE)
+    return RowRange(letter + encode(prefix), letter + encode(prefix) + ABOVE)

@@ -8,16 +8,19 @@ from .filters import Comparison
 from .keys import RowRange
 from .rows import Entity
 
-KINDS: Final = frozenset("ghiqvy")
-"""By their letter. `y`: what a verification has found out."""
+KINDS: Final = frozenset("cghiqvxy")
+"""By their letter. `c`: of the change log, all of which a version has as well. `x`: of an index, all of which a head
+has as well. `y`: what a verification has found out."""
 
 _EDGES: Final = (" ", *(edge for kind in sorted(KINDS) for edge in (kind, chr(ord(kind) + 1))), "\ufffd\ufffd")
 UNKNOWN: Final = tuple(
     RowRange(first, stop) for first, stop in zip(_EDGES[::2], _EDGES[1::2], strict=True) if first < stop
 )
 """Where no row should be: read where not all rows are."""
-BESIDE_HEADS: Final = (RowRange(_EDGES[0], "h"), RowRange("i", _EDGES[-1]))
-"""All of a shard but its heads."""
+BESIDE_HEADS: Final = (RowRange(_EDGES[0], "h"), RowRange("i", "x"), RowRange("y", _EDGES[-1]))
+"""All of a shard but its heads, and what indexes say of them again."""
+LIVE: Final = Comparison("kind", "!=", "delete")
+"""Of a head or a version: what is a file, and no tombstone."""
 NEWER: Final = Comparison("schema", ">", SCHEMA)
 """Rows that are read whatever they seem to say, as nobody knows what they do say."""
 

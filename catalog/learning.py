@@ -6,9 +6,11 @@ shows it as the digest. It is merged once all of the content was read from the b
 is one, agreed. For one etag there is one content: whoever learns it, and however late, it is the same.
 
 The version's row is never another version's, so it is merged as it is. A head is merged under its etag, or not at all:
-it may be the next version's by now. Nobody waits long for any of it, and nobody's read fails with it.
+it may be the next version's by now. Its rows in indexes are written with it, and move where one is in order of digest.
+Nobody waits long for any of it, and nobody's read fails with it.
 """
 
+from dataclasses import replace
 from typing import Final
 
 from .columns import learned_values, parse_head
@@ -16,9 +18,10 @@ from .commit import Committer, Unit
 from .entities import FileVersion, VolumeInfo
 from .errors import CatalogError
 from .exchange import partition_of
+from .head_rows import UnknownIndexError, rewritten
 from .keys import head_row, version_row
 from .retry import Deadline
-from .table import Merge, Table
+from .table import Merge, Operation, Table
 
 LEARNING_S: Final = 5
 
@@ -27,12 +30,12 @@ async def learn(
     volume: VolumeInfo, file: FileVersion, digest: str, *, table: Table, committer: Committer, deadline: Deadline
 ) -> None:
     """Note the digest of a version that has none. Raises nothing: then it is learned by who reads it next."""
-    shard, head, values = partition_of(volume, file.path), head_row(file.path), learned_values(digest)
+    shard, row = partition_of(volume, file.path), head_row(file.path)
     try:
-        entity = await deadline.read(lambda: table.get(shard, head))
-        merges = [Merge(version_row(file.path, file.version), values)]
-        if entity is not None and parse_head(volume.name, entity).file.etag == file.etag:
-            merges.append(Merge(head, values, entity.etag))
-        await deadline.wait(lambda: committer.lane(shard).commit(Unit(tuple(merges))))
-    except CatalogError:
+        entity = await deadline.read(lambda: table.get(shard, row))
+        changes: list[Operation] = [Merge(version_row(file.path, file.version), learned_values(digest))]
+        if entity is not None and (head := parse_head(volume.name, entity)).file.etag == file.etag:
+            changes += rewritten(volume, head, replace(head, file=replace(head.file, digest=digest, learned=True)))
+        await deadline.wait(lambda: committer.lane(shard).commit(Unit(tuple(changes))))
+    except (CatalogError, UnknownIndexError):  # the latter: these settings are old, as this process only reads
         return

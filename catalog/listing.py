@@ -6,7 +6,7 @@ invisible. A listing is not a snapshot across shards (N1); every path that was t
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from itertools import chain
@@ -24,8 +24,8 @@ from .table import PAGE_ROWS, Table
 
 _ROW: Final = attrgetter("row")
 
-Hop = Callable[[Entity], str | None]
-"""Told the last row of a full page: the row key to go on from, where what lies between need not be read."""
+Hop = Callable[[Sequence[Entity]], str | None]
+"""Told a full page: the row key to go on from, where what lies between that and its last row need not be read."""
 
 
 class Lister:
@@ -57,8 +57,9 @@ class Lister:
         where: Condition | None = None,
         select: Sequence[str] | None = None,
         hop: Hop | None = None,
+        empty: bool = False,
     ) -> AsyncGenerator[Sequence[Entity], None]:
-        """The pages of one partition. The time limit begins anew with each page.
+        """The pages of one partition; also those without a row, if `empty`. The time limit begins anew with each page.
 
         Raises: UnavailableError, NotFoundError (no table), AccessDeniedError.
         """
@@ -71,9 +72,10 @@ class Lister:
                     while (page := await deadline.read(lambda query=query: anext(query, None))) is not None:  # type: ignore[misc]
                         if page:
                             first = page[-1].row + " "  # U+0020 sorts below all that keys are made of
+                        if page or empty:
                             yield page
                         deadline = self.deadline()  # not before: whoever reads may take his time
-                        if page and hop and len(page) >= PAGE_ROWS and (further := hop(page[-1])):
+                        if page and hop and len(page) >= PAGE_ROWS and (further := hop(page)):
                             first = further
                             break
                     else:
@@ -124,31 +126,47 @@ class Lister:
         where: Condition | None = None,
         select: Sequence[str] | None = None,
         hop: Hop | None = None,
+        ahead: bool = True,
     ) -> AsyncGenerator[Sequence[Entity], None]:
-        """The same, as many rows at a time as can be put in order: with a page of each shard in hand, most of those."""
+        """The same, as many rows at a time as can be put in order: with a page of each shard in hand, most of those.
+
+        `ahead`: behind a page in hand the next one is fetched already; else when it is needed.
+        """
         keys = [partition(volume.epoch, shard) for shard in range(volume.shards)]
-        cursors = [_Cursor(self.pages(key, rows, where=where, select=select, hop=hop)) for key in keys]
-        try:
-            left = cursors
-            while left := await _turned(left):
-                last = min(cursor.last for cursor in left)
-                yield sorted(chain.from_iterable(cursor.until(last) for cursor in left), key=_ROW)
-        finally:
-            await asyncio.gather(*(cursor.close() for cursor in cursors))
+        pages = [self.pages(key, rows, where=where, select=select, hop=hop) for key in keys]
+        async with aclosing(merged(pages, ahead=ahead)) as runs:
+            async for run in runs:
+                yield run
 
     def deadline(self) -> Deadline:
         """The time limit of a request that begins now."""
         return Deadline(self._clock, self._settings)
 
 
-class _Cursor:
-    """One shard's rows: the page in hand, and the next one on its way."""
+async def merged(
+    shards: Iterable[AsyncGenerator[Sequence[Entity], None]], *, ahead: bool = True
+) -> AsyncGenerator[Sequence[Entity], None]:
+    """The rows of the pages of many shards, in order of row key: each time most of what is in hand."""
+    cursors = [_Cursor(pages, ahead=ahead) for pages in shards]
+    try:
+        left = cursors
+        while left := await _turned(left):
+            last = min(cursor.last for cursor in left)
+            yield sorted(chain.from_iterable(cursor.until(last) for cursor in left), key=_ROW)
+    finally:
+        await _let_go(cursors)
 
-    def __init__(self, pages: AsyncGenerator[Sequence[Entity], None]) -> None:
+
+class _Cursor:
+    """One shard's rows: the page in hand, and perhaps the next one on its way."""
+
+    def __init__(self, pages: AsyncGenerator[Sequence[Entity], None], *, ahead: bool) -> None:
         self._pages = pages
+        self._ahead = ahead
         self._page: Sequence[Entity] = ()
         self._start = 0
-        self._next = self._fetched()
+        self.next: asyncio.Task[Sequence[Entity] | None] | None = self._fetched()
+        """The page behind the one in hand, where it is on its way."""
 
     @property
     def used_up(self) -> bool:
@@ -166,16 +184,19 @@ class _Cursor:
         taken, self._start = self._page[self._start : end], end
         return taken
 
-    async def turn(self) -> None:
-        """Take the next page in hand, an empty one behind the last."""
-        self._page, self._start = await self._next or (), 0
-        if self._page:
-            self._next = self._fetched()
+    def fetching(self) -> "asyncio.Task[Sequence[Entity] | None]":
+        """The next page, on its way."""
+        self.next = self.next or self._fetched()
+        return self.next
+
+    def turn(self) -> None:
+        """Take the page in hand that was fetched, an empty one behind the last. Raises: what fetching it raised."""
+        assert self.next  # noqa: S101 — it was waited for
+        self._page, self._start = self.next.result() or (), 0
+        self.next = self._fetched() if self._page and self._ahead else None
 
     async def close(self) -> None:
-        """Let go of the page that is on its way."""
-        self._next.cancel()
-        await asyncio.gather(self._next, return_exceptions=True)
+        """Let go of the shard, once nothing is on its way."""
         await self._pages.aclose()
 
     def _fetched(self) -> "asyncio.Task[Sequence[Entity] | None]":
@@ -187,8 +208,17 @@ class _Cursor:
 
 async def _turned(cursors: Sequence[_Cursor]) -> list[_Cursor]:
     """Those that have rows, each with a page in hand."""
-    turns = await asyncio.gather(*(cursor.turn() for cursor in cursors if cursor.used_up), return_exceptions=True)
-    for error in turns:  # not before all have ended: who closes a cursor must find it at rest
-        if error is not None:
-            raise error
+    if due := [cursor for cursor in cursors if cursor.used_up]:
+        await asyncio.wait([cursor.fetching() for cursor in due])  # for all: who closes a cursor must find it at rest
+    for cursor in due:
+        cursor.turn()
     return [cursor for cursor in cursors if not cursor.used_up]
+
+
+async def _let_go(cursors: Sequence[_Cursor]) -> None:
+    under_way = [cursor.next for cursor in cursors if cursor.next is not None]
+    for task in under_way:
+        task.cancel()
+    await asyncio.gather(*under_way, return_exceptions=True)
+    for cursor in cursors:
+        await cursor.close()

@@ -27,6 +27,7 @@ from .dumped import DumpedVersion, DumpedVolume
 from .entities import VolumeInfo
 from .errors import CatalogError, InvalidError, TooLargeError
 from .flow import in_order
+from .garbage import searched_seldom
 from .load_content import LoadContent, Origin, listed
 from .load_registry import VOLUMES_MAX, LoadRegistry, LoadUnderWay
 from .load_rows import LoadRows, inserting
@@ -184,17 +185,18 @@ class _Run:
     async def fill(self, table: Table, uploads: Uploads, deadline: Callable[[], Deadline]) -> None:
         """Put content and rows where they belong."""
         total = sum(self._dump.counts[name].versions for name in self._volumes)
-        async with (
-            listed(uploads, self._wishes.origin, deadline, self._roots) as content,
-            inserting(table, deadline) as rows,
-            aclosing(self._versions_of()) as versions,
-            aclosing(in_order(versions, _finding(content), limit=CONTENTS_AT_A_TIME)) as found,
-        ):
-            async for version, last, etag in found:
-                await self._take(rows, version, etag, last=last)
-                self._copied, self._bytes_copied = content.copied.blobs, content.copied.bytes
-                if self._wishes.progress:
-                    self._wishes.progress(LoadProgress(self._versions, total, self._bytes_copied))
+        with searched_seldom():
+            async with (
+                listed(uploads, self._wishes.origin, deadline, self._roots) as content,
+                inserting(table, deadline) as rows,
+                aclosing(self._versions_of()) as versions,
+                aclosing(in_order(versions, _finding(content), limit=CONTENTS_AT_A_TIME)) as found,
+            ):
+                async for version, last, etag in found:
+                    await self._take(rows, version, etag, last=last)
+                    self._copied, self._bytes_copied = content.copied.blobs, content.copied.bytes
+                    if self._wishes.progress:
+                        self._wishes.progress(LoadProgress(self._versions, total, self._bytes_copied))
 
     async def _take(self, rows: LoadRows, version: DumpedVersion, etag: str | CatalogError, *, last: bool) -> None:
         self._versions += 1

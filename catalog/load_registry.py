@@ -16,9 +16,9 @@ from typing import Final
 from .adoption import check_unclaimed
 from .columns import SCHEMA, volume_values
 from .dumped import DumpedVolume
-from .entities import Registry, VolumeInfo
+from .entities import Index, Registry, VolumeInfo
 from .errors import ConflictError, OutcomeUnknownError, UnavailableError
-from .flow import concurrently, each
+from .flow import for_each
 from .keys import GATES, REGISTRY, gate_row, load_row, partition, volume_row
 from .registry import GATES_AT_A_TIME, Finish, Volumes, registry_row
 from .retry import Deadline
@@ -106,8 +106,7 @@ class LoadRegistry:
     async def open_gates(self, info: VolumeInfo) -> None:
         """Make the gates of a volume, where they are not there yet. Raises: UnavailableError."""
         keys = (partition(info.epoch, shard) for shard in range(info.shards))
-        async for _ in concurrently(each(keys), lambda key: self._open(key, info), limit=GATES_AT_A_TIME):
-            pass
+        await for_each(keys, lambda key: self._open(key, info), limit=GATES_AT_A_TIME)
 
     async def _open(self, key: str, info: VolumeInfo) -> None:
         """As `registry` makes a gate; by whoever comes, in whatever state."""
@@ -197,13 +196,31 @@ def _met(want: Wanted, there: Sequence[VolumeInfo], ours: Container[str]) -> Vol
 
 def _info(wanted: DumpedVolume, epoch: str) -> VolumeInfo:
     shape = (wanted.layout, wanted.shards, wanted.root)
-    return VolumeInfo(wanted.name, epoch, *shape, 1, created=wanted.created, default=False, adopted=wanted.adopted)
+    indexes = tuple(Index(f"{number}", on, "ready") for number, on in enumerate(wanted.indexes, 1))
+    return VolumeInfo(
+        wanted.name,
+        epoch,
+        *shape,
+        1,
+        created=wanted.created,
+        default=False,
+        adopted=wanted.adopted,
+        indexes=indexes,
+        indexes_made=len(indexes),
+    )
 
 
 def _dumped(info: VolumeInfo) -> DumpedVolume:
     """What it was made of, but for whether it was the default one."""
     return DumpedVolume(
-        info.name, info.layout, info.shards, info.root, info.created, default=False, adopted=info.adopted
+        info.name,
+        info.layout,
+        info.shards,
+        info.root,
+        info.created,
+        default=False,
+        adopted=info.adopted,
+        indexes=tuple(index.on for index in info.indexes),
     )
 
 

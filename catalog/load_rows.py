@@ -2,8 +2,8 @@
 
 Nothing but inserts is sent, and nobody reads these partitions before the volume has its row. So any of it may be sent
 twice, by two who load the same dump too, and a copy that comes late is refused: a row that was inserted stays for ever.
-A version, its request's row and, with the last version of a path, the head go together, in one transaction: the
-version's row tells whether all of them are there.
+A version, its request's row and, with the last version of a path, the head and its rows in indexes go together, in one
+transaction: the version's row tells whether all of them are there. So the indexes are ready when the volume is.
 """
 
 import asyncio
@@ -13,12 +13,13 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from .columns import file_values, head_values, purged_values, purging_values, request_values
+from .columns import file_values, purged_values, purging_values, request_values
 from .dumped import DumpedVersion
 from .entities import VolumeInfo
 from .errors import IntegrityError, OutcomeUnknownError, UnavailableError
 from .flow import first_of
-from .keys import RowRange, head_row, partition, request_row, shard_of, version_row
+from .head_rows import head_inserts
+from .keys import RowRange, partition, request_row, shard_of, version_row
 from .retry import Deadline
 from .table import OPERATIONS_MAX, Insert, RefusedError, Table, total_bytes
 
@@ -68,7 +69,7 @@ class LoadRows:
         Raises: UnavailableError, AccessDeniedError, IntegrityError (something else is there).
         """
         key = partition(info.epoch, shard_of(version.file.path, info.shards))
-        unit = _unit(key, version, last=last)
+        unit = _unit(info, key, version, last=last)
         waiting = self._waiting[key]
         if (
             waiting.operations + len(unit.inserts) > OPERATIONS_MAX
@@ -137,13 +138,13 @@ async def inserting(table: Table, deadline: Callable[[], Deadline]) -> AsyncIter
         raise first_of(group) from None
 
 
-def _unit(key: str, version: DumpedVersion, *, last: bool) -> Unit:
+def _unit(info: VolumeInfo, key: str, version: DumpedVersion, *, last: bool) -> Unit:
     file = version.file
     inserts = [Insert(version_row(file.path, file.version), _version_values(version))]
     if file.request_id is not None:
         inserts.append(Insert(request_row(file.path, file.request_id), request_values(file)))
     if last:
-        inserts.append(Insert(head_row(file.path), head_values(file)))
+        inserts += head_inserts(info, file)
     return Unit(inserts[0].row, file.chain, tuple(inserts), total_bytes(key, inserts))
 
 

@@ -1,11 +1,13 @@
 """The service's time: that of a marker just written. Labels and patience are compared with it, never with our clock."""
 
-from .columns import SCHEMA
+from contextlib import aclosing
+
 from .commit import Unit
 from .entities import VolumeInfo
-from .exchange import gate_of
+from .exchange import gate_merge, gate_of
+from .keys import GATES
 from .listing import Lister
-from .table import Merge, RefusedError
+from .table import RefusedError
 from .writer import Writer
 
 
@@ -15,17 +17,23 @@ async def service_time(volume: VolumeInfo, key: str, writer: Writer, lister: Lis
     A gate that is gone went with its generation of the settings: then the gate of the volume as it is now.
     Raises: UnavailableError, NotFoundError (the volume is gone), AccessDeniedError.
     """
-    gate = gate_of(volume)
-    unit = Unit((Merge(gate, {"schema": SCHEMA}),))
     deadline = writer.deadline()
-    try:
-        written = await deadline.retried(lambda: writer.committer.lane(key).commit(unit))
-    except RefusedError:
-        current = await writer.current(volume, deadline)
-        if current.generation == volume.generation:
-            raise
-        return await service_time(current, key, writer, lister)
-    if written[0].timestamp is not None:
-        return written[0].timestamp
-    entity = await deadline.retried(lambda: lister.table.get(key, gate))
-    return entity.timestamp if entity else 0
+    while True:
+        unit = Unit((gate_merge(volume),))
+        try:
+            written = await deadline.retried(lambda unit=unit: writer.committer.lane(key).commit(unit))  # type: ignore[misc]
+        except RefusedError as exc:
+            if deadline.passed:
+                raise deadline.expired(exc) from exc
+            current = await writer.current(volume, deadline)
+            if current.generation == volume.generation:  # others are turning it, and have not come to this shard
+                async with aclosing(lister.rows(key, GATES)) as gates:
+                    if await anext(gates, None) is None:
+                        raise  # it is lost
+                await deadline.pause()
+            volume = current
+            continue
+        if written[0].timestamp is not None:
+            return written[0].timestamp
+        entity = await deadline.retried(lambda gate=gate_of(volume): lister.table.get(key, gate))  # type: ignore[misc]
+        return entity.timestamp if entity else 0

@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Final, cast
+from typing import Final, TypeGuard, cast
 
 from storage.names import LONE_SURROGATE
 
@@ -19,8 +19,15 @@ from .times import from_microseconds, in_calendar, microseconds
 METADATA_KEYS_MAX: Final = 200
 METADATA_BYTES_MAX: Final = 512 << 10  # a commit holds it twice, in the head and in the version
 KEY_CHARACTERS_MAX: Final = 128
+KEY_RULE: Final = f"an ASCII identifier of at most {KEY_CHARACTERS_MAX} characters"
+"""What a key is, as messages say it."""
 
 Metadata = Mapping[str, str | int | float | bool | datetime]
+
+
+def is_key(key: object) -> TypeGuard[str]:
+    """Whether it can be a key of metadata."""
+    return isinstance(key, str) and key.isidentifier() and key.isascii() and len(key) <= KEY_CHARACTERS_MAX
 
 
 def check_metadata(metadata: Metadata | None) -> Metadata:
@@ -39,9 +46,8 @@ def check_metadata(metadata: Metadata | None) -> Metadata:
 
 
 def _check_item(key: str, value: object) -> str | int | float | bool | datetime:  # noqa: C901 — one case per type
-    if not isinstance(key, str) or not key.isidentifier() or not key.isascii() or len(key) > KEY_CHARACTERS_MAX:
-        rule = f"an ASCII identifier of at most {KEY_CHARACTERS_MAX} characters"
-        raise InvalidError(f"metadata key {key!r} is no identifier: it must be {rule}", op="metadata")
+    if not is_key(key):
+        raise InvalidError(f"metadata key {key!r} is no identifier: it must be {KEY_RULE}", op="metadata")
     match value:
         case bool():
             return value

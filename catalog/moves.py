@@ -7,6 +7,10 @@ No transaction spans two shards. A move m of a@n (shard S) to b (shard T) is fou
     T3  in T   commit: delete the intent If-Match; insert or replace head b; insert the version row     <- decides
     T4  in S   finish: replace head a by its tombstone n+1; insert that version row; delete m's intent there
 
+T3's version is as old as the younger of both intents, and T4's tombstone has the same time. So each is not older than
+the intent of its own shard, and where somebody found that a shard's history before some time is all there (see
+`finality`), no move adds to it later.
+
 A claimed head is not changed by anyone before its claim is settled: by the mover itself, by whoever wants to change or
 read it, or by recovery. To settle is to find out whether T3 was or can ever be applied, in this order: the intent in T
 is moved to `aborted` if it is open; only once it is not, m's version row is looked for at b. Found: T4. Not found: the

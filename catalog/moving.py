@@ -4,7 +4,7 @@ See `moves` for what a claim is, and for how it is settled.
 """
 
 from .changes import taking
-from .entities import Head
+from .entities import Head, IntentRow
 from .errors import NotFoundError
 from .messages import (
     Absent,
@@ -16,7 +16,7 @@ from .messages import (
     Found,
     Refused,
 )
-from .op import Op, Phase, claim_of, referring, version_at
+from .op import Op, Phase, referring, version_at
 from .steps import Next, abort, blocked, fail, gave_up, look, over, to, unexpected
 
 
@@ -42,9 +42,9 @@ def on_from(op: Op, answer: Answer) -> Next:
 def on_claim(op: Op, answer: Answer) -> Next:
     """T2 was answered, or not."""
     match answer:
-        case Found(Head() as head):
-            return to(op, Phase.COMMIT, source=head)
-        case Refused() | Doubt():
+        case Found(IntentRow() as row):
+            return to(op, Phase.COMMIT, claimed=row.timestamp)
+        case Done() | Refused() | Doubt():
             return to(op, Phase.CLAIMED)
         case Failed(error):
             return abort(op, error)
@@ -52,11 +52,11 @@ def on_claim(op: Op, answer: Answer) -> Next:
 
 
 def on_claimed(op: Op, answer: Answer) -> Next:
-    """Whether the claim was applied. If not, it may be yet; then, with this op aborted, it will be released."""
+    """Whether the claim was applied, and when. If not, it may be yet; then, with this op aborted, it is released."""
     match answer:
-        case Found(Head(claim=claim) as head) if claim == claim_of(op):
-            return to(op, Phase.COMMIT, source=head)
-        case Found() | Absent():
+        case Found(IntentRow() as row):
+            return to(op, Phase.COMMIT, claimed=row.timestamp)
+        case Absent():
             return abort(op)
         case Failed(error):
             return abort(op, error)

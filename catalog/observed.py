@@ -13,6 +13,7 @@ from storage.observed import Observation
 from .events import AbortEvent, CommitEvent, Listener
 from .filters import Condition
 from .keys import RowRange, version_row
+from .pushdown import Pushed
 from .rows import Entity
 from .table import Insert, Operation, Replace, Table, Written
 
@@ -59,6 +60,9 @@ class ObservedTable:
                 if page is None:
                     return
                 yield page
+
+    def pushed(self, partition: str, rows: RowRange, where: Condition | None) -> Pushed:
+        return self._table.pushed(partition, rows, where)
 
     async def submit(self, partition: str, operations: Sequence[Operation]) -> Sequence[Written]:
         start = perf_counter()

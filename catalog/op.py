@@ -63,6 +63,7 @@ class Op(NamedTuple):
     error: CatalogError | None = None  # why, for the caller; None: it is to start over
     apart: bool = False  # a move between two shards: four transactions, see `moves`
     source: Head | None = None  # of a move: the head of its source
+    claimed: int = 0  # of a move between two shards: when its source was claimed, by the service
     origin: str = ""  # of a copy or a move: the path of its source
     blocked: Head | None = None  # a claimed head that is to be settled first
     resume: Phase = Phase.HEAD  # what was to be done when it was met
@@ -88,7 +89,7 @@ def intent_of(op: Op) -> Intent:
 
 def claim_of(op: Op) -> Claim:
     """What a move writes into the head of its source."""
-    return Claim(op.id, op.change.path)
+    return Claim(op.id, op.change.path, op.generation)
 
 
 def source_intent_of(op: Op) -> Intent:
@@ -97,9 +98,14 @@ def source_intent_of(op: Op) -> Intent:
 
 
 def version_of(op: Op) -> FileVersion:
-    """The version that W3 commits: after `op.base`, and at the time of the intent, or just after the base's."""
+    """The version that W3 commits: after `op.base`, and at the time of its intents, or just after the base's.
+
+    What was moved or copied is older, too. So the tombstone of a move has the very same time as the version that it
+    made, and at no time was the file at both ends or at none.
+    """
     change, facts, base = op.change, op.facts or NOTHING, op.base
-    created = max(fence_of(op).timestamp, microseconds(base.file.created) + 1 if base else 0)
+    before = [microseconds(head.file.created) for head in (base, op.source) if head]
+    created = max(fence_of(op).timestamp, op.claimed, *(time + 1 for time in before))
     fields: dict[str, Any] = dict(  # noqa: C408 — the record, but for its link
         volume=change.volume,
         path=change.path,

@@ -139,7 +139,7 @@ class PacedTable:
     def __init__(self, table: Table, pace: Pace) -> None:
         self._table = table
         self._pace = pace
-        self.create, self.drop, self.close = table.create, table.drop, table.close
+        self.create, self.drop, self.close, self.pushed = table.create, table.drop, table.close, table.pushed
 
     def __repr__(self) -> str:
         return f"<PacedTable {self._table!r}>"

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from .columns import IN_PART, parse_in_part
 from .entities import VolumeInfo
 from .errors import AccessDeniedError, CatalogError, NotFoundError, UnavailableError
-from .flow import concurrently, each
+from .flow import for_each
 from .keys import partition, versions_under
 from .listing import Lister
 from .marker import service_time
@@ -77,10 +77,7 @@ class Purging:
                     self.tally.saw(len(verdicts), sum(verdict.row.purged for verdict in verdicts))
                     await candidates.add(verdicts)
 
-        shards = each(range(self.volume.shards))
-        async with aclosing(concurrently(shards, select, limit=SHARDS_AT_A_TIME)) as selected:
-            async for _ in selected:
-                pass
+        await for_each(range(self.volume.shards), select, limit=SHARDS_AT_A_TIME)
 
     def _tell(self, contents: Sequence[Sharing], results: Sequence[PurgeResult]) -> None:
         """Count how they ended. Raises: what ended all of them, and would end all others."""

@@ -32,7 +32,7 @@ from .entities import VersionRow, VolumeInfo
 from .errors import CatalogError, NotFoundError, UnavailableError
 from .exchange import OP, partition_of
 from .filters import Comparison, Condition
-from .flow import concurrently, each
+from .flow import for_each
 from .keys import INTENTS, RowRange, head_row, heads, partition, version_row, versions_under
 from .kinds import NEWER, UNKNOWN, kind_of
 from .listing import Lister
@@ -146,9 +146,7 @@ class Purger:
             attempt.at, attempt.request = await drive(first, ends=stops, send=send, step=purge_step, deadline=deadline)
 
         under_way = [attempt for attempt in attempts if not stops(attempt.request)]
-        async with aclosing(concurrently(each(under_way), go, limit=limit)) as driven:
-            async for _ in driven:
-                pass
+        await for_each(under_way, go, limit=limit)
 
     # --- The search, of all at once ----------------------------------------------------------------------------------
 

@@ -1,8 +1,15 @@
-"""Conditions, said to a service: as OData to Azure Tables, as SQL to SQLite. Pure.
+"""Conditions, said to a service: as OData to Azure Tables, as SQL to SQLite. Pure. What they mean: see `filters`.
 
 Push-down only narrows what is read. `pushable` turns a condition into one that the service decides well enough: it
 holds at least where the original does, and whoever reads evaluates the original again. So no quirk of a service (its
 types, UTF-16 order, how it reads decimals, at most 15 comparisons) can change an answer, only its cost.
+
+    StartsWith   a range of text, of as much of the prefix as services order as we do
+    Matches      the same of the glob's literal prefix
+    In           `==` or `==`, each of them one comparison; where that is too long, the range from the first to the last
+    Contains     SQLite only
+    Exists       SQLite only
+    Not          where neither a missing column nor a value of another type can make it hold: see `ALWAYS_THERE`
 
 One thing is taken for granted: rows that anybody queries have the fields of `ALWAYS_THERE`, of their types. Heads and
 versions do. Without it no `~` could be pushed down, which holds also where a column is missing.
@@ -11,17 +18,18 @@ versions do. Without it no `~` could be pushed down, which holds also where a co
 import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Final
+from functools import lru_cache
+from typing import Final, Literal
 from urllib.parse import quote
 
 from .errors import InvalidError
-from .fields import FIELDS
-from .filters import All, Any, Comparison, Condition, Literal_, Not, Operator
+from .filters import All, Any, Comparison, Condition, Contains, Exists, In, Matches, Not, Operator, StartsWith
+from .literals import DIGEST, LEARNED_DIGEST, TEXT, TYPES, Literal_, is_time, kind_of
 from .rows import INT64_MAX, INT64_MIN
 
-_COLUMNS: Final = dict(FIELDS.values())
-ALWAYS_THERE: Final = frozenset(_COLUMNS) - {"md5", "modified"}
+ALWAYS_THERE: Final = frozenset(TYPES) - {"md5", "modified"}
 
 _OPPOSITE: Final[Mapping[Operator, Operator]] = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
 _SIDES: Final[Mapping[Operator, Sequence[Operator]]] = {
@@ -35,59 +43,196 @@ _SIDES: Final[Mapping[Operator, Sequence[Operator]]] = {
 _ODATA: Final[Mapping[Operator, str]] = {"==": "eq", "!=": "ne", "<": "lt", "<=": "le", ">": "gt", ">=": "ge"}
 _SQL: Final[Mapping[Operator, str]] = {"==": "=", "!=": "<>", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 _UNSENDABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_ORDERED: Final = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\U0010ffff]*")
+"""Text that can be sent, and that services order by UTF-16 unit as we do by code point: below the surrogates."""
 
 
-def pushable(
-    condition: Condition | None, *, strict_types: bool, comparisons_max: int, text_max: int | None = None
-) -> Condition | None:
+_Leaf = Comparison | StartsWith | Contains | In
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What a service can decide."""
+
+    language: Literal["odata", "sql"]
+    comparisons_max: int
+    strict_types: bool = False
+    """It compares whole numbers with whole ones only, and floating with floating ones."""
+    text_max: int | None = None
+    """Of a condition's OData, percent-encoded."""
+
+
+@lru_cache(maxsize=256)
+def pushable(condition: Condition | None, service: Service) -> Condition | None:
     """A condition that holds at least where `condition` does and that the service can decide; None: everywhere.
 
-    `strict_types`: the service compares whole numbers with whole ones only, and floating with floating ones. `text_max`
-    bounds the condition's OData, percent-encoded. Where it is too long, the last of the parts joined by `&` go first.
+    Of parts joined by `&` those are left out that make it too long, the last ones first. Found once for all shards.
     """
-    weaker = None if condition is None else _weaken(condition, strict_types=strict_types, negated=False)
-    while weaker is not None and not _fits(weaker, comparisons_max, text_max):
-        weaker = All(weaker.parts[:-1]) if isinstance(weaker, All) and len(weaker.parts) > 1 else None
-    return weaker
+    weaker = None if condition is None else _weaken(condition, service, negated=False)
+    if weaker is None or _fits(weaker, service):
+        return weaker
+    kept: tuple[Condition, ...] = ()
+    for part in weaker.parts if isinstance(weaker, All) else ():
+        if _fits(All((*kept, part)), service):
+            kept = (*kept, part)
+    return All(kept) if kept else None
 
 
-def _fits(condition: Condition, comparisons_max: int, text_max: int | None) -> bool:
-    if _comparisons(condition) > comparisons_max:
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """What a service is told of a condition."""
+
+    text: str
+    """The filter as it is sent, in its own language, the range of keys included."""
+    left: Condition | None
+    """The parts of the condition that it leaves open, wholly or a little; None: it decides all of them."""
+
+
+def left_open(condition: Condition | None, service: Service) -> Condition | None:
+    """Of parts joined by `&` those that a service does not decide to the last row by what is pushed down to it."""
+    if condition is None:
+        return None
+    parts = condition.parts if isinstance(condition, All) else (condition,)
+    pushed = pushable(condition, service)
+    kept = pushed.parts if isinstance(condition, All) and isinstance(pushed, All) else (pushed,)
+    weaker = [(part, _weaken(part, service, negated=False)) for part in parts]
+    left = tuple(part for part, said in weaker if said is None or said not in kept or not _says_all(said, part))
+    return None if not left else left[0] if len(left) == 1 else All(left)
+
+
+def _says_all(said: Condition, part: Condition) -> bool:
+    """Whether what was made of a part is as strong as the part itself."""
+    match part, said:
+        case (Comparison() | StartsWith() | Contains() | In()) as leaf, _ if leaf.column == DIGEST:
+            return False
+        case StartsWith(_, prefix), All(parts):
+            return _ORDERED.fullmatch(prefix) is not None and len(parts) > 1
+        case In(column, values), Any(parts):
+            return parts == tuple(Comparison(column, "==", value) for value in values)
+        case (All(parts), All(others)) | (Any(parts), Any(others)) if len(parts) == len(others):
+            return all(_says_all(other, one) for one, other in zip(parts, others, strict=True))
+        case Not(Comparison(column, operator, literal)), _:
+            return said == Comparison(column, _OPPOSITE[operator], literal)
+    return said == part
+
+
+def _fits(condition: Condition, service: Service) -> bool:
+    if _comparisons(condition) > service.comparisons_max:
         return False
-    return text_max is None or len(quote(odata(condition), safe="")) <= text_max
+    return service.text_max is None or len(quote(odata(condition), safe="")) <= service.text_max
 
 
 def _comparisons(condition: Condition) -> int:
-    return sum(map(_comparisons, condition.parts)) if isinstance(condition, All | Any) else 1
+    match condition:
+        case All(parts) | Any(parts):
+            return sum(map(_comparisons, parts))
+        case Not(part):
+            return _comparisons(part)
+        case Exists(columns):
+            return len(columns)
+    return 1
 
 
-def _weaken(condition: Condition, *, strict_types: bool, negated: bool) -> Condition | None:
+def _weaken(  # noqa: PLR0911 — one case per node
+    condition: Condition, service: Service, *, negated: bool
+) -> Condition | None:
     match condition:
         case Not(part):
-            return _weaken(part, strict_types=strict_types, negated=not negated)
-        case Comparison():
-            plain = _negated(condition) if negated else condition
-            return None if plain is None else _weaken_comparison(plain, strict_types=strict_types)
+            return _weaken(part, service, negated=not negated)
         case All(parts) | Any(parts):
-            weakened = [_weaken(part, strict_types=strict_types, negated=negated) for part in parts]
-            kept = tuple(part for part in weakened if part is not None)
-            if isinstance(condition, All) is not negated:  # all of them: leave out what cannot be pushed
-                return All(kept) if kept else None
-            return Any(kept) if len(kept) == len(parts) else None
+            weakened = [_weaken(part, service, negated=negated) for part in parts]
+            return _group(weakened, every=isinstance(condition, All) is not negated)
+        case Exists(columns):
+            if service.language == "odata" or not ALWAYS_THERE.isdisjoint(columns):
+                return None
+            return Not(condition) if negated else condition
+        case Matches(glob=glob):
+            return None if negated else _weaken(StartsWith("path", glob.literal), service, negated=False)
+        case Comparison(column) | StartsWith(column) | Contains(column) | In(column):
+            weaker = _negated(condition, service) if negated else _leaf(condition, service)
+            return _of_digest(weaker) if column == DIGEST and weaker is not None else weaker
     return None
 
 
-def _negated(comparison: Comparison) -> Comparison | None:
+def _group(parts: Sequence[Condition | None], *, every: bool) -> Condition | None:
+    """Parts of which all (`every`) or one must hold. None holds everywhere: of all of them, it can be left out."""
+    kept = tuple(part for part in parts if part is not None)
+    if every:
+        return All(kept) if kept else None
+    return Any(kept) if len(kept) == len(parts) else None
+
+
+def _leaf(leaf: _Leaf, service: Service) -> Condition | None:
+    match leaf:
+        case Comparison():
+            return _weaken_comparison(leaf, service)
+        case StartsWith(column, prefix):
+            return _beginning(column, _ORDERED.match(prefix)[0])  # type: ignore[index]  # it always matches
+        case Contains(_, part):
+            return leaf if service.language == "sql" and not _UNSENDABLE.search(part) else None
+        case In(column, values):
+            each = [_weaken_comparison(Comparison(column, "==", value), service) for value in values]
+            found = _group(each, every=False) if each else None
+            if found is None or _comparisons(found) <= service.comparisons_max:
+                return found
+            if len({kind_of(value) for value in values}) > 1:
+                return None
+            bounds = Comparison(column, ">=", values[0]), Comparison(column, "<=", values[-1])
+            return _group([_weaken_comparison(bound, service) for bound in bounds], every=True)
+
+
+def _negated(  # noqa: PLR0911 — one case per leaf
+    leaf: _Leaf, service: Service
+) -> Condition | None:
     """The complement, which holds also where the column is missing or of another type: only where neither can be."""
-    column, literal = comparison.column, comparison.literal
-    if column not in ALWAYS_THERE or isinstance(literal, bool):
+    if leaf.column not in ALWAYS_THERE:
         return None
-    if isinstance(literal, str) is not (_COLUMNS[column] == "text"):
-        return None
-    return Comparison(column, _OPPOSITE[comparison.operator], literal)
+    is_text = TYPES[leaf.column] == TEXT
+    match leaf:
+        case Comparison(column, operator, literal):
+            if kind_of(literal) is not (str if is_text else float):
+                return None
+            return _weaken_comparison(Comparison(column, _OPPOSITE[operator], literal), service)
+        case In(column, values):
+            if any(kind_of(value) is not (str if is_text else float) for value in values):
+                return None
+            others = [_weaken_comparison(Comparison(column, "!=", value), service) for value in values]
+            return _group(others, every=True)
+        case StartsWith(column, prefix) if is_text and prefix and _ORDERED.fullmatch(prefix):
+            stop = chr(ord(prefix[-1]) + 1)
+            if _ORDERED.fullmatch(stop):
+                return Any((Comparison(column, "<", prefix), Comparison(column, ">=", prefix[:-1] + stop)))
+        case Contains() if is_text and _leaf(leaf, service) is not None:
+            return Not(leaf)
+    return None
 
 
-def _weaken_comparison(comparison: Comparison, *, strict_types: bool) -> Condition | None:
+def _beginning(column: str, prefix: str) -> Condition | None:
+    """A range with all text that begins so."""
+    if not prefix:
+        return None
+    first = Comparison(column, ">=", prefix)
+    stop = "\xa0" if prefix[-1] == "~" else chr(ord(prefix[-1]) + 1)  # behind ~ come controls: no url should hold them
+    return All((first, Comparison(column, "<", prefix[:-1] + stop))) if stop < "\ud800" else first
+
+
+def _of_digest(condition: Condition) -> Condition:
+    """What a condition on the column `digest` says of either column that may hold the digest."""
+    return Any((condition, _with_column(condition, LEARNED_DIGEST)))
+
+
+def _with_column(condition: Condition, column: str) -> Condition:
+    match condition:
+        case Not(part):
+            return Not(_with_column(part, column))
+        case All(parts) | Any(parts):
+            return type(condition)(tuple(_with_column(part, column) for part in parts))
+        case Comparison() | Contains():
+            return replace(condition, column=column)
+    raise AssertionError(condition)
+
+
+def _weaken_comparison(comparison: Comparison, service: Service) -> Condition | None:
     match comparison:
         case Comparison(_, operator, bool()):
             return comparison if operator in ("==", "!=") else None
@@ -98,15 +243,15 @@ def _weaken_comparison(comparison: Comparison, *, strict_types: bool) -> Conditi
         case Comparison(column, _, int()) if _is_whole(column):
             return comparison
         case Comparison(column, operator, int() | float() as number):
-            bounds = [_bound(column, side, number, strict_types=strict_types) for side in _SIDES[operator]]
-            kept = tuple(bound for bound in bounds if bound is not None)
-            return All(kept) if kept else None
+            strict = service.strict_types
+            bounds = [_bound(column, side, number, strict_types=strict) for side in _SIDES[operator]]
+            return _group(bounds, every=True)
     return None
 
 
 def _is_whole(column: str) -> bool:
     """Whether numbers in this column are whole ones: a user's datetimes, and our own fields."""
-    return column.startswith("t_") or _COLUMNS.get(column, "text") != "text"
+    return is_time(column) or TYPES.get(column, TEXT) != TEXT
 
 
 def _bound(column: str, side: Operator, number: float, *, strict_types: bool) -> Condition | None:
@@ -157,6 +302,13 @@ def sql(condition: Condition, column: str) -> tuple[str, list[Literal_]]:
         case Comparison(name, operator, literal):
             value = int(literal) if isinstance(literal, bool) else literal
             return f"json_extract({column}, ?) {_SQL[operator]} ?", [f"$.{name}", value]
+        case Contains(name, part) | Not(Contains(name, part)):
+            sign = "=" if isinstance(condition, Not) else ">"
+            return f"instr(json_extract({column}, ?), ?) {sign} 0", [f"$.{name}", part]
+        case Exists(names) | Not(Exists(names)):
+            missing, joint = ("IS", " AND ") if isinstance(condition, Not) else ("IS NOT", " OR ")
+            each = joint.join(f"json_type({column}, ?) {missing} NULL" for _ in names)
+            return f"({each})", [f"$.{name}" for name in names]
         case All(parts) | Any(parts):
             texts, parameters = zip(*(sql(part, column) for part in parts), strict=True)
             joined = (" AND " if isinstance(condition, All) else " OR ").join(texts)

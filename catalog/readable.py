@@ -1,37 +1,34 @@
-"""What can be asked of a volume. `Volume` adds to it what can be changed."""
+"""One file of a volume, by its path: what it is, its content, its history."""
 
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
-from functools import partial
+from datetime import datetime, timedelta
 from os import PathLike
 
 from storage import ContentStore, Span
 
 from .adoption import Enrol
-from .arguments import check_callback, check_flags, check_whole
-from .browse import LIVE, Browser
+from .alterations import KeepsIndexes, SwitchesLog
+from .arguments import check_flags
 from .columns import parse_file, parse_head, parse_told, parse_version
-from .destination import Existing
-from .download import DownloadListener, DownloadReport, Downloads, check_existing, check_file_target, check_target
-from .entities import FileVersion, Folder, VolumeInfo
+from .download import Downloads, check_file_target
+from .entities import FileVersion, VolumeInfo
 from .errors import InvalidError, NotFoundError
 from .exchange import partition_of
-from .filters import Condition
-from .keys import check_key_length, check_version, head_row, heads, version_row, versions
+from .finality import Finality, check_time
+from .keys import check_key_length, check_version, head_row, version_row, versions
 from .learning import LEARNING_S, learn
 from .listing import Lister
-from .paths import check_folder, check_path, check_prefix
+from .past import Past
+from .paths import check_path
 from .reader import Reader, Readers, check_span, was_purged
 from .retry import Deadline
 from .rows import Entity
 from .seek import READ_AHEAD_BYTES, SeekableReader, check_read_ahead, seekable
 from .settings import Settings, check_timeout
 from .signing import expiry, signed_url
-from .usage import FolderUsage
-from .verify import VerifyReport, verify
 from .writer import Writer
 
 
@@ -48,6 +45,8 @@ class Tools:
     store: ContentStore
     """The same, unobserved: with the abilities that not every store has."""
     enrol: Enrol
+    indexes: KeepsIndexes
+    switch_log: SwitchesLog
 
     def within(self, timeout_s: float | None) -> "Tools":
         """They, for a call with a time limit of its own. Raises: InvalidError."""
@@ -70,6 +69,7 @@ class ReadableVolume:
     def __init__(self, info: VolumeInfo, tools: Tools) -> None:
         self.info = info
         self._tools = replace(tools, readers=tools.readers.asking(self._is_purged, self._learn))
+        self._finality = Finality(info)
 
     def __repr__(self) -> str:
         return f"<Volume {self.info.name!r}, {self.info.shards} shards, blobs under {self.info.root!r}>"
@@ -79,15 +79,45 @@ class ReadableVolume:
         """The volume's name."""
         return self.info.name
 
-    async def stat(self, path: str, *, version: int | None = None, timeout_s: float | None = None) -> FileVersion:
+    async def stat(
+        self,
+        path: str,
+        *,
+        version: int | None = None,
+        as_of: datetime | None = None,
+        timeout_s: float | None = None,
+    ) -> FileVersion:
         """Describe a file, or one of its versions (also one that is a delete). One request.
 
-        Raises: NotFoundError, AccessDeniedError, UnavailableError.
+        With `as_of`, the file as it was at that moment of the service's clock, here and in all that reads: the newest
+        version written up to then. The answer never changes: writes under way that began before the moment are waited
+        for, and so is the moment itself, if it comes within the time limit. It costs three requests, then one.
+        Raises: NotFoundError, InvalidError (`as_of` in the future, or beside `version`), AccessDeniedError (`as_of`
+        writes a marker), UnavailableError (`unavailable.not-final`: such a write is still open).
         """
-        return await self._described("stat", path, version, self._tools.writer.deadline(timeout_s))
+        return await self._described("stat", path, version, self._tools.writer.deadline(timeout_s), as_of)
 
-    async def _described(self, op: str, path: str, version: int | None, deadline: Deadline) -> FileVersion:
-        return parse_told(self.name, await self._row(op, path, version, deadline))
+    async def _described(
+        self, op: str, path: str, version: int | None, deadline: Deadline, as_of: datetime | None = None
+    ) -> FileVersion:
+        if as_of is None:
+            return parse_told(self.name, await self._row(op, path, version, deadline))
+        if version is not None:
+            raise InvalidError("version and as_of exclude each other: each says which version is meant", op=op)
+        path, past = self._path(path), self._past(op, as_of, None)
+        entity = await past.at(path, deadline=deadline)
+        if entity is None:
+            message = f"there was no file {path!r} in volume {self.name!r} at {as_of.isoformat()}"
+            raise NotFoundError(message, op=op, key=path)
+        file = parse_told(self.name, entity)
+        if file.kind == "delete":
+            message = f"file {path!r} was deleted at {as_of.isoformat()} (version {file.version})"
+            raise NotFoundError(message, op=op, key=path, kind="not-found.deleted")
+        return file
+
+    def _past(self, op: str, as_of: datetime, timeout_s: float | None) -> Past:
+        time, tools = check_time(op, "as_of", as_of), self._tools.within(timeout_s)
+        return Past(self.info, time, self._finality, tools.writer, tools.lister)
 
     async def _row(self, op: str, path: str, version: int | None, deadline: Deadline) -> Entity:
         path = self._path(path)
@@ -103,13 +133,21 @@ class ReadableVolume:
             raise NotFoundError(message, op=op, key=path, kind="not-found.deleted")
         return entity
 
-    async def read(self, path: str, *, version: int | None = None, timeout_s: float | None = None) -> bytes:
+    async def read(
+        self,
+        path: str,
+        *,
+        version: int | None = None,
+        as_of: datetime | None = None,
+        timeout_s: float | None = None,
+    ) -> bytes:
         """The whole content of a file, verified against its digest.
 
-        Raises: NotFoundError, IntegrityError (not what was written), AccessDeniedError, UnavailableError.
+        Raises: NotFoundError (also where that version's content was purged), IntegrityError (not what was written),
+        AccessDeniedError, UnavailableError; with `as_of`, as `stat`.
         """
         deadline = self._tools.writer.deadline(timeout_s)
-        file = await self._described("read", path, version, deadline)
+        file = await self._described("read", path, version, deadline, as_of)
         async with self._tools.readers.within(deadline.left_s).open(file, Span()) as reader:
             return await reader.read()
 
@@ -119,6 +157,7 @@ class ReadableVolume:
         path: str,
         *,
         version: int | None = None,
+        as_of: datetime | None = None,
         start: int = 0,
         length: int | None = None,
         timeout_s: float | None = None,
@@ -131,7 +170,7 @@ class ReadableVolume:
         """
         span = check_span(start, length)
         deadline = self._tools.writer.deadline(timeout_s)
-        file = await self._described("open", path, version, deadline)
+        file = await self._described("open", path, version, deadline, as_of)
         async with self._tools.readers.within(deadline.left_s).open(file, span) as reader:
             yield reader
 
@@ -141,6 +180,7 @@ class ReadableVolume:
         path: str,
         *,
         version: int | None = None,
+        as_of: datetime | None = None,
         read_ahead_bytes: int = READ_AHEAD_BYTES,
         timeout_s: float | None = None,
     ) -> AsyncIterator[SeekableReader]:
@@ -153,7 +193,7 @@ class ReadableVolume:
         """
         check_read_ahead(read_ahead_bytes)
         deadline = self._tools.writer.deadline(timeout_s)
-        file = await self._described("open_seekable", path, version, deadline)
+        file = await self._described("open_seekable", path, version, deadline, as_of)
         async with seekable(self._tools.readers.within(deadline.left_s), file, read_ahead_bytes) as reader:
             yield reader
 
@@ -163,6 +203,7 @@ class ReadableVolume:
         target: PathLike[str] | str,
         *,
         version: int | None = None,
+        as_of: datetime | None = None,
         overwrite: bool = False,
         timeout_s: float | None = None,
     ) -> FileVersion:
@@ -177,106 +218,8 @@ class ReadableVolume:
         local = check_file_target(target)
         check_flags("download", overwrite=overwrite)
         deadline = self._tools.writer.deadline(timeout_s)
-        file = await self._described("download", path, version, deadline)
-        return await _downloads(self._tools.within(deadline.left_s)).file(file, local, overwrite=overwrite)
-
-    async def download_tree(
-        self,
-        prefix: str,
-        folder: PathLike[str] | str,
-        *,
-        existing: Existing = "fail",
-        progress: DownloadListener | None = None,
-        timeout_s: float | None = None,
-    ) -> DownloadReport:
-        """Write every file below a prefix to a local folder, under its path without the prefix. Each as by `download`.
-
-        `existing` says what becomes of a local file that is there: "fail" (it stays, and is a failure), "overwrite",
-        "skip" (it stays), or "newer" (replaced where the catalog's `modified`, else `created`, is later than its time).
-        Nothing is written outside the folder, whatever the paths say and whatever links stand in it. A path that is no
-        file's on every system, or the same as another's where case is ignored, is a failure. One bad file stops no
-        other: see `failed` of the report. Nothing is deleted. Started again, it carries on. What `progress` raises ends
-        the run and is raised, whatever it is; files that are whole by then stay, and nothing half-done does.
-        `timeout_s` is for each file; once none has got through for so long, those that were not begun fail at once.
-
-        Raises: NotFoundError (nothing is below the prefix, and no folder was made; an empty volume is no error),
-        InvalidError, AccessDeniedError (no folder can be made there); as `list`.
-        """
-        check_existing(existing)
-        check_callback("download", "progress", progress)
-        prefix = check_folder(prefix)
-        return await _downloads(self._tools.within(timeout_s)).tree(
-            self.list(prefix, recursive=True, timeout_s=timeout_s),
-            prefix,
-            check_target(folder),
-            volume=self.name,
-            existing=existing,
-            limit=self._tools.settings.transfers_max,
-            listener=progress,
-        )
-
-    def list(
-        self, prefix: str = "", *, recursive: bool = False, deleted: bool = False, timeout_s: float | None = None
-    ) -> AsyncIterator[FileVersion | Folder]:
-        """What is under a prefix, in order of path: files and folders, or with `recursive` all files.
-
-        Paths are ordered segment by segment, by code point within one: all under `a/` comes before `a-b` and `a.txt`.
-        A folder costs no more than a page of each shard, however much is in it. With `deleted`, the tombstones of
-        deleted files as well. Not a snapshot: see N1 in the guarantees.
-        Raises: InvalidError, NotFoundError (no catalog), AccessDeniedError, UnavailableError.
-        """
-        return self._browser(timeout_s).list(prefix, recursive=recursive, deleted=deleted)
-
-    def glob(self, pattern: str, *, timeout_s: float | None = None) -> AsyncIterator[FileVersion]:
-        """The files whose whole path a pattern stands for, in the order of `list`: `2026/**/*.csv`.
-
-        `*` is any run of characters within a segment, `?` one character, `[a-z]` one of a set, `[!a-z]` one that is not
-        in it, `**` any number of whole segments; `[*]` is a star. Reads what begins with the pattern's literal part,
-        and hops over folders in which nothing can match. The answer is the same on every back end.
-        Raises: as `list`.
-        """
-        return self._browser(timeout_s).glob(pattern)
-
-    def folders(
-        self, prefix: str = "", *, depth: int = 1, timeout_s: float | None = None
-    ) -> AsyncIterator[FolderUsage]:
-        """How much each folder under a prefix holds, at any depth: files, bytes, and when the newest was written.
-
-        Folders down to `depth` levels, in the order of `list`, inner ones before what they are in; last of all the sum,
-        under the prefix itself. One pass over all heads under the prefix, in bounded memory. Not a snapshot (N1).
-        Raises: as `list`.
-        """
-        return self._browser(timeout_s).folders(prefix, depth)
-
-    async def query(
-        self, where: Condition, *, prefix: str = "", limit: int | None = None, timeout_s: float | None = None
-    ) -> AsyncIterator[FileVersion]:
-        """The files for which a condition holds, ordered as by `list`: `(F.size > 1000) & (F.meta["owner"] == "ops")`.
-
-        A comparison holds only where the file has the field, with a value of the literal's type; `~` is the plain
-        complement. What the service can decide it decides; the answer is the same on every back end.
-        Raises: as `list`.
-        """
-        prefix = check_prefix(prefix)
-        if not isinstance(where, Condition):
-            raise InvalidError(f"where is a condition, such as F.size > 1000, not {where!r}", op="query")
-        if limit is not None:
-            check_whole("query", "limit", limit)
-        left, tools = limit, self._tools.within(timeout_s)
-        both = LIVE & where
-        async with aclosing(tools.lister.runs(self.info, heads(prefix), where=both)) as runs:
-            if left == 0:
-                return
-            async for run in runs:
-                for row in run:
-                    head: Entity | None = row
-                    if "moving" in row.values:
-                        head = await self._settled(tools.writer.deadline, row)
-                    if head is not None and both.holds(head.values):
-                        yield parse_file(self.name, head)
-                        left = None if left is None else left - 1
-                        if left == 0:
-                            return
+        file = await self._described("download", path, version, deadline, as_of)
+        return await self._downloads(deadline.left_s).file(file, local, overwrite=overwrite)
 
     async def history(self, path: str, *, timeout_s: float | None = None) -> AsyncIterator[FileVersion]:
         """All versions of a file, newest first; deletes too. Raises: NotFoundError where there never was one."""
@@ -309,22 +252,9 @@ class ReadableVolume:
             raise was_purged(row.file, "sign")
         return await deadline.retried(lambda: signed_url(self._tools.store, row.file, expires))
 
-    async def verify(
-        self, prefix: str = "", *, progress: Callable[[int, int], None] | None = None, timeout_s: float | None = None
-    ) -> VerifyReport:
-        """Read the content of every version under a prefix, and compare it with what was written.
-
-        `progress` hears of versions checked and bytes read; what it raises ends the run and is raised. Damage is in the
-        report, not raised.
-        Raises: as `list`.
-        """
-        check_callback("verify", "progress", progress)
+    def _downloads(self, timeout_s: float | None) -> Downloads:
         tools = self._tools.within(timeout_s)
-        return await verify(self.info, check_prefix(prefix), tools.lister, tools.readers, progress)
-
-    def _browser(self, timeout_s: float | None) -> Browser:
-        tools = self._tools.within(timeout_s)
-        return Browser(self.info, tools.lister, partial(self._settled, tools.writer.deadline))
+        return Downloads(tools.readers, tools.threads)
 
     def _path(self, path: str) -> str:
         path = check_path(path)
@@ -363,7 +293,3 @@ class ReadableVolume:
         settle = self._tools.writer.settle_claim
         await settle(self.info, head.file.path, head.claim, gentle=True, deadline=deadline)
         return await self._get(head.file.path, row.row, deadline)
-
-
-def _downloads(tools: Tools) -> Downloads:
-    return Downloads(tools.readers, tools.threads)

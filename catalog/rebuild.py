@@ -50,6 +50,7 @@ LOST: Final = (
     "users' metadata, modification times, writers and request ids",
     "which writes were never committed: a blob that one left behind is a version now",
     "the order of versions that were written within a millisecond, or by clocks that disagree",
+    "the volume's settings: make its indexes again",
 )
 
 _LEAST: Final = timedelta(microseconds=1)

@@ -58,12 +58,13 @@ class Recovered:
 
 @dataclass(frozen=True, slots=True)
 class RecoveredVolume:
-    """What became of a volume whose deletion somebody had begun; or that could not be recovered at all."""
+    """What became of a volume that somebody had begun to delete or to alter; or that could not be recovered at all."""
 
     volume: str
     epoch: str
-    action: Literal["deleted", "kept", "failed"]
-    """`deleted`: it is gone · `kept`: it has a file, and is open again · `failed`: see error."""
+    action: Literal["deleted", "kept", "altered", "failed"]
+    """`deleted`: it is gone · `kept`: it has a file, and is open again · `altered`: its new settings are in force ·
+    `failed`: see error."""
     error: CatalogError | None = None
 
 
@@ -108,9 +109,16 @@ class Recovery:
         return Recovery(self._writer.within(timeout_s), self._lister.within(timeout_s))
 
     async def run(
-        self, volume: VolumeInfo, *, patience_s: float | None, shards: Iterable[int] | None = None
+        self,
+        volume: VolumeInfo,
+        *,
+        patience_s: float | None,
+        shards: Iterable[int] | None = None,
+        older_than: int | None = None,
     ) -> list[Recovered]:
         """Settle all intents that are older than `patience_s`, or than the patience each asks for; of some shards only.
+
+        `older_than`: only those that were begun under settings of an older generation.
 
         Raises: UnavailableError, AccessDeniedError where the rows cannot be read; an op's own trouble is in its item.
         """
@@ -121,7 +129,7 @@ class Recovery:
             return await self._settle(volume, row, age_us, patience_s)
 
         async with (
-            aclosing(self._aged(volume, range(volume.shards) if shards is None else shards)) as aged,
+            aclosing(self._aged(volume, range(volume.shards) if shards is None else shards, older_than)) as aged,
             aclosing(concurrently(aged, settle, limit=ROWS_AT_A_TIME)) as settled,
         ):
             return [item async for item in settled]
@@ -138,14 +146,18 @@ class Recovery:
             age_us = await service_time(volume, key, self._writer, self._lister) - row.timestamp
         return await self._settle(volume, row, age_us, patience_s)
 
-    async def _aged(self, volume: VolumeInfo, shards: Iterable[int]) -> AsyncGenerator[tuple[IntentRow, int], None]:
+    async def _aged(
+        self, volume: VolumeInfo, shards: Iterable[int], older_than: int | None
+    ) -> AsyncGenerator[tuple[IntentRow, int], None]:
         """Intents, and how old they are."""
         for shard in shards:
             key, now = partition(volume.epoch, shard), 0
             async with aclosing(self._lister.rows(key, INTENTS)) as rows:
                 async for row in rows:
-                    now = now or await service_time(volume, key, self._writer, self._lister)
-                    yield parse_intent(row), now - row.timestamp
+                    found = parse_intent(row)
+                    if older_than is None or found.intent.generation < older_than:
+                        now = now or await service_time(volume, key, self._writer, self._lister)
+                        yield found, now - row.timestamp
 
     async def _settle(  # noqa: PLR0911 — one line per end
         self, volume: VolumeInfo, row: IntentRow, age_us: int, patience_s: float | None

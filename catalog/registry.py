@@ -18,10 +18,10 @@ from typing import TypeVar
 from .adoption import Enrolled, enrolled, overlaps
 from .blob_listing import FirstForeign
 from .columns import SCHEMA, parse_registry, parse_volume, registry_values, volume_values
-from .entities import Registry, VolumeInfo, VolumeRow, VolumeState
+from .entities import Registry, VolumeInfo, VolumeRow
 from .errors import ConflictError, InvalidError, NotFoundError, OutcomeUnknownError, UnavailableError
 from .filters import Comparison
-from .flow import concurrently, each
+from .flow import for_each
 from .keys import CATALOG, DELETED, REGISTRY, VOLUMES, deleted_row, gate_row, partition, volume_row
 from .listing import Lister
 from .retry import Deadline
@@ -120,10 +120,9 @@ class Volumes:
             return None
         return VolumeRow(now, row.etag)
 
-    async def turn(self, row: VolumeRow, state: VolumeState, generation: int, deadline: Deadline) -> None:
+    async def turn(self, row: VolumeRow, to: VolumeInfo, deadline: Deadline) -> None:
         """Replace a volume's row, once. Raises: RefusedError where it is another one by now, and as `submit`."""
-        values = volume_values(replace(row.info, state=state, generation=generation))
-        change = Replace(volume_row(row.info.name), values, row.etag)
+        change = Replace(volume_row(row.info.name), volume_values(to), row.etag)
         await deadline.write(lambda: self._table.submit(REGISTRY, [change]))
 
     async def remove(self, row: VolumeRow, deadline: Deadline) -> None:
@@ -132,7 +131,7 @@ class Volumes:
         default = None if registry.default == row.info.name else registry.default
         changes: list[Operation] = [
             Delete(volume_row(row.info.name), row.etag),
-            Insert(deleted_row(row.info.epoch), volume_values(row.info) | {"swept": False}),
+            Insert(deleted_row(row.info.epoch), volume_values(_without_settings(row.info)) | {"swept": False}),
             registry_row(registry, Registry(default)),
         ]
         await deadline.write(lambda: self._table.submit(REGISTRY, changes))
@@ -181,9 +180,8 @@ class Volumes:
             epoch = self._new_id()
             tried.add(epoch)
             shape = (wanted.layout, wanted.shards, wanted.root)
-            await self._make(
-                VolumeInfo(wanted.name, epoch, *shape, 1, created=EPOCH, default=False), registry, deadline
-            )
+            info = VolumeInfo(wanted.name, epoch, *shape, 1, created=EPOCH, default=False)
+            await self._make(replace(info, changes_since=EPOCH if wanted.change_log else None), registry, deadline)
             return None
 
         return await self.settled(attempt, "create_volume", wanted.name)
@@ -258,8 +256,7 @@ class Volumes:
     async def _make_gates(self, info: VolumeInfo, deadline: Deadline) -> None:
         keys = (partition(info.epoch, shard) for shard in range(info.shards))
         try:
-            async for _ in concurrently(each(keys), lambda key: self._open(key, info, deadline), limit=GATES_AT_A_TIME):
-                pass
+            await for_each(keys, lambda key: self._open(key, info, deadline), limit=GATES_AT_A_TIME)
         except OutcomeUnknownError as exc:  # whatever became of it: nothing will ever read a gate of this epoch
             raise UnavailableError(exc.message, op="create_volume", key=info.name) from exc
 
@@ -360,6 +357,11 @@ class Volumes:
         """The catalog's own row: empty where there is none yet. Raises: NotFoundError (no table), UnavailableError."""
         deadline = deadline or self._deadline()
         return parse_registry(await deadline.retried(lambda: self._table.get(REGISTRY, CATALOG)))
+
+
+def _without_settings(info: VolumeInfo) -> VolumeInfo:
+    """A volume as nobody writes to it any more: who knows of no index, or of no change log, may read that it was."""
+    return replace(info, indexes=(), indexes_made=0, changes_since=None)
 
 
 def registry_row(before: Registry, after: Registry) -> Operation:

@@ -1,74 +1,33 @@
-"""Deletes volumes: drives `deletion` step by step against the registry and the shards. It decides nothing.
+"""Deletes volumes, alters them, and ends what somebody began: recovery of a whole catalog. See `turnover` for how.
 
-Whoever is stopped by a deletion that nobody finishes, helps it along: a writer whose gate is gone, `create_volume` of
+Whoever is stopped by a turnover that nobody finishes, helps it along: a writer whose gate is gone, `create_volume` of
 the same name, recovery.
-
-A survey meets a file where a head is none of a delete; and also where rows do not tell whether there is one: a version
-that nothing has replaced and whose head is lost, or a row that this blobcat does not know. Then the volume stays, too,
-and is open again: what can mend it is `reconcile`, which writes.
 """
 
 from collections.abc import Iterator
 from contextlib import aclosing, contextmanager
-from dataclasses import dataclass
-from typing import Final, TypeGuard
+from typing import Final, Literal
 
-from .browse import LIVE
-from .columns import IN_PART, SCHEMA, parse_file, parse_in_part
-from .deletion import (
-    Advance,
-    Deletion,
-    DeletionNext,
-    DeletionRequest,
-    DeletionResult,
-    Gone,
-    Kept,
-    Met,
-    ReadVolume,
-    Remove,
-    Settle,
-    Survey,
-    Turn,
-    Unfinished,
-    delete,
-    deletion_step,
-    help_along,
-)
-from .driving import drive, proven
-from .entities import FileVersion, VolumeInfo
+from .alterations import Alteration
+from .entities import VolumeInfo
 from .errors import (
     CatalogError,
     ConflictError,
     IntegrityError,
-    InvalidError,
     NotFoundError,
     OutcomeUnknownError,
     UnavailableError,
 )
-from .keys import GATES, gate_generation, gate_row, head_row, heads, partition, shut_gate_row
-from .kinds import BESIDE_HEADS, NEWER, kind_of
+from .gates import Gates
 from .listing import Lister
-from .messages import Absent, Answer, Done, Failed, Found, Refused
 from .recovery import Recovered, RecoveredVolume, Recovery, RecoveryReport
 from .registry import Volumes
 from .retry import Deadline
-from .rows import Entity
-from .table import Delete, Insert, Operation
+from .turnover import Gone, Kept, Unfinished, alter, delete, help_along
 from .wanted import check_volume_name
 
-DAMAGE: Final = (IntegrityError, InvalidError)
-"""What is wrong with rows, and stays so until somebody mends them, or upgrades."""
-
-
-@dataclass(frozen=True, slots=True)
-class Damaged(Met):
-    """Whether there is a file cannot be told: the volume stays, as with one."""
-
-    error: CatalogError
-
-
-def _is_over(request: DeletionRequest | DeletionResult) -> TypeGuard[DeletionResult]:
-    return isinstance(request, DeletionResult)
+GRACE_S: Final = 5
+"""For so long the writes of others are waited for that began under settings that are being replaced."""
 
 
 @contextmanager
@@ -81,12 +40,13 @@ def _told(info: VolumeInfo, ended: list[RecoveredVolume]) -> Iterator[None]:
 
 
 class Removal:
-    """Deletes the volumes of one catalog."""
+    """Deletes and alters the volumes of one catalog."""
 
     def __init__(self, volumes: Volumes, recovery: Recovery, lister: Lister) -> None:
         self._volumes = volumes
         self._recovery = recovery
         self._lister = lister
+        self._gates = Gates(volumes, recovery, lister)
 
     def __repr__(self) -> str:
         return f"<Removal by {self._recovery!r}>"
@@ -106,7 +66,7 @@ class Removal:
         """
         deadline = self._lister.deadline()
         info = await self._volumes.get(check_volume_name(name), deadline, op="delete_volume")  # None: the default one
-        result, damage = await self._drive(info, delete(), deadline)
+        result, damage = await self._gates.turn(info, delete(), deadline)
         match result:
             case Kept() if damage:
                 raise damage
@@ -121,20 +81,40 @@ class Removal:
             case Unfinished(error):
                 raise error
 
-    async def help_along(self, info: VolumeInfo, deadline: Deadline) -> bool:
-        """Bring a deletion to its end that somebody began; whether the volume is gone.
+    async def help_along(self, info: VolumeInfo, deadline: Deadline, *, grace_s: float = GRACE_S) -> bool:
+        """Bring to its end what somebody began, a deletion or other settings; whether the volume is gone.
 
         Raises: AccessDeniedError, UnavailableError, IntegrityError (rows of it are lost).
         """
-        result, _ = await self._drive(info, help_along(), deadline)
+        result, _ = await self._gates.turn(info, help_along(), deadline, grace_s=grace_s)
         match result:
             case Unfinished(UnavailableError() | OutcomeUnknownError() as error):
-                message = f"volume {info.name!r} is being deleted, and that could not be brought to its end ({error})"
+                change = "its settings are being changed" if info.state == "turning" else "it is being deleted"
+                message = f"volume {info.name!r}: {change}, and that could not be brought to its end ({error})"
                 raise UnavailableError(message, op="recover", key=info.name, kind="unavailable.closing") from error
             case Unfinished(error):
                 raise error
             case _:
                 return isinstance(result, Gone)
+
+    async def alter(self, info: VolumeInfo, wish: Alteration, deadline: Deadline, *, op: str) -> VolumeInfo:
+        """Put other settings in force; the volume with them. Nobody with older ones can write any more.
+
+        Raises: ConflictError (it cannot be altered so), NotFoundError (it is gone), AccessDeniedError,
+        UnavailableError (it was not begun), OutcomeUnknownError (it was: whoever comes next brings it to its end),
+        IntegrityError (rows of it are lost).
+        """
+        result, _ = await self._gates.turn(info, alter(wish), deadline, grace_s=GRACE_S)
+        match result:
+            case Gone():
+                message = f"volume {info.name!r} was deleted"
+                raise NotFoundError(message, op=op, key=info.name, kind="not-found.volume")
+            case Unfinished(UnavailableError() | OutcomeUnknownError() as error, begun=True):
+                message = f"{op} of volume {info.name!r} was begun, and not brought to its end ({error}): do it again"
+                raise OutcomeUnknownError(message, op=op, key=info.name) from error
+            case Unfinished(error):
+                raise error
+        return await self._volumes.reload(info, deadline)
 
     async def recover(self, patience_s: float | None) -> RecoveryReport:
         """Recover all volumes; end deletions that somebody began; remove what came late in volumes that are gone.
@@ -145,7 +125,7 @@ class Removal:
         async with aclosing(self._volumes.all()) as volumes:
             async for info in volumes:
                 with _told(info, ended):
-                    if info.state == "open" or await self._stays(info, ended):
+                    if info.state == "open" or await self._stays(info, ended, patience_s):
                         items += await self._recovered(info, patience_s)
         async with aclosing(self._volumes.unswept()) as rows:
             async for row in rows:
@@ -156,10 +136,12 @@ class Removal:
                         await self._volumes.swept(row)
         return RecoveryReport(tuple(items), tuple(ended))
 
-    async def _stays(self, info: VolumeInfo, ended: list[RecoveredVolume]) -> bool:
-        """Bring the deletion of a volume to its end, and note how it went; whether the volume is there after that."""
-        gone = await self.help_along(info, self._lister.deadline())
-        ended.append(RecoveredVolume(info.name, info.epoch, "deleted" if gone else "kept"))
+    async def _stays(self, info: VolumeInfo, ended: list[RecoveredVolume], patience_s: float | None) -> bool:
+        """Bring to its end what is being done to a volume, and note how it went; whether it is there after that."""
+        grace_s = GRACE_S if patience_s is None else min(patience_s, GRACE_S)
+        gone = await self.help_along(info, self._lister.deadline(), grace_s=grace_s)
+        stays: Literal["altered", "kept"] = "altered" if info.state == "turning" else "kept"
+        ended.append(RecoveredVolume(info.name, info.epoch, "deleted" if gone else stays))
         return not gone
 
     async def _recovered(self, info: VolumeInfo, patience_s: float | None) -> list[Recovered]:
@@ -169,109 +151,3 @@ class Removal:
             if exc.kind != "not-found.volume":
                 raise
             return []  # deleted meanwhile; its record is among the unswept ones, and what is left comes up there
-
-    async def _drive(
-        self, info: VolumeInfo, first: DeletionNext, deadline: Deadline
-    ) -> tuple[DeletionResult, CatalogError | None]:
-        """Drive it to its end; where a volume was kept for its damage, that too."""
-        damage: CatalogError | None = None
-
-        async def send(_: Deletion, request: DeletionRequest) -> Answer | Met:
-            nonlocal damage
-            answer = await self._send(info, request, deadline)
-            if isinstance(request, Survey):
-                damage = answer.error if isinstance(answer, Damaged) else None
-            if isinstance(answer, Refused):
-                await deadline.pause()
-            return answer
-
-        result = (await drive(first, ends=_is_over, send=send, step=deletion_step, deadline=deadline))[1]
-        return result, damage
-
-    async def _send(self, info: VolumeInfo, request: DeletionRequest, deadline: Deadline) -> Answer | Met:
-        """Send a request once, and say what its answer proves."""
-        try:
-            match request:
-                case ReadVolume():
-                    row = await self._volumes.row(info, deadline)
-                    return Absent() if row is None else Found(row)
-                case Turn(row, state, generation):
-                    await self._volumes.turn(row, state, generation, deadline)
-                case Remove(row):
-                    await self._volumes.remove(row, deadline)
-                case Advance(shard):
-                    return await self._advance(partition(info.epoch, shard), request, deadline)
-                case Settle(row, shard):
-                    return await self._settle(row.info, shard, deadline)
-                case Survey(shard):
-                    return await self._survey(info, shard, deadline)
-        except CatalogError as exc:
-            return proven(exc, reading=isinstance(request, ReadVolume | Survey))
-        return Done()
-
-    async def _advance(self, shard: str, to: Advance, deadline: Deadline) -> Answer:
-        rows = await deadline.read(lambda: self._rows(shard))
-        gates = {gate_generation(row.row): row.row for row in rows}
-        if not gates:
-            message = f"shard {shard} has no gate: rows of the table are lost"
-            return Failed(IntegrityError(message, op="delete_volume", key=shard, kind="integrity.gate"))
-        there = max(gates)
-        if there >= to.generation:
-            return Done() if there == to.generation else Refused()
-        gate = (shut_gate_row if to.shut else gate_row)(to.generation)
-        change: list[Operation] = [Delete(gates[there]), Insert(gate, {"schema": SCHEMA})]
-        await deadline.write(lambda: self._lister.table.submit(shard, change))
-        return Done()
-
-    async def _rows(self, shard: str) -> list[Entity]:
-        async with aclosing(self._lister.table.query(shard, GATES)) as pages:
-            return [row async for page in pages for row in page]
-
-    async def _settle(self, info: VolumeInfo, shard: int, deadline: Deadline) -> Answer:
-        """Recover until there is nothing to settle: what was settled may have been one half of a move."""
-        while not deadline.passed:
-            recovery = self._recovery.within(deadline.left_s)
-            items = await recovery.run(info, patience_s=0, shards=[shard])
-            errors = [item.error for item in items if item.error]
-            if errors:
-                return Failed(errors[0])
-            if RecoveryReport(tuple(items)).quiet:
-                return Done()
-        message = f"shard {shard} of volume {info.name!r} always had something to settle"
-        return Failed(UnavailableError(message, op="delete_volume", key=info.name, kind="unavailable.deadline"))
-
-    async def _survey(self, info: VolumeInfo, shard: int, deadline: Deadline) -> Answer | Met:
-        key, lister = partition(info.epoch, shard), self._lister.within(deadline.left_s)
-        try:
-            return await self._file(info.name, key, lister) or Absent()
-        except DAMAGE as error:
-            return Damaged(error.key or key, error)
-
-    async def _file(self, name: str, shard: str, lister: Lister) -> Met | None:
-        """A file of a shard, if there is one. Raises: IntegrityError, InvalidError, where that cannot be told."""
-        async with aclosing(lister.rows(shard, heads(""), where=LIVE | NEWER)) as rows:
-            async for row in rows:
-                return Met(parse_file(name, row).path)
-        path = ""
-        for part in BESIDE_HEADS:
-            async with aclosing(lister.rows(shard, part, select=IN_PART)) as rows:
-                async for row in rows:
-                    if kind_of(row, "delete_volume") != "v":
-                        continue
-                    version = parse_in_part(name, row)
-                    if version.file.path == path or version.purged:
-                        continue
-                    path = version.file.path  # the newest comes first
-                    if version.file.kind != "delete" and await self._is_live(version.file, shard, lister):
-                        return Met(path)
-        return None
-
-    async def _is_live(self, file: FileVersion, shard: str, lister: Lister) -> bool:
-        """Whether a path whose newest row is no delete has a file: else the row of the delete is lost, and no more."""
-        head = await lister.deadline().retried(lambda: lister.table.get(shard, head_row(file.path)))
-        if head is None:
-            message = (
-                f"{file.path!r} is a file, version {file.version}, but its head row is lost: run blobcat reconcile"
-            )
-            raise IntegrityError(message, op="delete_volume", key=file.path, kind="integrity.head")
-        return LIVE.holds(head.values)

@@ -10,6 +10,7 @@ apart from 5 and every bit of a number.
 """
 
 import json
+import re
 import sqlite3
 from collections.abc import Sequence
 from typing import Any, Final, NoReturn
@@ -17,8 +18,10 @@ from typing import Any, Final, NoReturn
 import orjson
 
 from .errors import IntegrityError
-from .filters import Condition, Literal_
-from .pushdown import pushable, sql
+from .filters import Condition
+from .keys import RowRange
+from .literals import Literal_
+from .pushdown import Pushed, Service, left_open, pushable, sql
 from .rows import Entity, Value, Values, check_values
 from .table import (
     ANY_ETAG,
@@ -44,11 +47,14 @@ SCHEMA: Final = (
     f"PRAGMA user_version = {VERSION}",
 )
 DROP: Final = "DROP TABLE IF EXISTS entities"
-COMPARISONS_MAX: Final = 200  # well inside SQLite's default limits on variables and on the depth of an expression
+SERVICE: Final = Service(
+    "sql", comparisons_max=200
+)  # well inside SQLite's default limits on variables and on the depth of an expression
 
 Found = list[tuple[bytes, int, str]]
 Statement = tuple[str, list[Literal_ | bytes]]
 
+_WHERE: Final = " WHERE "
 _ROW: Final = "partition = ? AND row = ?"
 _ROW_AT: Final = f"{_ROW} AND CAST(stamp AS TEXT) = ?"
 
@@ -119,14 +125,28 @@ def first_page(
 ) -> Statement:
     """The query for the first rows of a range."""
     body = "body" if bodies else "'{}'"
-    text = f"SELECT row, stamp, {body} FROM entities WHERE partition = ? AND row >= ? AND row < ?"
+    text = f"SELECT row, stamp, {body} FROM entities{_WHERE}partition = ? AND row >= ? AND row < ?"
     parameters: list[Literal_ | bytes] = [to_stored(partition), to_stored(first), to_stored(stop)]
-    weaker = pushable(where, strict_types=False, comparisons_max=COMPARISONS_MAX)
+    weaker = pushable(where, SERVICE)
     if weaker is not None:
         condition, literals = sql(weaker, "body")
         text += rf" AND ({condition} OR instr(body, '\u0000'))"  # SQLite's JSON ends a string at its first NUL
         parameters += literals
     return f"{text} ORDER BY row LIMIT {rows_max}", parameters
+
+
+def pushed(partition: str, rows: RowRange, where: Condition | None) -> Pushed:
+    """What the query for a range says, its parameters filled in, and what it leaves open."""
+    text, parameters = first_page(partition, rows.first, rows.stop, where, bodies=True, rows_max=0)
+    condition = text[text.index(_WHERE) + len(_WHERE) : text.rindex(" ORDER BY")]
+    given = iter(parameters)
+    return Pushed(re.sub(r"\?", lambda _: _spelled(next(given)), condition), left_open(where, SERVICE))
+
+
+def _spelled(parameter: Literal_ | bytes) -> str:
+    if isinstance(parameter, bytes):
+        parameter = from_stored(parameter)
+    return "'" + parameter.replace("'", "''") + "'" if isinstance(parameter, str) else repr(parameter)
 
 
 def entities(partition: str, found: Found, select: Sequence[str] | None = None) -> list[Entity]:
@@ -153,7 +173,11 @@ def _json(values: Values) -> str:
 def _bodies(texts: Sequence[str], key: str) -> list[dict[str, Value]]:
     """Parse many at once, which is several times faster than one by one."""
     try:
-        bodies: Any = json.loads(f"[{','.join(texts)}]")
+        text = f"[{','.join(texts)}]"
+        try:
+            bodies: Any = orjson.loads(text)
+        except ValueError:  # lone surrogates; NaN and the like, which only others can have written
+            bodies = json.loads(text)
     except (ValueError, TypeError) as error:
         raise IntegrityError("a stored row is damaged", op="read", key=key, kind="integrity.row") from error
     if len(bodies) != len(texts) or not all(type(body) is dict for body in bodies):

@@ -21,6 +21,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal, TypeVar
 
@@ -29,6 +30,7 @@ from storage.turns import Call, Turns
 from .errors import InvalidError, NotFoundError, OutcomeUnknownError
 from .filters import Condition
 from .keys import RowRange
+from .pushdown import Pushed
 from .rows import (
     Entity,
     check_key,
@@ -47,6 +49,7 @@ from .sqlite_rows import (
     first_page,
     one_row,
     page_after,
+    pushed,
     tick,
 )
 from .table import (
@@ -56,6 +59,7 @@ from .table import (
     Written,
     check_batch,
 )
+from .threads import ShortCalls
 
 Sync = Literal["normal", "full"]
 MEMORY: Final = ":memory:"
@@ -93,6 +97,7 @@ class SqliteTable:
         self._clock = clock
         self._writer = ThreadPoolExecutor(1, "sqlite-writer")
         self._readers = self._writer if self._path == MEMORY else ThreadPoolExecutor(READERS, "sqlite-reader")
+        self._reads = ShortCalls(self._readers)
         self._batches = Turns(self._submit_all, calls_max=BATCHES_MAX)
         self._own = threading.local()
         self._connections: list[sqlite3.Connection] = []
@@ -119,7 +124,7 @@ class SqliteTable:
     async def get(self, partition: str, row: str) -> Entity | None:
         check_key("PartitionKey", partition, op="get")
         check_key("RowKey", row, op="get")
-        found = await self._run(self._readers, "get", row, self._select, one_row(partition, row))
+        found = await self._read("get", row, one_row(partition, row))
         return entities(partition, found)[0] if found else None
 
     async def query(
@@ -134,11 +139,14 @@ class SqliteTable:
         bodies = select is None or len(select) > 0
         page = first_page(partition, rows.first, rows.stop, where, bodies=bodies, rows_max=self._page_rows)
         while True:
-            found = await self._run(self._readers, "query", partition, self._select, page)
+            found = await self._read("query", partition, page)
             yield entities(partition, found, select)
             if len(found) < self._page_rows:
                 return
             page = page_after(found, page)
+
+    def pushed(self, partition: str, rows: RowRange, where: Condition | None) -> Pushed:
+        return pushed(partition, rows, where)
 
     async def submit(self, partition: str, operations: Sequence[Operation]) -> Sequence[Written]:
         check_batch(partition, operations)
@@ -168,6 +176,17 @@ class SqliteTable:
             return await asyncio.get_running_loop().run_in_executor(threads, work, *arguments)
         except (sqlite3.Error, OSError) as error:
             raise translated(error, self._path, op, key) from error
+
+    async def _read(self, op: str, key: str, statement: Statement) -> Found:
+        """Reads of one moment share a thread's turn, as long as they are quick: those of all shards, say."""
+        self._check_open(op, key)
+        try:
+            return await self._reads.run(partial(self._select, statement))
+        except (sqlite3.Error, OSError) as error:
+            raise translated(error, self._path, op, key) from error
+        except RuntimeError:  # its turn had not come, and the threads take no more work
+            self._check_open(op, key)
+            raise
 
     def _check_open(self, op: str, key: str) -> None:
         if self._closed:

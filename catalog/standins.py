@@ -12,6 +12,7 @@ from inspect import isawaitable, signature
 from types import TracebackType
 from typing import Any, Final, Self
 
+from .arrow import as_reader
 from .portal import Runs
 
 _END: Final = object()
@@ -43,6 +44,16 @@ class Blocking:
         if not hasattr(self._inner, "__aiter__"):
             raise TypeError(f"{type(self._inner).__name__!r} is not iterable")
         return iterate(self._inner, self._runs)
+
+
+class BlockingQuery(Blocking):
+    """Stands for a query: its record batches come as what synchronous consumers of Arrow read."""
+
+    __slots__ = ()
+
+    def to_arrow(self, *args: Any, **kwargs: Any) -> Any:
+        """As of the async API, a `pyarrow.RecordBatchReader`."""
+        return as_reader(_method(self._inner.to_arrow, self._runs)(*args, **kwargs))
 
 
 class Context:
@@ -140,7 +151,7 @@ def wrapped(value: Any, runs: Runs) -> Any:
     if hasattr(kind, "__anext__") and hasattr(kind, "aclose"):  # a generator; a Reader has more to it
         return iterate(value, runs)
     if kind.__module__.partition(".")[0] == "catalog" and _is_alive(kind):
-        return Blocking(value, runs)
+        return (BlockingQuery if hasattr(kind, "to_arrow") else Blocking)(value, runs)
     return value
 
 

@@ -51,8 +51,10 @@ def request_of(op: Op, phase: Phase) -> Request:  # noqa: C901, PLR0911, PLR0912
             return ReadSource(op.change.source)
         case Phase.HEAD | Phase.REBASE:
             return ReadHead(op.change.path)
-        case Phase.FROM | Phase.CLAIMED:
+        case Phase.FROM:
             return ReadHead(op.origin)
+        case Phase.CLAIMED:
+            return ReadIntent(op.origin, op.id)
         case Phase.CLAIM:
             return ClaimSource(_source(op), source_intent_of(op))
         case Phase.FINISH | Phase.RELEASE:

@@ -25,6 +25,7 @@ from typing import Final, Protocol
 from .errors import ConflictError, InvalidError, TooLargeError
 from .filters import Condition
 from .keys import RowRange
+from .pushdown import Pushed
 from .rows import Entity, Values, check_key, check_keys, check_values, shape, units
 
 ANY_ETAG = "*"
@@ -133,6 +134,9 @@ class Table(Protocol):
 
         Raises: NotFoundError (no table), AccessDeniedError, UnavailableError (also in the middle).
         """
+
+    def pushed(self, partition: str, rows: RowRange, where: Condition | None) -> Pushed:
+        """What `query` would say of a condition: how it is asked, and what it leaves open. Sends nothing."""
 
     async def submit(self, partition: str, operations: Sequence[Operation]) -> Sequence[Written]:
         """Apply all operations, or none. One answer for each operation, in order.

@@ -282,13 +282,7 @@ def _loaded(body: bytes) -> dict[str, Any]:
     return found
 
 
-def _int64(text: object) -> int:
-    if type(text) is not str:
-        raise TypeError
-    return int(text)
-
-
-_CONVERTED: Final[Mapping[str, Callable[[Any], Value]]] = {"Edm.Int64": _int64, "Edm.Int32": int, "Edm.Double": float}
+_CONVERTED: Final[Mapping[str, Callable[[Any], Value]]] = {"Edm.Int32": int, "Edm.Double": float}
 _PLAIN: Final = frozenset({str, bool, int, float})
 
 
@@ -305,8 +299,10 @@ def _entity(item: dict[str, Any]) -> Entity:
     """A row; what is left of the item when all else is taken from it are its values."""
     typed, others = _marks(tuple(item))
     for name, mark in typed:
-        convert = _CONVERTED.get(item.pop(mark))  # what has another type is by others: it stays the text that it is
-        if convert:
+        kind = item.pop(mark)
+        if kind == "Edm.Int64":  # nearly all of them are
+            item[name] = int(item[name], 10)  # with a base it takes text, and nothing else
+        elif convert := _CONVERTED.get(kind):  # what has another type is by others: it stays the text that it is
             item[name] = convert(item[name])
     partition, row, time = item.pop("PartitionKey"), item.pop("RowKey"), item.pop("Timestamp")
     etag = item.pop("odata.etag", None) or f"W/\"datetime'{quote(time)}'\""

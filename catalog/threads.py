@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -14,12 +14,14 @@ T = TypeVar("T")
 
 Outcome = tuple[Any, BaseException | None]
 Call = tuple[Callable[[], Any], "asyncio.Future[Any]"]
+Told = tuple["asyncio.Future[Any]", Any, BaseException | None]
 
 TURNS_MAX: Final = 8  # as many as there are threads
 CALLS_MAX: Final = 32
 QUICK_S: Final = 0.001  # for each of these that a call takes, one more turn at the same time pays
-SLOW_S: Final = 4 * QUICK_S  # a call that takes less is over before a turn of its own would have paid
+SLOW_S: Final = 4 * QUICK_S  # what takes less is over before a turn of its own would have paid
 HASHED_INLINE_BYTES: Final = 8 << 10
+LATE_S: Final = 0.05  # what takes longer may never end: a file that is far away, and whose server is gone
 ENDING_S: Final = 1.0  # a thread that waits for a caller's own pipe may never end
 
 
@@ -33,13 +35,17 @@ class ShortCalls:
 
     Those that come at the same moment share a turn, as long as calls are quick, and one turn goes at a time: several
     would only take the interpreter's lock from each other, and from the loop. Where calls take longer, as on a disk
-    that is far away, more turns go at the same time, and in the end each call has one of its own, so that they wait
-    side by side and not one behind the other.
+    that is far away, a turn gives back those that it has not come to, more turns go at the same time, and in the end
+    each call has one of its own, so that they wait side by side and not one behind the other; nobody waits behind one
+    that may never end. Once nobody calls any more that is forgotten: the next may be quick again.
     """
 
-    def __init__(self, threads: Executor, now: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(
+        self, threads: Executor, now: Callable[[], float] = time.perf_counter, *, late_s: float = LATE_S
+    ) -> None:
         self._threads = threads
         self._now = now
+        self._late_s = late_s
         self._waiting: deque[Call] = deque()
         self._taken = 0
         self._called = False
@@ -58,33 +64,58 @@ class ShortCalls:
     def _go(self) -> None:
         """Begin as many turns as there may be."""
         self._called = False
+        loop = asyncio.get_running_loop()
         while self._waiting and self._taken < self._turns_max:
-            calls = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._calls_max))]
+            turn = _Turn(self._waiting.popleft() for _ in range(min(len(self._waiting), self._calls_max)))
             self._taken += 1
-            works = [work for work, _ in calls]
             try:
-                turn = asyncio.get_running_loop().run_in_executor(self._threads, self._turn, works)
+                over = loop.run_in_executor(self._threads, self._take, turn)
             except RuntimeError as exc:  # the threads take no more work
-                turn = asyncio.get_running_loop().create_future()
-                turn.set_exception(exc)
-            turn.add_done_callback(partial(self._told, calls))
+                over = loop.create_future()
+                over.set_exception(exc)
+            turn.timer = loop.call_later(self._late_s, self._look, turn)
+            over.add_done_callback(partial(self._told, turn))
 
-    def _turn(self, works: Sequence[Callable[[], Any]]) -> tuple[list[Outcome], float]:
-        """In a thread: what became of each call, and how long one of them took."""
-        began = self._now()
-        outcomes = [_outcome(work) for work in works]
-        return outcomes, (self._now() - began) / len(works)
+    def _take(self, turn: "_Turn") -> tuple[list[Told], float]:
+        """In a thread: what became of each call that it came to in good time, and how long one of them took."""
+        turn.begun = True
+        began = now = self._now()
+        told = list[Told]()
+        with suppress(IndexError):  # that was the last, or the others were given back
+            while not told or now - began < SLOW_S:
+                work, answer = turn.calls.popleft()
+                told.append((answer, *_outcome(work)))
+                now = self._now()
+        return told, (now - began) / max(1, len(told))
 
-    def _told(self, calls: "Sequence[Call]", turn: "asyncio.Future[tuple[list[Outcome], float]]") -> None:
-        """Tell each what became of his call, or of the whole turn."""
+    def _look(self, turn: "_Turn") -> None:
+        """A turn takes so long that it may never end: it counts no more, and nobody waits behind it."""
+        if not turn.begun:  # its thread has other work so far
+            turn.timer = asyncio.get_running_loop().call_later(self._late_s, self._look, turn)
+            return
+        turn.late = True
         self._taken -= 1
-        if failed := asyncio.CancelledError() if turn.cancelled() else turn.exception():
-            outcomes: Sequence[Outcome] = [(None, failed)] * len(calls)
+        self._turns_max, self._calls_max = TURNS_MAX, 1
+        self._give_back(turn)
+        self._go()
+
+    def _give_back(self, turn: "_Turn") -> None:
+        with suppress(IndexError):
+            while True:
+                self._waiting.appendleft(turn.calls.pop())
+
+    def _told(self, turn: "_Turn", over: "asyncio.Future[tuple[list[Told], float]]") -> None:
+        """Tell each what became of his call, or of the whole turn."""
+        turn.timer.cancel()
+        self._taken -= not turn.late
+        if failed := asyncio.CancelledError() if over.cancelled() else over.exception():
+            told: list[Told] = [(answer, None, failed) for _, answer in turn.calls]
         else:
-            outcomes, each_s = turn.result()
+            told, each_s = over.result()
             self._turns_max = min(TURNS_MAX, 1 + int(each_s / QUICK_S))
             self._calls_max = CALLS_MAX if each_s < SLOW_S else 1
-        for (_, answer), (result, error) in zip(calls, outcomes, strict=True):
+            self._give_back(turn)
+        for answer, result, error in told:
             if answer.done():
                 continue
             if isinstance(error, asyncio.CancelledError):
@@ -93,12 +124,29 @@ class ShortCalls:
                 answer.set_exception(error)
             else:
                 answer.set_result(result)
+        if not self._waiting and not self._taken:
+            self._turns_max, self._calls_max = 1, CALLS_MAX
         self._go()
+
+
+class _Turn:
+    """Calls on their way through a thread, which takes them one by one."""
+
+    timer: asyncio.TimerHandle
+
+    def __init__(self, calls: Iterable[Call]) -> None:
+        self.calls = deque(calls)
+        self.begun = False
+        self.late = False
 
 
 def _outcome(work: Callable[[], Any]) -> Outcome:
     try:
         return work(), None
+    except StopIteration as exc:  # no future takes one
+        return None, RuntimeError(f"{type(exc).__name__} was raised by what was called").with_traceback(
+            exc.__traceback__
+        )
     except BaseException as exc:  # noqa: BLE001 — it is for whoever asked, not for the thread
         return None, exc
 

@@ -42,6 +42,8 @@ def traced(kind: type[T]) -> type[T]:
             and (method := _spanning(tracer, name, getattr(kind, name))) is not None
         ):
             methods[name] = method
+    if isasyncgenfunction(iteration := getattr(kind, "__aiter__", None)):
+        methods["__aiter__"] = _iteration(tracer, kind.__name__.lower(), iteration)
     return type(kind.__name__, (kind,), {**methods, "__module__": kind.__module__, "__doc__": kind.__doc__})
 
 
@@ -72,7 +74,7 @@ def _starting(tracer: "Tracer", name: str, method: Callable[..., Any]) -> "Calla
         attributes = {
             f"blobcat.{key}": value for key, value in told.items() if key in NAMED and isinstance(value, str | int)
         }
-        volume = getattr(args[0], "name", None)
+        volume = getattr(args[0], "volume", getattr(args[0], "name", None))
         if isinstance(volume, str):
             attributes["blobcat.volume"] = volume
         return tracer.start_span(f"blobcat.{name}", attributes=attributes)

@@ -1,14 +1,11 @@
 """Volume: the files of one named space. The API that people use; every verb is a few lines over one of its parts."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from functools import partial
+from datetime import datetime
 from os import PathLike
 
-from .adopt import Adopt
-from .adoption import AdoptListener, AdoptReport, Enrolled, check_where
 from .arguments import check_callback, check_flags
 from .changes import Change, taking
 from .entities import (
@@ -24,14 +21,9 @@ from .keys import check_version
 from .media import check_content_type, content_type_of
 from .metadata import Metadata, check_metadata
 from .modes import Create, Mode, Overwrite, check_mode
-from .paths import check_prefix
-from .purge import Purging
-from .purge_report import PurgeItem, PurgeReport, Tally
-from .purger import Purger
-from .readable import ReadableVolume
-from .retention import check_retention
 from .settings import check_timeout
 from .sources import Content, check_content
+from .tended import TendedVolume
 from .times import in_calendar, microseconds
 
 
@@ -60,7 +52,7 @@ class Outcome:
         return self.error is None
 
 
-class Volume(ReadableVolume):
+class Volume(TendedVolume):
     """The files of one named space. Made by `Catalog.volume` and `Catalog.create_volume`."""
 
     async def put(
@@ -176,54 +168,6 @@ class Volume(ReadableVolume):
         )
         return await run.run(source, prefix, exclude)
 
-    async def adopt(
-        self,
-        prefix: str = "",
-        *,
-        match: str | None = None,
-        into: str | None = None,
-        dry_run: bool = False,
-        progress: AdoptListener | None = None,
-        timeout_s: float | None = None,
-    ) -> AdoptReport:
-        """Take in blobs that the container has already, in place: by listing them, without copying or reading any.
-
-        `prefix` is the beginning of blobs' names. A file's path is its blob's name, or with `into` that folder and what
-        follows the prefix; `match` is a glob of paths. Size, type and MD5 are the blob's; its sha256 is learned when
-        it is first read as a whole, or by `verify`; until then the MD5 verifies it, and where it has none, nothing can.
-
-        Adopted blobs stay others': they are never written to and never removed, whatever becomes of their files. Who
-        changes one makes it drift: reading it is an IntegrityError, and adopting again reports it. What is in the
-        catalog is not touched: see the report. Blobs of volumes are left out. Started again after a crash, it carries
-        on. The prefix is noted in the volume once there is a blob to adopt; no two volumes adopt the same blobs.
-        `dry_run` changes nothing.
-        What `progress` raises ends the run and is raised. `timeout_s` is for each file, and each piece of the listing.
-
-        Raises: InvalidError (also for a prefix in a volume's root), ConflictError (another volume adopts some of
-        these), NotFoundError, AccessDeniedError, UnavailableError (no listing), OutcomeUnknownError (of the note: try
-        again).
-        """
-        where = check_where(prefix, into, match)
-        check_flags("adopt", dry_run=dry_run)
-        check_callback("adopt", "progress", progress)
-        tools = self._tools.within(timeout_s)
-
-        async def enrolled(*, record: bool) -> Enrolled:
-            found = await tools.enrol(self.info, prefix, tools.writer.deadline(), record)
-            self.info = found.info
-            return found
-
-        run = Adopt(
-            await enrolled(record=False),
-            where,
-            note=partial(enrolled, record=True),
-            writer=tools.writer,
-            lister=tools.lister,
-            store=tools.store,
-            listener=progress,
-        )
-        return await run.run(dry_run=dry_run)
-
     async def set_metadata(
         self,
         path: str,
@@ -333,47 +277,6 @@ class Volume(ReadableVolume):
             if missing_ok and exc.op == "delete":  # and not the table that is missing
                 return None
             raise
-
-    async def purge(
-        self,
-        *,
-        keep_versions: int | None = None,
-        older_than: timedelta | None = None,
-        prefix: str = "",
-        dry_run: bool = False,
-        progress: Callable[[PurgeItem], None] | None = None,
-        timeout_s: float | None = None,
-    ) -> PurgeReport:
-        """Delete the content of old versions, for good. Their rows stay, and so does the history; reading one raises.
-
-        A version's content goes when it is not among the newest `keep_versions` of its path, and was replaced (or
-        deleted) more than `older_than` ago, by the service's clock; give one of them, or both. What is at a path now
-        never goes; of a deleted file, the delete itself does not count as one of the newest. Content that another
-        version still needs, or a write under way, stays, as does adopted content: it is `held` in the report.
-
-        A version that was chosen once is not spared later: where its content is held, or the run was killed, it can be
-        read for now, but neither restored nor copied, and every later purge of that prefix goes on with it. `dry_run`
-        searches as the run does, says what would go and writes nothing; it looks at no blob, so it does not know what
-        the service holds (a lease, snapshots) or others have overwritten. `progress` hears of each version as it ends;
-        what it raises ends the run and is raised. `timeout_s` is for each step of each content.
-
-        Raises: InvalidError (no rule, or a wrong one; nothing was sent), NotFoundError, UnavailableError and
-        AccessDeniedError where the versions cannot be listed, or none of some thousand contents can be purged. What
-        was purged before that is gone; the same call goes on from there.
-        """
-        from .candidates import Candidates  # noqa: PLC0415 — only who purges pays for sqlite3
-
-        retention = check_retention(keep_versions, older_than)
-        check_flags("purge", dry_run=dry_run)
-        check_callback("purge", "progress", progress)
-        prefix, tools = check_prefix(prefix), self._tools.within(timeout_s)
-        writer, lister = tools.writer, tools.lister
-        purger = Purger(
-            writer.committer, lister, tools.content, self.info, writer.deadline, tools.settings.transfers_max
-        )
-        run = Purging(self.info, retention, prefix, writer, lister, purger, Tally(progress))
-        async with Candidates(self.name, tools.threads) as candidates:
-            return await run.run(candidates, dry_run=dry_run)
 
     async def _change(self, change: Change, timeout_s: float | None) -> FileVersion:
         check_timeout(timeout_s)

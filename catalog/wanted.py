@@ -5,6 +5,7 @@ from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from .arguments import check_flags
 from .entities import VolumeInfo
 from .errors import ConflictError, InvalidError
 from .keys import check_shards
@@ -39,15 +40,17 @@ class Wanted:
     layout: str
     shards: int
     root: str
+    change_log: bool = False
 
 
-def check_new(name: str, layout: str, shards: int, root: str | None) -> Wanted:
+def check_new(name: str, layout: str, shards: int, root: str | None, *, change_log: bool = False) -> Wanted:
     """Raises: InvalidError."""
+    check_flags("create_volume", change_log=change_log)
     check_volume_name(name)
     check_shards(shards)
     if layout != "immutable":
         raise InvalidError(f"layout is 'immutable', not {layout!r}", op="create_volume", key=name)
-    return Wanted(name, layout, shards, check_root(f"{name}/" if root is None else root))
+    return Wanted(name, layout, shards, check_root(f"{name}/" if root is None else root), change_log)
 
 
 def existing(wanted: Wanted, there: Iterable[VolumeInfo], *, exist_ok: bool, ours: Container[str]) -> VolumeInfo | None:
@@ -61,7 +64,7 @@ def existing(wanted: Wanted, there: Iterable[VolumeInfo], *, exist_ok: bool, our
         if other.name == wanted.name:
             if other.state != "open":
                 return other
-            if exist_ok and wanted == Wanted(other.name, other.layout, other.shards, other.root):
+            if exist_ok and wanted == _as_wanted(other):
                 return other
             raise is_there(wanted, other, exist_ok=exist_ok)
         if other.root.startswith(wanted.root) or wanted.root.startswith(other.root):
@@ -70,9 +73,16 @@ def existing(wanted: Wanted, there: Iterable[VolumeInfo], *, exist_ok: bool, our
     return None
 
 
+def _as_wanted(there: VolumeInfo) -> Wanted:
+    return Wanted(there.name, there.layout, there.shards, there.root, there.changes_since is not None)
+
+
 def is_there(wanted: Wanted, other: VolumeInfo, *, exist_ok: bool) -> ConflictError:
     """What is said where another volume has that name."""
-    expected, found = ((each.layout, each.shards, each.root) for each in (wanted, other))
+    expected, found = (
+        (each.layout, each.shards, each.root, "change log" if each.change_log else "no change log")
+        for each in (wanted, _as_wanted(other))
+    )
     message = f"volume {wanted.name!r} is there already"
     if exist_ok:
         message += f", with other settings: wanted {expected}, found {found}"

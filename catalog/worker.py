@@ -19,7 +19,7 @@ from typing import Any, Final
 from storage import Secret
 
 from .backends import backend
-from .entities import VolumeInfo
+from .entities import Index, VolumeInfo
 from .errors import CatalogError
 from .listing import Lister
 from .locations import parse_sealed_location
@@ -60,7 +60,8 @@ async def _serve(first: Mapping[str, Any]) -> None:
     threads = ThreadPoolExecutor(THREADS)
     try:
         lists = {name: tuple(value) for name, value in first["volume"].items() if isinstance(value, list)}
-        volume = VolumeInfo(**{**first["volume"], **lists, "created": EPOCH})
+        indexes = tuple(Index(each["id"], tuple(each["on"]), each["state"]) for each in first["volume"]["indexes"])
+        volume = VolumeInfo(**{**first["volume"], **lists, "created": EPOCH, "indexes": indexes})
         scope = Scope(volume, tuple(first["others"]), first["prefix"], first["depth"])
         lister = Lister(PacedTable(ports.table, pace), settings, clock)
         scanner = Scanner(scope, lister, PacedContent(ports.content, pace), threads, Path(first["folder"]))

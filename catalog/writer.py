@@ -18,7 +18,7 @@ from .changes import Change
 from .commit import Committer, Seat
 from .driving import drive
 from .entities import Claim, FileVersion, IntentRow, VolumeInfo
-from .errors import OutcomeUnknownError, UnavailableError
+from .errors import CatalogError, OutcomeUnknownError, UnavailableError
 from .exchange import Exchange, partition_of
 from .messages import (
     Answer,
@@ -211,7 +211,7 @@ class Writer:
         """Settle somebody's intent: abort its op, unless it was committed."""
         intent = row.intent
         if intent.target:  # the second intent of a move, in the shard of its source
-            await self.settle_claim(volume, intent.path, Claim(intent.op, intent.target))
+            await self.settle_claim(volume, intent.path, Claim(intent.op, intent.target, intent.generation))
             return StartOver()
         change = Change(volume.name, intent.path, intent.kind, Overwrite(), intent.writer, {}, "")
         error = UnavailableError(f"{intent.kind} {intent.path!r} was aborted", op=intent.kind, key=intent.path)
@@ -261,7 +261,12 @@ class Writer:
         return await drive(first, ends=_is_over, send=send, step=step, deadline=exchange.deadline)
 
     async def _settled(self, exchange: Exchange, op: Op, claim: SettleClaim) -> Answer:
-        """Carry out `moves`: Done once the claim is gone."""
+        """Carry out `moves`: Done once the claim is gone. Whoever ends a move knows the settings it began under."""
+        if claim.claim.generation > exchange.volume.generation:
+            try:
+                exchange = replace(exchange, volume=await self.current(exchange.volume, exchange.deadline))
+            except CatalogError as exc:
+                return Failed(exc)
 
         async def send(_: Settling, request: SettlingRequest) -> Answer:
             return await exchange.send(op, request)

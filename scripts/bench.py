@@ -1,7 +1,8 @@
 """The targets, measured, each beside its peers in the same run; and what came of it as a table, JSON and pictures.
 
 Absolute times on a machine that others use mean little: look at the ratios, and at client CPU per item. What is
-measured is told in `bench_tables`, `bench_small`, `bench_embedded`, `bench_large`, `bench_growth` and `bench_start`.
+measured is told in `bench_tables`, `bench_small`, `bench_embedded`, `bench_large`, `bench_indexes`, `bench_growth` and
+`bench_start`.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from rich.text import Text
 from scripts import bench_picture as picture
 from scripts.bench_embedded import embedded
 from scripts.bench_growth import growth
+from scripts.bench_indexes import indexes
 from scripts.bench_large import large
 from scripts.bench_null import ROOT
 from scripts.bench_peers import machine, machine_text, missing
@@ -35,7 +37,6 @@ README: Final = ROOT / "README.md"
 BEGIN, END = "<!-- bench: made by scripts/bench --readme -->\n", "<!-- /bench -->"
 WIDTH: Final = 230  # where it is no terminal: nothing is cut
 STYLES: Final = {"met": "green", "missed": "bold red", "not measured": "yellow", "": "dim"}
-NOT_BUILT: Final = Row("P9", "indexed query, 1 match in 100,000", "", note="indexes are not built yet")
 
 Found = tuple[list[Row], list[Mapping[str, Any]]]
 Group = Callable[[Scale], Awaitable[Found]]
@@ -50,17 +51,12 @@ def alone(measure: Callable[[Scale], Awaitable[list[Row]]]) -> Group:
     return measured
 
 
-async def not_built(_scale: Scale) -> list[Row]:
-    """What there is nothing to measure of."""
-    return [NOT_BUILT]
-
-
 GROUPS: Final[dict[str, tuple[tuple[str, ...], Group]]] = {
     "the table's client, on the null server": (("P1", "P2", "P3"), alone(tables)),
     "small files onto Azurite": (("P4", "P5"), alone(small)),
     "small files into a folder": (("P6",), alone(embedded)),
     "a large file": (("P7",), alone(large)),
-    "indexes": (("P9",), alone(not_built)),
+    "indexes": (("P9",), alone(indexes)),
     "reading all, and growth": (("P8", "P10"), growth),
     "starting": (("P11",), alone(start)),
 }

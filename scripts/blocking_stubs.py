@@ -8,18 +8,19 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1] / "catalog"
 HEAD = "# The signatures of the synchronous door. Made by scripts/blocking-stubs: do not edit.\n\n"
 SYNC = {
+    r"AsyncIterator\[pa\.RecordBatch\]": "pa.RecordBatchReader",  # what synchronous consumers of Arrow read
     "AsyncIterator": "Iterator",
     "AsyncGenerator": "Iterator",
     "AsyncIterable": "Iterable",
     "AbstractAsyncContextManager": "AbstractContextManager",
 }
-CHUNKS = "__anext__"  # who has it is iterated over
+ITERATED = ("__aiter__", "__anext__")  # who has one is iterated over: anew, or on
 Method = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -35,17 +36,22 @@ def stubs() -> str:
     found, waiting, used = {}, ["Catalog"], set[str]()
     while waiting:
         name = waiting.pop()
-        bases = [base.id for base in classes[name][1].bases if isinstance(base, ast.Name)]
-        parents = [classes[base] for base in bases if base in classes]
+        parents = _ancestors(name, classes)
         node = _merged(classes[name][1], [parent for _, parent in parents])
         used |= {classes[name][0], *(module for module, _ in parents)}
         found[name] = _class(node)
-        named = set(re.findall(r"\w+", " ".join(_returns(node))))
+        named = set(re.findall(r"(?<![\w.])\w+", " ".join(_returns(node))))
         waiting += [each for each in sorted(named & set(classes)) if each not in found and _is_alive(classes[each][1])]
     opens = next(node for node in modules["catalog"].body if isinstance(node, Method) and node.name == "connect")
     body = "\n\n".join([*(found[name] for name in sorted(found)), _method(opens)])
     imports = _imports([(module, modules[module]) for module in sorted(used)], body, set(found))
     return _formatted(f"{HEAD}{imports}\n\n{body}\n")
+
+
+def _ancestors(name: str, classes: Mapping[str, tuple[str, ast.ClassDef]]) -> list[tuple[str, ast.ClassDef]]:
+    """The classes of the package that a class is made of, with their modules; the furthest first."""
+    bases = [base.id for base in classes[name][1].bases if isinstance(base, ast.Name) and base.id in classes]
+    return [found for base in bases for found in (*_ancestors(base, classes), classes[base])]
 
 
 def _merged(node: ast.ClassDef, parents: list[ast.ClassDef]) -> ast.ClassDef:
@@ -55,15 +61,20 @@ def _merged(node: ast.ClassDef, parents: list[ast.ClassDef]) -> ast.ClassDef:
 
 def _is_alive(node: ast.ClassDef) -> bool:
     return any(
-        isinstance(each, ast.AsyncFunctionDef) and (not each.name.startswith("_") or each.name == CHUNKS)
+        isinstance(each, ast.AsyncFunctionDef) and (not each.name.startswith("_") or each.name in ITERATED)
         for each in node.body
     )
 
 
 def _public(node: ast.ClassDef) -> Iterator[Method]:
     for each in node.body:
-        if isinstance(each, Method) and (not each.name.startswith("_") or each.name == CHUNKS):
+        if isinstance(each, Method) and (not each.name.startswith("_") or _is_iteration(each)):
             yield each
+
+
+def _is_iteration(node: Method) -> bool:
+    """Of what gives itself (`__aiter__`) and each item (`__anext__`), or a generator by itself, the telling one."""
+    return node.name in ITERATED and isinstance(node, ast.AsyncFunctionDef)
 
 
 def _returns(node: ast.ClassDef) -> list[str]:
@@ -90,7 +101,9 @@ def _fields(made: ast.FunctionDef) -> Iterator[str]:
 def _method(node: Method) -> str:
     names = {ast.unparse(each) for each in node.decorator_list}
     gives = _waiting(ast.unparse(node.returns).strip("'")) if node.returns else "None"
-    if node.name == CHUNKS:
+    if node.name == "__aiter__":
+        return f"def __iter__(self) -> {gives}: ..."
+    if node.name == "__anext__":
         return f"def __iter__(self) -> Iterator[{gives}]: ..."
     if "asynccontextmanager" in names:
         gives = gives.replace("Iterator", "AbstractContextManager", 1)
@@ -108,7 +121,9 @@ def _arguments(given: ast.arguments) -> str:
 
 def _waiting(annotation: str) -> str:
     annotation = re.sub(r"\bAsyncGenerator\[(.*), None\]$", r"Iterator[\1]", annotation)
-    return re.sub("|".join(SYNC), lambda found: SYNC[found[0]], annotation)
+    for name, sync in SYNC.items():
+        annotation = re.sub(name, sync, annotation)
+    return annotation
 
 
 def _imports(trees: list[tuple[str, ast.Module]], body: str, own: set[str]) -> str:
@@ -120,6 +135,8 @@ def _imports(trees: list[tuple[str, ast.Module]], body: str, own: set[str]) -> s
     lines |= {"from contextlib import AbstractContextManager"} if "AbstractContextManager" in wanted else set()
     for module, tree in trees:
         for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                lines |= {f"import {each.name} as {each.asname}" for each in node.names if each.asname in wanted}
             if isinstance(node, ast.ImportFrom):
                 source = "." * node.level + (node.module or "")
                 lines |= {f"from {source} import {each.name}" for each in node.names if each.name in wanted}

@@ -58,7 +58,7 @@ def next_local(where: Stage, folder: Path) -> list[tuple[str, str]]:
         (f"export BLOBCAT_URL={shlex.quote(where.url)}", ""),
         ("blobcat volumes", "what the demo made"),
         ("blobcat ls stdlib/", "a folder; ls -r for all below it"),
-        ("blobcat query --where 'size>1MB'", "by any field, also meta.origin=stdlib"),
+        ("blobcat query --where 'size>1MB'", "by any field, also meta.origin = 'stdlib'"),
         ("blobcat ingest . --prefix mine/", "files of your own"),
         (f"rm -r {shlex.quote(str(folder))}", f"when you are done: {megabytes(kept)}"),
     ]

@@ -31,7 +31,7 @@ async def ingest(show: Show, where: Stage, volume: Volume, tree: Tree) -> None:
 async def query(show: Show, volume: Volume, tree: Tree) -> None:
     """By built-in fields and by the user's own."""
     with show.step("Query by metadata"):
-        show.by_hand("blobcat query --where content_type=text/x-python --where 'size>100kB'")
+        show.by_hand("blobcat query --where \"content_type = 'text/x-python' and size > 100kB\"")
         large = [file async for file in volume.query((F.content_type == "text/x-python") & (F.size > LARGE))]
         biggest = sorted(large, key=lambda file: -file.size)[:SHOWN]
         show.table(("#size", "path"), [(f"{file.size:,}", file.path) for file in biggest])
@@ -39,7 +39,7 @@ async def query(show: Show, volume: Volume, tree: Tree) -> None:
             f"{len(large)} Python files over 100 kB, the same that the disk has",
             [file.path for file in large] == tree.python(larger_than=LARGE),
         )
-        show.by_hand("blobcat query --where meta.origin=stdlib")
+        show.by_hand("blobcat query --where \"meta.origin = 'stdlib'\"")
         ours = {file.path async for file in volume.query(F.meta["origin"] == "stdlib")}
         show.claim(
             f"{len(ours):,} files say that they are of stdlib, all of those and no other",

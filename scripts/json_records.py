@@ -6,13 +6,16 @@ its own below it; those that need none there have theirs here, since a schema's 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal
 
 from catalog.adoption import AdoptFinding, AdoptReport
+from catalog.counting import CountGroup, CountReport
 from catalog.diagnosis import DoctorItem, DoctorReport
 from catalog.download import DownloadReport
 from catalog.dumped import DumpEnd
-from catalog.entities import FileVersion, Folder, VolumeInfo
+from catalog.entities import FileVersion, Folder, Index, VolumeInfo
+from catalog.explanation import Cost, Explanation
 from catalog.ingest_report import IngestReport
 from catalog.load import LoadReport
 from catalog.purge_report import PurgeCount, PurgeItem, PurgeReport
@@ -22,6 +25,7 @@ from catalog.reconcile.difference import Difference
 from catalog.reconcile.plan import Depth
 from catalog.reconcile.undo import Undone, UndoReport
 from catalog.recovery import Recovered, RecoveredVolume, RecoveryReport
+from catalog.selection import NAMES
 from catalog.usage import FolderUsage
 from catalog.verify import Finding, VerifyReport
 from catalog.walk import Failure
@@ -29,11 +33,13 @@ from catalog.walk import Failure
 
 @dataclass(frozen=True)
 class Record:
-    """A kind of JSON object: the dataclass that it shows, if any, and what a command adds to it."""
+    """A kind of JSON object: the dataclass that it shows, if any, and what is added, or said in JSON's words."""
 
     says: str
     shown: type | None = None
     more: Mapping[str, tuple[Any, str]] = field(default_factory=dict)
+    free: str | None = None
+    """Of one whose fields the caller names: a pattern of what they may be called."""
 
 
 @dataclass(frozen=True)
@@ -46,14 +52,23 @@ class Printed:
 
 _FOLDER = {"kind": (Literal["folder"], "Tells it from a file.")}
 _TARGET = "The local file or folder that was written to."
+_NEWEST = {"newest": (datetime | None, "When the newest of the files was written; null without a file.")}
+_LOGGED = (
+    "Since when every change is in the volume's change log, by the service's clock; null: it has none; year 9999: it "
+    "is being switched on."
+)
+_CHANGES_SINCE = {"changes_since": (datetime | None, _LOGGED)}
 
 RECORDS: Mapping[str, Record] = {
     "FileVersion": Record("One version of one file. A delete is a version too, without content.", FileVersion),
     "Folder": Record("What lies between two slashes.", Folder, _FOLDER),
-    "FolderUsage": Record("A folder, and how much is under it at any depth.", FolderUsage, _FOLDER),
-    "VolumeInfo": Record("A volume.", VolumeInfo),
+    "FolderUsage": Record("A folder, and how much is under it at any depth.", FolderUsage, _FOLDER | _NEWEST),
+    "VolumeInfo": Record("A volume.", VolumeInfo, _CHANGES_SINCE),
+    "Index": Record("A secondary index: a row for each file, in order of some of its fields.", Index),
     "MadeVolume": Record(
-        "A volume, as init leaves it.", VolumeInfo, {"made": (bool, "Whether it was made now; else it was there.")}
+        "A volume, as init leaves it.",
+        VolumeInfo,
+        _CHANGES_SINCE | {"made": (bool, "Whether it was made now; else it was there.")},
     ),
     "ReadFile": Record("The version that was read.", FileVersion, {"target": (str, _TARGET)}),
     "ReadTree": Record("What the download of a tree did.", DownloadReport, {"target": (str, _TARGET)}),
@@ -116,6 +131,48 @@ RECORDS: Mapping[str, Record] = {
     "DoctorItem": Record("One thing that was looked at.", DoctorItem),
     "DumpReport": Record("A dump that was written to a file.", DumpEnd, {"target": (str, "The local file.")}),
     "LoadReport": Record("What a load did.", LoadReport),
+    "ReadTo": Record(
+        "How far a volume's changes were read; the last line.",
+        more={"cursor": (str, "Where to go on: --since takes it.")},
+    ),
+    "SelectedFile": Record(
+        "Of a file the fields that --columns names, under these names; null where it has no such field.",
+        free=rf"^({'|'.join(NAMES)}|meta\.\w+)$",
+    ),
+    "SqlRow": Record(
+        "A row of what the statement says: its columns, under their names. Times are as everywhere; what JSON has no "
+        "word for is text.",
+        free="",
+    ),
+    "WrittenRows": Record(
+        "Rows that were written to a local file.",
+        more={
+            "target": (str, "The local file."),
+            "format": (Literal["json", "csv", "parquet"], "What it holds."),
+            "rows": (int, "How many."),
+        },
+    ),
+    "NextPage": Record(
+        "That a limit has left files out; the last line.",
+        more={"after": (str, "Where to go on: --after takes it.")},
+    ),
+    "Explanation": Record(
+        "How a query is answered, and what it costs.",
+        Explanation,
+        {"actual": (Cost | None, "What the query has cost; null: it was not run.")},
+    ),
+    "Cost": Record("What is paid for, and what is read for it.", Cost),
+    "CountReport": Record("How many files there are, and how large they are together.", CountReport),
+    "CountGroup": Record(
+        "The files that have the same values.",
+        CountGroup,
+        {
+            "values": (
+                Sequence[Any],
+                "One for each field that was counted by, in their order; null where a file has no such field.",
+            )
+        },
+    ),
     "SignedUrl": Record(
         "A url by which anyone can read one version of a file.",
         more={
@@ -131,6 +188,7 @@ _ONE_FILE = Printed("one line", ("FileVersion",))
 COMMANDS: Mapping[str, Printed] = {
     "init": Printed("one line", ("MadeVolume",)),
     "volumes": Printed("a line for each volume", ("VolumeInfo",)),
+    "index": Printed("a line for each index, or for the one that was made; none with --drop", ("Index",)),
     "adopt": Printed("one line", ("AdoptReport",)),
     "ingest": Printed("one line", ("IngestReport",)),
     "put": _ONE_FILE,
@@ -138,14 +196,21 @@ COMMANDS: Mapping[str, Printed] = {
     "mv": _ONE_FILE,
     "rm": Printed("a line for each file; none with --missing-ok, where none was", ("FileVersion", "FailedDelete")),
     "restore": _ONE_FILE,
-    "get": Printed("one line, ReadTree with -r; with - the content as it is", ("ReadFile", "ReadTree")),
-    "cat": Printed("the content as it is"),
     "ls": Printed("a line for each file and folder, by path", ("FileVersion", "Folder")),
     "tree": Printed("a line for each file and folder, from top to bottom", ("FileVersion", "FolderUsage")),
     "du": Printed("a line for each folder, the sum last", ("FolderUsage",)),
+    "query": Printed(
+        "a line for each file, by path or --order-by, and a NextPage where --limit leaves some out; SelectedFile with "
+        "--columns; one WrittenRows with --output; one Explanation with --explain",
+        ("FileVersion", "NextPage", "SelectedFile", "WrittenRows", "Explanation"),
+    ),
+    "count": Printed("one line", ("CountReport",)),
+    "sql": Printed("a line for each row; one WrittenRows with --output", ("SqlRow", "WrittenRows")),
+    "get": Printed("one line, ReadTree with -r; with - the content as it is", ("ReadFile", "ReadTree")),
+    "cat": Printed("the content as it is"),
     "stat": _ONE_FILE,
     "history": Printed("a line for each version, newest first", ("FileVersion",)),
-    "query": Printed("a line for each file, by path", ("FileVersion",)),
+    "changes": Printed("a line for each change, the cursor last", ("FileVersion", "ReadTo")),
     "sign": Printed("one line", ("SignedUrl",)),
     "verify": Printed("one line", ("VerifyReport",)),
     "purge": Printed("one line", ("PurgeReport",)),
@@ -174,6 +239,7 @@ MEANINGS: Mapping[str, str] = {
     "VolumeInfo.layout": "How its blobs are named.",
     "VolumeInfo.shards": "Its partitions, fixed for ever.",
     "VolumeInfo.created": "When it was made.",
+    "VolumeInfo.indexes": "Its secondary indexes, in order of making.",
     "VolumeInfo.default": "Whether it is the one that is used where none is named.",
     "FolderUsage.files": "How many files.",
     "DownloadReport.written": "Local files that were written.",
@@ -244,6 +310,13 @@ MEANINGS: Mapping[str, str] = {
     "DoctorItem.name": "What was looked at.",
     "DoctorItem.status": "How it is: `warn` is unsafe or could not be told, `fail` is broken.",
     "DoctorItem.detail": "What was found.",
+    "CountReport.files": "How many files.",
+    "Explanation.volume": "Of which volume.",
+    "Explanation.prefix": "Under which files are looked for.",
+    "Explanation.limit": "How many files are wanted at most; null: all.",
+    "Explanation.estimate": "What it should cost, without the limit, which may end it earlier.",
+    "CountGroup.files": "How many files.",
+    "CountGroup.bytes": "Bytes of the current versions.",
     "DumpEnd.volumes": "How many volumes.",
     "DumpEnd.paths": "How many paths, those of deleted files too.",
     "DumpEnd.versions": "How many versions.",

@@ -49,6 +49,9 @@ def schema() -> dict[str, Any]:
 
 
 def _object(name: str, record: Record) -> dict[str, Any]:
+    if record.free is not None:
+        names = {"propertyNames": {"pattern": record.free}} if record.free else {}
+        return {"title": name, "description": record.says, "type": "object", **names}
     properties = _fields(record.shown) if record.shown else {}
     properties |= {key: _type(hint) | {"description": says} for key, (hint, says) in record.more.items()}
     return {
@@ -90,6 +93,8 @@ def _type(hint: Any) -> dict[str, Any]:  # noqa: PLR0911 — a case for each kin
         return TIME
     if origin is Literal:
         return {"enum": [*inner]}
+    if hint is Any:
+        return {"type": ["string", "number", "boolean", "null"]}
     if origin in (Union, UnionType):
         return {"anyOf": [_type(each) for each in inner]}
     if inspect.isclass(hint) and issubclass(hint, BaseException):
@@ -149,6 +154,9 @@ def document() -> str:
 def _tables(records: Mapping[str, Any]) -> list[str]:
     lines: list[str] = []
     for name, record in records.items():
+        if "properties" not in record:
+            lines += [f"### {name}", "", record["description"], ""]
+            continue
         lines += [f"### {name}", "", record["description"], "", "| field | type | meaning |", "|---|---|---|"]
         for key, each in record["properties"].items():
             absent = "" if key in record["required"] else ", or absent"
@@ -167,6 +175,8 @@ def _spelled(each: Mapping[str, Any]) -> str:  # noqa: PLR0911 — a case for ea
             return " or ".join(map(_spelled, choices))
         case {"type": "array", "items": items}:
             return f"array of {_spelled(items)}"
+        case {"type": [*_]}:
+            return "string, number, boolean or null"
         case {"type": "object"}:
             return "object of strings, numbers and booleans"
         case {"format": "date-time"}:

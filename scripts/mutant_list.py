@@ -17,9 +17,11 @@ PURGES: Final = "tests/catalog/test_purging.py::test_no_state_breaks_an_invarian
 PURGER: Final = "tests/catalog/test_purger.py"
 PURGE: Final = "tests/volumes/test_purge.py"
 PURGE_RACES: Final = "tests/races/test_purge_races.py::test_interleavings"
+INDEXES: Final = "tests/volumes/test_indexes.py"
 EXCHANGE: Final = "tests/catalog/test_exchange.py"
 RECOVERY: Final = "tests/catalog/test_recovery.py"
 ADOPT: Final = "tests/volumes/test_adopt.py"
+PUSHDOWN: Final = "tests/catalog/test_pushdown.py"
 ADOPT_RACES: Final = "tests/races/test_adopt_races.py::test_no_blob_is_two_volumes"
 
 
@@ -44,7 +46,7 @@ class Mutant:
 
 
 _COMMIT: Final = """\
-                unit = Unit((Delete(intent_row(op.id), etag), *_written(file, base), *_recorded(file)))
+                unit = Unit((Delete(intent_row(op.id), etag), *changed(self.volume, file, base), *_recorded(file)))
                 await self._commit(file.path, unit, self.seat)
 """
 
@@ -103,8 +105,8 @@ MUTANTS: Final = (
         "t2-without-the-gate",
         "T2 merges the gate of its settings, in the shard of the source too",
         "catalog/exchange.py",
-        "Unit((row, _inserted(intent)), shared=(_gate(intent),))",
-        "Unit((row, _inserted(intent)))",
+        "Unit((_inserted(intent), *rewritten(self.volume, head, claimed)), shared=(_gate(intent),))",
+        "Unit((_inserted(intent), *rewritten(self.volume, head, claimed)))",
         (f"{EXCHANGE}::test_without_the_gate_of_its_settings_nobody_gets_in[T2]",),
     ),
     # --- W3: one transaction, fenced by the intent and the head's etag -----------------------------------------------
@@ -127,9 +129,9 @@ MUTANTS: Final = (
     Mutant(
         "head-replaced-whatever-its-etag",
         "S8: the head is replaced If-Match its etag, never `*`",
-        "catalog/exchange.py",
-        "Replace(head, values, base.row_etag) if base",
-        'Replace(head, values, "*") if base',
+        "catalog/head_rows.py",
+        "Replace(row, marked, base.row_etag) if base",
+        'Replace(row, marked, "*") if base',
         (f"{EXCHANGE}::test_a_head_that_was_claimed_meanwhile_refuses_the_commit",),
     ),
     Mutant(
@@ -138,7 +140,7 @@ MUTANTS: Final = (
         "catalog/exchange.py",
         _COMMIT,
         """\
-                head, version = _written(file, base)
+                head, version = changed(self.volume, file, base)
                 unit = Unit((Delete(intent_row(op.id), etag), head, *_recorded(file)))
                 await self._commit(file.path, unit, self.seat)
                 await self._commit(file.path, Unit((version,)))
@@ -355,33 +357,98 @@ MUTANTS: Final = (
         "head-learns-whatever-it-is",
         "S7: a head is merged under its etag, as it may be another version's by now",
         "catalog/learning.py",
-        "        if entity is not None and parse_head(volume.name, entity).file.etag == file.etag:\n",
-        "        if entity is not None and parse_head(volume.name, entity):\n",
+        "        if entity is not None and (head := parse_head(volume.name, entity)).file.etag == file.etag:\n",
+        "        if entity is not None and (head := parse_head(volume.name, entity)):\n",
         (f"{ADOPT}::test_a_read_of_an_old_version_teaches_that_version_alone",),
+    ),
+    # --- Secondary indexes -------------------------------------------------------------------------------------------
+    Mutant(
+        "repair-asks-no-gate",
+        "S10: a head that is written under old settings would be missing in an index that is filled meanwhile",
+        "catalog/reconcile/row_changes.py",
+        "gate = (gate_merge(changes.settings),) if changes.settings else ()",
+        "gate = ()",
+        ("tests/reconcile/test_indexes.py::test_settings_that_are_changed_during_a_repair_refuse_it",),
+    ),
+    Mutant(
+        "undo-into-a-dropped-index",
+        "S12: a mark that comes back while an index is dropped would name one that nobody knows",
+        "catalog/reconcile/undo.py",
+        'if index.id in again and index.state == "dropping":',
+        "if not index:",
+        ("tests/reconcile/test_indexes.py::test_undo_puts_no_file_into_an_index_that_is_being_dropped",),
+    ),
+    Mutant(
+        "refused-for-ever",
+        "S1: a row of an index that somebody has removed keeps nobody from writing its file",
+        "catalog/exchange.py",
+        "if other := await amended(unit, self.table, shard, self.deadline):",
+        "if other := None:",
+        ("tests/faults/test_amending.py::test_one_fault_is_not_noticed",),
+    ),
+    Mutant(
+        "index-rows-left-behind",
+        "S10: whoever replaces a head removes the rows that its mark names",
+        "catalog/head_rows.py",
+        "gone = tuple(Delete(row) for row in before if row not in after)",
+        "gone: tuple[Operation, ...] = ()",
+        (f"{INDEXES}::test_every_change_keeps_it_up[memory]",),
+    ),
+    Mutant(
+        "index-filled-without-the-gate",
+        "S12: a head gets its row by the gate, or one is marked with an index that is gone",
+        "catalog/filling.py",
+        ", shared=(gate_merge(self._volume),))",
+        ")",
+        (f"{INDEXES}::test_an_index_that_is_dropped_while_it_is_made_is_gone[memory]",),
+    ),
+    Mutant(
+        "settings-in-force-too-early",
+        "S10: writes under the old settings are outlasted before the new ones are said to be in force",
+        "catalog/turnover.py",
+        "    Step.ADVANCE: Step.OUTLAST,\n",
+        "    Step.ADVANCE: Step.OPENED,\n",
+        ("tests/catalog/test_alterations.py::test_no_state_breaks_an_invariant[added, as one is written]",),
+    ),
+    Mutant(
+        "move-ended-by-old-settings",
+        "S12: whoever ends a move knows the settings that it was begun under",
+        "catalog/writer.py",
+        "if claim.claim.generation > exchange.volume.generation:",
+        "if claim.claim.generation < 0:",
+        (f"{INDEXES}::test_who_has_old_settings_ends_a_move_by_those_it_was_begun_under[memory]",),
     ),
     # --- Moves between two shards ------------------------------------------------------------------------------------
     Mutant(
         "claim-not-written",
         "S12: T2 writes the claim into the source's head",
         "catalog/exchange.py",
-        "head_values(head.file, claim)",
-        "file_values(head.file)",
+        "claimed = replace(head, claim=claim)",
+        "claimed = head",
         (f"{FAULTS}::test_one_transient_fault_is_invisible[move-apart-lost_before]",),
+    ),
+    Mutant(
+        "move-older-than-its-claim",
+        "8 · Time: no version is older than the intent of its shard",
+        "catalog/op.py",
+        "fence_of(op).timestamp, op.claimed, *",
+        "fence_of(op).timestamp, 0, *",
+        ("tests/catalog/test_moves.py::test_what_was_told_to_be_final_is",),
     ),
     Mutant(
         "claim-of-a-head-that-moved",
         "S1: T2 replaces the source's head If-Match its etag",
-        "catalog/exchange.py",
-        "head_values(head.file, claim), head.row_etag)",
-        'head_values(head.file, claim), "*")',
+        "catalog/head_rows.py",
+        "values | indexed_values(after.indexed), before.row_etag)",
+        'values | indexed_values(after.indexed), "*")',
         (f"{EXCHANGE}::test_a_source_that_has_moved_refuses_its_claim",),
     ),
     Mutant(
         "commit-without-a-claim",
         "S1: T3 is sent only with the claim in place",
         "catalog/moving.py",
-        "        case Found() | Absent():\n            return abort(op)\n",
-        "        case Found() | Absent():\n            return to(op, Phase.COMMIT)\n",
+        "        case Absent():\n            return abort(op)\n",
+        "        case Absent():\n            return to(op, Phase.COMMIT)\n",
         (f"{MOVES}[the source is written]",),
     ),
     Mutant(
@@ -412,7 +479,8 @@ MUTANTS: Final = (
         "claim-not-settled-by-recovery",
         "S12: recovery settles the claim of a move whose T3 was applied",
         "catalog/writer.py",
-        "            await self.settle_claim(volume, intent.path, Claim(intent.op, intent.target))\n            return",
+        "            await self.settle_claim(volume, intent.path, Claim(intent.op, intent.target, intent.generation))\n"
+        "            return",
         "            return",
         (f"{FAULTS}::test_a_killed_client_leaves_nothing_half_done[move-apart-crash_after]",),
     ),
@@ -702,6 +770,31 @@ MUTANTS: Final = (
         "            await self._check_outside(others)\n",
         "            pass\n",
         ("tests/volumes/test_dump.py::test_content_that_another_volume_adopts_is_refused",),
+    ),
+    # --- Conditions --------------------------------------------------------------------------------------------------
+    Mutant(
+        "push-down-of-not-where-a-column-may-be-missing",
+        "what is pushed down holds at least where the condition does",
+        "catalog/pushdown.py",
+        "    if leaf.column not in ALWAYS_THERE:\n        return None\n    is_text = TYPES[leaf.column] == TEXT\n",
+        "    is_text = TYPES.get(leaf.column, TEXT) == TEXT\n",
+        (f"{PUSHDOWN}::test_what_is_not_pushed_down",),
+    ),
+    Mutant(
+        "push-down-of-a-digest-that-was-learned",
+        "what is pushed down holds at least where the condition does",
+        "catalog/pushdown.py",
+        "return _of_digest(weaker) if column == DIGEST and weaker is not None else weaker",
+        "return weaker",
+        (f"{PUSHDOWN}::test_a_strict_service_loses_no_row", f"{ADOPT}::test_a_learned_digest_is_found[memory]"),
+    ),
+    Mutant(
+        "true-is-one",
+        "a comparison is false for values of another type",
+        "catalog/filters.py",
+        "value in self._members.get(kind_of(value), ())",
+        "value in self.values",
+        ("tests/catalog/test_query_text.py::test_a_condition_holds_where_the_naive_model_says",),
     ),
 )
 

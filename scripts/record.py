@@ -39,7 +39,7 @@ SESSION: Final = (  # what is typed; before a line of `changes`, files of the tr
     "blobcat init",
     "blobcat ingest incoming --meta owner=ops",
     "blobcat tree -L 3",
-    "blobcat query --where 'size>50kB' --where meta.owner=ops",
+    "blobcat query --where 'size > 50kB' --where \"meta.owner = 'ops'\"",
     "changes",
     "blobcat ingest incoming",
     "blobcat history 2026/11/20/stock.csv",

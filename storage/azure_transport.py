@@ -32,6 +32,8 @@ SENT_ONCE: Final[dict[str, Any]] = {
 """For the constructor of every SDK client: no retries, no redirects, no log of what is sent."""
 
 CONNECTIONS_MAX: Final = 128
+_NO_TYPE: Final = ("Content-Type",)
+"""aiohttp would add a type that nobody has signed. Asking it not to takes 15 µs a request: so only where it would."""
 READ_BYTES: Final = 1 << 18
 """At most so much of a body is handed on at a time."""
 PIECE_BYTES: Final = 1 << 18
@@ -102,7 +104,7 @@ class SingleShotTransport(AioHttpTransport):  # type: ignore[misc]  # azure-core
             url,
             headers=headers,
             data=Pieces(body) if len(body) > PIECE_BYTES else body or None,
-            skip_auto_headers=("Content-Type",),
+            skip_auto_headers=None if "Content-Type" in headers else _NO_TYPE,
             timeout=self._timeout,
             allow_redirects=False,
             proxy=self._proxy(url),

@@ -56,7 +56,7 @@ def metadata(values: Mapping[str, object]) -> str:
 
 
 def value(item: object) -> str:
-    """A value of metadata as `--where` takes it."""
+    """A value of metadata as a person reads it."""
     match item:
         case bool():
             return str(item).lower()

@@ -64,7 +64,9 @@ def report(exc: BaseException, output: Output, *, debug: bool) -> int:
             output.fault(str(found), found.hint, record=error_record(found))
             return USAGE
         case CatalogError():
-            output.fault(message_of(found), hint_of(found), record=error_record(found))
+            several = found.kind == "invalid.expression"  # the text, and a caret below it
+            message, *shown = message_of(found).split("\n") if several else [message_of(found)]
+            output.fault(message, hint_of(found), record=error_record(found), shown=shown)
             return _code(found)
         case OSError():
             hint = "make room, then run the same command again" if found.errno == errno.ENOSPC else ""

@@ -14,12 +14,15 @@ from .commands import (
     adopt,
     apply,
     cat,
+    changes,
     completion,
+    count,
     doctor,
     du,
     dump,
     get,
     history,
+    index,
     ingest,
     init,
     load,
@@ -33,6 +36,7 @@ from .commands import (
     resolve,
     rm,
     sign,
+    sql,
     stat,
     transfer,
     tree,
@@ -48,7 +52,7 @@ from .output import Output
 from .session import Body, command
 
 PANELS: Final[dict[str, dict[str, Body]]] = {  # a new command is a module in `commands`, and its place here
-    "The catalog": {"init": init.init, "volumes": volumes.volumes},
+    "The catalog": {"init": init.init, "volumes": volumes.volumes, "index": index.index},
     "Files in": {
         "adopt": adopt.adopt,
         "ingest": ingest.ingest,
@@ -58,15 +62,20 @@ PANELS: Final[dict[str, dict[str, Body]]] = {  # a new command is a module in `c
         "rm": rm.rm,
         "restore": transfer.restore,
     },
-    "Files out": {
-        "get": get.get,
-        "cat": cat.cat,
+    "Finding": {
         "ls": ls.ls,
         "tree": tree.tree,
         "du": du.du,
+        "query": query.query,
+        "count": count.count,
+        "sql": sql.sql,
+    },
+    "Files out": {
+        "get": get.get,
+        "cat": cat.cat,
         "stat": stat.stat,
         "history": history.history,
-        "query": query.query,
+        "changes": changes.changes,
         "sign": sign.sign,
     },
     "Care": {

@@ -108,6 +108,10 @@ PrefixArgument = Annotated[
 VersionOption = Annotated[
     int | None, typer.Option("--version", metavar="N", help="This version, else the current one.", min=1)
 ]
+AsOfOption = Annotated[
+    str | None,
+    typer.Option("--as-of", metavar="TIME", help="As it was then, by the service's clock: 2026-11-20T10:00:00Z."),
+]
 IfVersionOption = Annotated[
     int | None, typer.Option("--if-version", metavar="N", help="Only if this is the current version.", min=1)
 ]

@@ -119,13 +119,15 @@ class Output:
         """One of many that failed, while the others go on: on stderr."""
         self.note(("failed  ", "red"), (path, "bold"), f"  {error}")
 
-    def fault(self, message: str, hint: str = "", *, record: Mapping[str, Any]) -> None:
-        """An error: one line that says it, and a hint below."""
+    def fault(self, message: str, hint: str = "", *, record: Mapping[str, Any], shown: Sequence[str] = ()) -> None:
+        """An error: one line that says it, where lines help to see it those, and a hint below."""
         self.flush()
         if self.json:
             sys.stderr.write(json.dumps({"error": record}) + "\n")
             return
         self.note(("blobcat: ", "bold red"), message)
+        for line in shown:
+            self.note(line)
         if hint:
             self.note(("  → ", "dim"), (hint, "dim"))
 

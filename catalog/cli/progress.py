@@ -124,6 +124,19 @@ class LoadText(_Text):
         self._update(now.versions, now.total, f"{now.versions:,}/{now.total:,} versions{copied}")
 
 
+class IndexText(_Text):
+    """What the making of an index says beside its bar; how many files there are, nobody has counted."""
+
+    def __init__(self, update: Update) -> None:
+        super().__init__(update)
+        self.files = 0
+
+    def __call__(self, files: int) -> None:
+        """Tell how far it is."""
+        self.files += files
+        self._update(self.files, None, f"{self.files:,} files")
+
+
 class DownloadText(_Text):
     """What the download of a tree says beside its bar."""
 

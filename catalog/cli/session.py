@@ -3,8 +3,9 @@
 import gc
 import inspect
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +16,8 @@ from .options import Common, with_common_options
 from .output import Output, abandon_stdout
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
     from .. import Catalog, Volume
 
 Body = Callable[..., Awaitable[int | None]]
@@ -88,11 +91,39 @@ def command(body: Body) -> Callable[..., int]:
     return with_common_options(run)
 
 
+@contextmanager
+def _signals_wake(loop: "AbstractEventLoop") -> Iterator[None]:
+    """A signal ends the loop's wait for events, even one that another thread got, or that came just before the wait.
+
+    Python only notes a signal until its main thread runs again. asyncio wakes that thread for signals with handlers on
+    the loop, and `asyncio.run` has Ctrl-C handled without.
+    """
+    import signal
+    import socket
+    import threading
+
+    if sys.platform == "win32" or threading.current_thread() is not threading.main_thread():
+        yield  # Windows wakes its loop; and another thread gets no signals
+        return
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        theirs.setblocking(False)
+        loop.add_reader(ours, ours.recv, 4096)
+        before = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(before)
+            loop.remove_reader(ours)
+
+
 def _carried_out(body: Body, session: Session, given: dict[str, Any]) -> int:
     import asyncio
 
     async def whole() -> int:
-        return await body(session, **given) or OK
+        with _signals_wake(asyncio.get_running_loop()):
+            return await body(session, **given) or OK
 
     try:
         code = asyncio.run(whole())

@@ -20,6 +20,7 @@ from .apply_report import Applied, ApplyReport, Tally
 from .difference import DELETING, Difference
 from .entry import Entry, Phase
 from .history import judge_path
+from .indexed import judge_indexes
 from .journal import Journal
 from .judge import judge_blob, judge_op
 from .look import NO_BLOB
@@ -147,7 +148,7 @@ class Applier:
 
     def _is_ours(self, found: Difference) -> bool:
         """Whether what a plan names is this volume's: it was written by a program, and may have been edited."""
-        if found.state in ("history-broken", "in-flight"):
+        if found.state in ("history-broken", "index-wrong", "in-flight"):
             return True
         volume = self._volume
         own = all(name.startswith(volume.root) for name in (found.key, found.twin) if name)
@@ -170,6 +171,8 @@ class Applier:
         match found.state:
             case "history-broken":
                 return judge_path(await self._looker.path(found.key))
+            case "index-wrong":
+                return judge_indexes(await self._looker.indexes(found.key, found.index_rows))
             case "in-flight":
                 return judge_op(await self._looker.op(found.key, found.intents), settle=True)
             case "corrupt" | "foreign-overwrite" | "missing" | "stale-metadata" | "touched":

@@ -11,6 +11,8 @@ from typing import Any, Final, Literal
 
 from ulid import ULID
 
+from ..keys import is_index_row
+
 State = Literal[
     "invalid-name",
     "in-flight",
@@ -24,6 +26,7 @@ State = Literal[
     "orphan-ours",
     "foreign-new",
     "history-broken",
+    "index-wrong",
     "consistent",
 ]
 
@@ -40,6 +43,7 @@ MEANING: Final[dict[State, str]] = {
     "orphan-ours": "a blob that we wrote, and that no version refers to",
     "foreign-new": "a blob that somebody else put there",
     "history-broken": "a path whose rows do not fit together",
+    "index-wrong": "a file whose rows in indexes are not as its head says",
     "consistent": "as it should be",
 }
 """In order of precedence, with what people are told."""
@@ -56,6 +60,7 @@ Action = Literal[
     "heal",
     "insert-head",
     "insert-version",
+    "mend-index",
     "adopt",
     "put-again",
     "quarantine",
@@ -70,6 +75,7 @@ DOES: Final[dict[Action, str]] = {
     "heal": "write the bytes again, from a blob that has the same",
     "insert-head": "write the head again, as the newest version says",
     "insert-version": "write the version's row again, as the head says",
+    "mend-index": "write its rows in indexes again, as the head says",
     "adopt": "make a file of it, in place, where there is none",
     "put-again": "make a file of its bytes, where there is none; then copy it aside, and delete it",
     "quarantine": "copy it aside, then delete it",
@@ -91,6 +97,7 @@ FITTING: Final[dict[State, frozenset[Action]]] = {
     "orphan-ours": frozenset({"put-again", "quarantine"}),
     "foreign-new": frozenset({"adopt"}),
     "history-broken": frozenset({"insert-head", "insert-version"}),
+    "index-wrong": frozenset({"mend-index"}),
 }
 """What may be proposed about each state, but for nothing."""
 
@@ -120,7 +127,8 @@ class Difference:
     blob_etag: str = ""
     """Conditions of the action: the blob is as it was …"""
     rows: Mapping[str, str] = field(default_factory=dict, hash=False)
-    """… and so are these rows, each with its etag: `v path@version`, `h path` for a head, `i op path` for an intent."""
+    """… and so are these rows, each with its etag: `v path@version`, `h path` for a head, `i op path` for an intent; of
+    an index by their keys, which begin with `x`, with no etag where there is none."""
 
     @property
     def quiet(self) -> bool:
@@ -137,6 +145,11 @@ class Difference:
     def intents(self) -> list[str]:
         """Where its write has intents: the path of each."""
         return sorted(name.split(" ", 2)[2] for name in self.rows if name.startswith("i "))
+
+    @property
+    def index_rows(self) -> list[str]:
+        """The rows of indexes that it names, by their keys."""
+        return sorted(name for name in self.rows if is_index_row(name))
 
     @property
     def order(self) -> tuple[str, str, str]:

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 from ..arguments import is_whole
 from ..columns import parse_file
 from ..errors import CatalogError
-from ..keys import head_row, versions
+from ..keys import head_row, is_index_row, versions
 from ..rows import Entity, check_values
 
 _HEX: Final = re.compile("(?:[0-9a-f]{2})*")
@@ -72,8 +72,21 @@ def _is_row(row: Mapping[str, Any]) -> bool:
     if not _says(row, "path", "row") or "before" not in row:
         return False
     before, after, name = row["before"], row.get("after"), row["row"]
+    if is_index_row(name):
+        return all(values is None or _is_of_path(name, values, row["path"]) for values in (before, after))
     ours = name == head_row(row["path"]) or name.startswith(versions(row["path"]).first)
     return ours and (before is None or _is_record(name, before)) and _is_record(name, after)
+
+
+def _is_of_path(row: str, values: object, path: str) -> bool:
+    """Whether it says that it is this path's, and a table can keep it: what is none of an index's is put back so."""
+    if not isinstance(values, dict):
+        return False
+    try:
+        check_values("", row, values)
+    except CatalogError:
+        return False
+    return values.get("path") == path and is_whole(values.get("schema"))
 
 
 def _is_record(row: str, values: object) -> bool:

@@ -39,6 +39,12 @@ class Findings:
         query = "SELECT 1 FROM found WHERE state = 'orphan-ours' AND path = ?"
         return self._database.execute(query, [path]).fetchone() is not None
 
+    def mends_head(self, path: str) -> bool:
+        """Whether the head of a path is to be written again, with its rows in indexes; or ought to be, and cannot."""
+        query = "SELECT record FROM found WHERE state = 'history-broken' AND key = ?"
+        records = [json.loads(record) for (record,) in self._database.execute(query, [path])]
+        return any(record["action"] == "insert-head" or f"h {path}" not in record["rows"] for record in records)
+
     def all(self) -> Iterator[Difference]:
         """All, in order."""
         for (record,) in self._database.execute("SELECT record FROM found ORDER BY state, path, key"):

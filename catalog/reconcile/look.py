@@ -5,7 +5,7 @@ a row are the same: no etag ever comes back, so there was a moment, between the 
 reading, intents come before rows: the other way round a commit slips through between them, and is in neither.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -13,15 +13,27 @@ from typing import Final, TypeVar
 
 from storage import Blob, ContentStore, Digester, Digests, IfMatch
 
-from ..columns import parse_head, parse_intent, parse_version
+from ..columns import parse_head, parse_intent, parse_version, parse_volume
 from ..entities import Claim, Head, IntentRow, VersionRow, VolumeInfo
 from ..errors import ConflictError, IntegrityError, NotFoundError, UnavailableError
 from ..exchange import OP, partition_of
 from ..filters import Comparison
-from ..keys import INTENTS, head_row, heads, intent_row, partition, version_row, versions, versions_under
+from ..keys import (
+    INTENTS,
+    REGISTRY,
+    head_row,
+    heads,
+    intent_row,
+    partition,
+    version_row,
+    versions,
+    versions_under,
+    volume_row,
+)
 from ..kinds import UNKNOWN, kind_of
 from ..listing import Lister
 from ..rows import Entity
+from .indexed import SeenIndexes, called_for, mended
 from .names import may_be_of, name_of
 from .seen import UNREADABLE, SeenBlob, SeenOp, SeenPath
 
@@ -59,6 +71,32 @@ class Looker:
             return SeenPath(path, head, tuple(reversed(rows)), move)
 
         return await self._twice(path, read)
+
+    async def indexes(self, path: str, rows: Iterable[str]) -> SeenIndexes:
+        """A path's head and its rows in indexes: those that the head calls for, or ought to, and these.
+
+        Raises: as `blob`; NotFoundError where the volume is gone.
+        """
+
+        async def read() -> SeenIndexes:
+            volume, raw = await self._settings(), await self._get(path, head_row(path))
+            head = None if raw is None else parse_head(self.volume.name, raw)
+            seen = SeenIndexes(path, volume, head, raw, {})
+            there = [called_for(volume, values) for values in (raw and raw.values, mended(seen)) if values]
+            names = sorted({*rows, *(name for each in there for name in each)})
+            return replace(seen, rows={name: await self._get(path, name) for name in names})
+
+        return await self._twice(path, read)
+
+    async def _settings(self) -> VolumeInfo:
+        """The volume as it is now. Raises: NotFoundError."""
+        row = await self.lister.deadline().retried(
+            lambda: self.lister.table.get(REGISTRY, volume_row(self.volume.name))
+        )
+        if row is None or (now := parse_volume(row, None)).epoch != self.volume.epoch:
+            message = f"volume {self.volume.name!r} was deleted meanwhile"
+            raise NotFoundError(message, op="reconcile", key=self.volume.name, kind="not-found.volume")
+        return now
 
     async def _moves(self, path: str, claim: Claim) -> bool:
         """Whether anything is left of a move but its claim; intents before rows."""

@@ -32,6 +32,7 @@ REQUESTS: Final[dict[Action, int]] = {
     "heal": 48,
     "insert-head": 18,
     "insert-version": 18,
+    "mend-index": 26,
     "adopt": 18,
     "put-again": 24,
     "quarantine": 18,

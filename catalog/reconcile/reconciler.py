@@ -23,6 +23,7 @@ from .counts import NOTHING, LastRun, counted_parts, fallen
 from .difference import Difference
 from .findings import Findings
 from .history import judge_path
+from .indexed import judge_indexes
 from .judge import judge_blob, judge_op, must_read
 from .look import Looker
 from .names import name_of
@@ -136,6 +137,9 @@ class Reconciler:
             await self._spare_shared(findings)
         async for found in self._all(workspace.suspect_paths(), lambda path: self._path(findings, path)):
             findings.add(found)
+        entries = workspace.suspect_entries()
+        async for found in self._all(entries, lambda path: self._indexes(workspace, findings, path)):
+            findings.add(found)
         async for found in self._all(workspace.open_ops(), lambda op: self._op(workspace, op)):
             findings.add(found)
         if self._scope.depth == "content":
@@ -212,6 +216,11 @@ class Reconciler:
             return found
         why = f"{found.why}; and there is content of a newer version, perhaps, that nothing refers to"
         return replace(found, action="none", why=why)
+
+    async def _indexes(self, workspace: Workspace, findings: Findings, path: str) -> Difference | None:
+        if findings.mends_head(path):  # whatever makes its head makes these
+            return None
+        return judge_indexes(await self._looker.indexes(path, workspace.index_rows(path)))
 
     async def _op(self, workspace: Workspace, op: str) -> Difference | None:
         seen = await self._looker.op(op, [path for path, _ in workspace.users_of_op(op)])

@@ -23,7 +23,7 @@ from ..writer import Writer
 from .blob_changes import BlobChanges
 from .difference import Difference
 from .look import Looker
-from .row_changes import Changed, RowChange, RowChanges
+from .row_changes import Changed, RowChanges, RowsToChange
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +32,12 @@ class Prepared:
 
     record: Mapping[str, Any]
     """As it was, for the journal."""
-    changes: Sequence[RowChange] = ()
+    changes: RowsToChange = RowsToChange()
     """The rows, where that is all: they are written as they were read, if they are still so."""
 
 
-def _prepared(changes: Sequence[RowChange]) -> Prepared:
-    return Prepared({"rows": [change.record() for change in changes]}, changes)
+def _prepared(changes: RowsToChange) -> Prepared:
+    return Prepared({"rows": [change.record() for change in changes.rows]}, changes)
 
 
 @dataclass(slots=True)
@@ -62,10 +62,8 @@ class Repairs:
     async def prepare(self, found: Difference) -> Prepared:
         """What will be changed, as it is. Raises: as `carry_out`."""
         match found.action:
-            case "insert-head" | "insert-version":
-                return _prepared(await self.rows.history(found))
-            case "refresh":
-                return _prepared(await self.rows.noted(found, found.blob_etag))
+            case "insert-head" | "insert-version" | "mend-index" | "refresh":
+                return _prepared(await self.rows.proposed(found))
             case "rewrite-headers":
                 return Prepared({"blob": await self.blobs.described(found.key), "headers": await self._meant(found)})
             case "heal":
@@ -106,7 +104,7 @@ class Repairs:
     async def carry_out(self, found: Difference, prepared: Prepared) -> None:
         """Do it. Raises: Changed, ConflictError; CatalogError where it failed."""
         match found.action:
-            case "insert-head" | "insert-version" | "refresh":
+            case "insert-head" | "insert-version" | "mend-index" | "refresh":
                 await self.rows.write(prepared.changes)
             case "rewrite-headers":
                 await self.rows.note(found, await self._rewritten(found))

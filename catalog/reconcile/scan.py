@@ -20,12 +20,14 @@ from ..adoption import is_ours
 from ..entities import VolumeInfo
 from ..errors import CatalogError, UnavailableError
 from ..flow import concurrently, each
+from ..garbage import searched_seldom
 from ..keys import INTENTS, RowRange, heads, partition, versions_under
 from ..kinds import UNKNOWN, kind_of
 from ..listing import Lister
 from ..paths import RESERVED
 from ..threads import to_the_end
-from .facts import COLUMNS, FACTS, VERSIONS, Chains, damaged, facts_of_blob
+from .facts import COLUMNS, FACTS, VERSIONS, Chains, Facts, damaged, facts_of_blob
+from .index_facts import Entries
 from .names import is_aside
 from .plan import Depth
 from .watermark import Watermark
@@ -56,7 +58,7 @@ class Scope:
     def id(self) -> str:
         """A name for what such a scan reads: parts of another one are of no use."""
         volume = self.volume
-        shape = (volume.epoch, volume.root, volume.shards, volume.adopted)
+        shape = (volume.epoch, volume.root, volume.shards, volume.adopted, volume.indexes)
         text = repr((*shape, self.others, self.prefix, self.depth, VERSIONS))
         return blake2b(text.encode(), digest_size=12).hexdigest()
 
@@ -126,10 +128,11 @@ class Scanner:
             kind, _, number = task.partition("-")
             part = Part(self.part(task))
             try:
-                if kind == "blobs":
-                    said = await self._listing(part, self._scope.listings[int(number)])
-                else:
-                    said = await self._shard(part, int(number, 16))
+                with searched_seldom():
+                    if kind == "blobs":
+                        said = await self._listing(part, self._scope.listings[int(number)])
+                    else:
+                        said = await self._shard(part, int(number, 16))
                 certificate = {"part": task, **said}
                 await to_the_end(self._threads, part.complete, certificate)
             finally:
@@ -173,23 +176,29 @@ class Scanner:
         ranges = [EVERYTHING] if not prefix else [heads(prefix), INTENTS, versions_under(prefix), *UNKNOWN]
         chains = None if depth == "etag" else Chains(self._scope.volume.name)
         watermark = Watermark()
+        entries = None if prefix else Entries(self._scope.volume)  # their rows are in another order than paths
+        select = None if chains else sorted({*COLUMNS, *(entries.columns if entries else ())})
         for rows in ranges:
-            async with aclosing(self._lister.pages(key, rows, select=None if chains else COLUMNS)) as pages:
+            async with aclosing(self._lister.pages(key, rows, select=select)) as pages:
                 async for page in pages:
-                    counts += await to_the_end(self._threads, _keep, part, page, chains, watermark)
+                    counts += await to_the_end(self._threads, _keep, part, page, chains, watermark, entries)
                     self._progress("rows", len(page))
         if chains and (path := chains.broken()):
             part.add("suspects", [(path,)])
         return {"shard": shard, "rows": dict(sorted(counts.items())), "until": watermark.time}
 
 
-def _keep(part: Part, page: Sequence[Any], chains: Chains | None, watermark: Watermark) -> Counter[str]:
+def _keep(
+    part: Part, page: Sequence[Any], chains: Chains | None, watermark: Watermark, entries: Entries | None
+) -> Counter[str]:
     """Keep what a page of rows says; how many there are of each kind."""
-    counts, suspects = Counter[str](), list[tuple[str]]()
+    counts, suspects, kept = Counter[str](), list[tuple[str]](), list[Facts]()
     found: dict[str, list[Any]] = {kind: [] for kind in FACTS}
     for row in page:
         kind = kind_of(row)
         counts[kind] += 1
+        if entries:
+            kept += entries.of(kind, row)
         if kind not in FACTS:
             continue
         watermark.passes(kind, row)
@@ -207,6 +216,7 @@ def _keep(part: Part, page: Sequence[Any], chains: Chains | None, watermark: Wat
     for kind, table in (("v", "versions"), ("h", "heads"), ("i", "intents")):
         part.add(table, found[kind])
     part.add("suspects", suspects)
+    part.add("entries", kept)
     return counts
 
 

@@ -12,11 +12,12 @@ from typing import Any
 
 from storage import Blob, Headers, IfAbsent
 
+from ..columns import parse_indexed
 from ..commit import Unit
 from ..copying import Copier
 from ..errors import CatalogError, ConflictError, NotFoundError, OutcomeUnknownError, UnavailableError
-from ..exchange import partition_of
-from ..keys import head_row
+from ..exchange import gate_merge, partition_of
+from ..keys import head_row, is_index_row
 from ..table import Delete, Insert, Operation, RefusedError, Replace
 from .blob_changes import shows
 from .entry import Entry
@@ -88,35 +89,48 @@ class Undo:
         return Undone(entry.key, entry.action, undone=True)
 
     async def _take_back(self, entry: Entry) -> None:
-        for row in reversed(entry.undo.get("rows", ())):
-            await self._row(row)
+        for rows in reversed(_transactions(entry.undo.get("rows", ()))):
+            await self._rows(rows)
         blob = entry.undo.get("blob")
         if blob is not None and entry.undo.get("headers"):
             await self._headers(blob, entry.undo["headers"])
         elif blob is not None:
             await self._back(entry.undo["aside"], blob)
 
-    async def _row(self, row: Mapping[str, Any]) -> None:
-        """A row as it was. Raises: Changed."""
-        repairs, path, name = self.repairs, row["path"], row["row"]
+    async def _rows(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Rows of a path as they were, in one transaction. Raises: Changed."""
+        repairs, path = self.repairs, rows[0]["path"]
         lane, deadline = repairs.writer.committer.lane(partition_of(repairs.volume, path)), repairs.writer.deadline()
         while True:
-            there = await repairs.rows.row(path, name)
-            values = there.values if there else None
-            if values == row["before"]:
+            there = [await repairs.rows.row(path, row["row"]) for row in rows]
+            values = [entity.values if entity else None for entity in there]
+            if values == [row["before"] for row in rows]:
                 return
-            if values != row["after"]:
-                raise Changed(f"row {name!r} was changed since")
-            operations = [_restored(name, row["before"], there.etag if there else "")]
-            if row["before"] is None and name != head_row(path):
-                operations.append(await self._said_by_the_head(path, row["after"]))
-            unit = Unit(tuple(operations))
+            for row, found in zip(rows, values, strict=True):
+                if found != row["after"]:
+                    raise Changed(f"row {row['row']!r} was changed since")
+            operations = [
+                change
+                for row, entity in zip(rows, there, strict=True)
+                for change in _restored(row["row"], row["before"], entity.etag if entity else "")
+            ]
+            if rows[0]["before"] is None and rows[0]["row"][0] == "v":
+                operations.append(await self._said_by_the_head(path, rows[0]["after"]))
+            unit = Unit(tuple(operations), shared=self._gate(rows[0]))
             try:
                 await deadline.wait(lambda unit=unit: lane.commit(unit))  # type: ignore[misc]
             except (RefusedError, OutcomeUnknownError, UnavailableError) as exc:  # look at it again
                 await deadline.pause(exc)
                 if deadline.passed:
                     raise deadline.expired(exc) from exc
+
+    def _gate(self, row: Mapping[str, Any]) -> tuple[Operation, ...]:
+        """What sees to it that no head comes to be in an index again whose rows are being removed. Raises: Changed."""
+        again = {*parse_indexed(row["before"] or {})} - {*parse_indexed(row["after"] or {})}
+        for index in self.repairs.volume.indexes:
+            if index.id in again and index.state == "dropping":
+                raise Changed(f"the index ({', '.join(index.on)}) is being dropped by now")
+        return (gate_merge(self.repairs.volume),) if again else ()
 
     async def _headers(self, was: Mapping[str, Any], meant: Mapping[str, Any]) -> None:
         """A blob's headers as they were. Raises: Changed, where it has others by now than those that were written."""
@@ -171,10 +185,22 @@ class Undo:
                 raise Changed(f"there is another blob {name!r} by now") from exc
 
 
-def _restored(row: str, before: Mapping[str, Any] | None, etag: str) -> Operation:
+def _transactions(rows: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
+    """Rows as they are taken back together: those of indexes with the head before them, each other one by itself."""
+    together = list[list[Mapping[str, Any]]]()
+    for row in rows:
+        of_index = is_index_row(row["row"])
+        if of_index and together and together[-1][0]["path"] == row["path"]:
+            together[-1].append(row)
+        else:
+            together.append([row])
+    return together
+
+
+def _restored(row: str, before: Mapping[str, Any] | None, etag: str) -> list[Operation]:
     if before is None:
-        return Delete(row, etag)
-    return Replace(row, before, etag) if etag else Insert(row, before)
+        return [Delete(row, etag)] if etag else []
+    return [Replace(row, before, etag) if etag else Insert(row, before)]
 
 
 def _headers(was: Mapping[str, Any]) -> Headers:

@@ -145,7 +145,7 @@ class Workers:
 
     def _first(self, scope: Scope, folder: Path) -> dict[str, Any]:
         share = Rate(self.rate.account / self.count, self.rate.partition)
-        volume = {**asdict(scope.volume), "created": 0}
+        volume = {**asdict(scope.volume), "created": 0, "changes_since": None}
         return {
             "path": sys.path,
             "settings": asdict(self.settings),

@@ -21,10 +21,9 @@ def test_a_smoke_run_tells_what_it_measured(tmp_path: Path) -> None:
     assert done.returncode in (0, 1), done.stdout + done.stderr
     found = json.loads(report.read_text("utf-8"))
     assert [row["target"] for row in found["rows"]] == ["P1", "P3", "P3", "P9"]
-    assert all(row["ours"]["median"] > 0 for row in found["rows"][:3])
+    assert all(row["ours"]["median"] > 0 for row in found["rows"])
     assert done.returncode == bool(found["missed"])
     assert all(f"missed: {name}" in done.stdout for name in found["missed"])
-    assert "indexes are not built yet" in done.stdout
 
 
 @pytest.mark.parametrize("arguments", [["--only", "P77"], ["--short", "--long"]])

@@ -55,6 +55,24 @@ def test_iterators_are_iterators(volume: blocking.Volume) -> None:
         next(volume.history("no"))
 
 
+def test_a_query_is_iterable_again_and_again(volume: blocking.Volume) -> None:
+    for number in range(5):
+        volume.put(f"k/{number}", bytes(number), metadata={"even": number % 2 == 0})
+    query = volume.query(F.size > 2)
+    assert query.volume == "raw"
+    for _ in range(2):
+        assert [file.path for file in query] == ["k/3", "k/4"]
+    assert list(query.select("size", "meta.even")) == [
+        {"size": 3, "meta.even": False},
+        {"size": 4, "meta.even": True},
+    ]
+    assert [(group.values, group.files) for group in volume.count(by=["meta.even"]).groups] == [
+        ((True,), 3),
+        ((False,), 2),
+    ]
+    assert query.count().bytes == 7
+
+
 def test_what_is_not_iterated_to_its_end_is_closed_with_the_catalog(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -63,7 +81,7 @@ def test_what_is_not_iterated_to_its_end_is_closed_with_the_catalog(
         volume = cat.create_volume("raw", shards=2)
         for name in ("d/a", "d/b", "d/c"):
             volume.put(name, b"x")
-        kept = [volume.list("d/", recursive=True), volume.glob("d/*"), volume.query(F.size > 0)]
+        kept = [volume.list("d/", recursive=True), volume.glob("d/*"), iter(volume.query(F.size > 0))]
         for each in kept:
             next(each)
     assert capfd.readouterr() == ("", "")

@@ -96,12 +96,17 @@ def test_a_line_says_all_of_a_version_and_is_the_same_again(
 
 
 prefixes = st.sampled_from([(), ("",), ("in/", "out/"), ("ünï 🐈",), ("a\u0301/",)])
+indexes = st.sampled_from([(), (("meta.owner",),), (("meta.owner", "-created"), ("size",))])
 
 
-@given(st.lists(st.integers(0, 50), max_size=5), TIMES, prefixes)
-def test_headers_and_ends_are_the_same_again(counts: list[int], created: datetime, adopted: tuple[str, ...]) -> None:
-    volumes = tuple(replace(VOLUME, name=f"v{n}", created=created, adopted=adopted) for n in counts)
-    assert parse_dump_line(dump_line(DumpHeader(volumes))) == DumpHeader(volumes)
+@given(st.lists(st.integers(0, 50), max_size=5), TIMES, prefixes, indexes)
+def test_headers_and_ends_are_the_same_again(
+    counts: list[int], created: datetime, adopted: tuple[str, ...], on: tuple[tuple[str, ...], ...]
+) -> None:
+    volumes = tuple(replace(VOLUME, name=f"v{n}", created=created, adopted=adopted, indexes=on) for n in counts)
+    line = dump_line(DumpHeader(volumes))
+    assert parse_dump_line(line) == DumpHeader(volumes)
+    assert json.loads(line)["format_version"] == (2 if counts and on else 1)
     end = DumpEnd(len(counts), sum(counts), 7, "0" * 64)
     assert parse_dump_line(dump_line(end)) == end
 
@@ -132,6 +137,29 @@ def test_what_cannot_be_adopted_prefixes_is_refused(wrong: object) -> None:
     fields = json.loads(dump_line(DumpHeader((replace(VOLUME, adopted=("in/",)),))))
     fields["volumes"][0]["adopted"] = wrong
     with pytest.raises(IntegrityError, match="adopted"):
+        parse_dump_line(json.dumps(fields))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        None,
+        [],
+        {"new": 1},
+        {"indexes": None},
+        {"indexes": []},
+        {"indexes": ["size"]},
+        {"indexes": [[]]},
+        {"indexes": [[1]]},
+        {"indexes": [["frob"]]},
+        {"indexes": [["size"], ["size"]]},
+        {"indexes": [[f"meta.k{n}"] for n in range(9)]},
+    ],
+)
+def test_what_cannot_be_settings_is_refused(wrong: object) -> None:
+    fields = json.loads(dump_line(DumpHeader((VOLUME,))))
+    fields["volumes"][0]["settings"] = wrong
+    with pytest.raises(IntegrityError, match="settings"):
         parse_dump_line(json.dumps(fields))
 
 

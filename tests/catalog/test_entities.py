@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from catalog.columns import (
     SCHEMA,
+    VOLUME_SCHEMA,
     file_values,
     intent_values,
     learned_values,
@@ -27,36 +28,15 @@ from catalog.columns import (
     request_values,
     volume_values,
 )
-from catalog.entities import FileVersion, Intent, Kind, Registry, VersionRow, VolumeInfo, chain
+from catalog.entities import FileVersion, Index, Intent, Kind, Registry, VersionRow, VolumeInfo, chain
 from catalog.errors import IntegrityError, InvalidError
 from catalog.rows import (
     Entity,
     Values,
     check_values,
 )
-from tests.catalog.strategies import INTS, METADATA, TEXT, TIMES
+from tests.catalog.strategies import FILES, INTS, TEXT
 
-FILES = st.builds(
-    FileVersion,
-    volume=st.just("raw"),
-    path=TEXT,
-    version=st.integers(1, 10**9),
-    kind=st.sampled_from(get_args(Kind)),
-    etag=TEXT,
-    size=st.integers(0, (1 << 63) - 1),
-    digest=TEXT,
-    md5=st.none() | TEXT,
-    content_type=TEXT,
-    metadata=METADATA,
-    created=TIMES,
-    modified=st.none() | TIMES,
-    writer=TEXT,
-    request_id=st.none() | TEXT,
-    chain=TEXT,
-    blob=TEXT,
-    blob_etag=TEXT,
-    blob_version=st.none() | TEXT,
-)
 A_FILE = FileVersion(
     "raw", "a", 1, "put", "op", 1, "sha256:00", "00", "text/plain", {}, datetime(2026, 1, 1, tzinfo=UTC), None, "me",
     None, "", "raw/a", "e", None,
@@ -136,6 +116,24 @@ def test_a_row_of_a_newer_schema_is_refused_not_misread() -> None:
     values = file_values(A_FILE) | {"schema": SCHEMA + 1}
     with pytest.raises(InvalidError, match=r"newer blobcat.*upgrade"):
         parse_file("raw", row(values))
+
+
+def test_a_volume_of_which_older_readers_know_too_little_is_of_a_newer_schema() -> None:
+    """They would write heads without rows of indexes, or versions without changes; of other volumes nothing changed."""
+    index = Index("1", ("size",), "building")
+    newer = [
+        replace(A_VOLUME, indexes=(index,), indexes_made=1),
+        replace(A_VOLUME, indexes_made=1),
+        replace(A_VOLUME, changes_since=A_VOLUME.created),
+    ]
+    for info in newer:
+        assert volume_values(info)["schema"] == VOLUME_SCHEMA > SCHEMA
+        assert parse_volume(row(volume_values(info), 0), "raw") == info
+    assert volume_values(A_VOLUME)["schema"] == SCHEMA
+    with pytest.raises(InvalidError, match="newer blobcat"):
+        parse_volume(row(volume_values(A_VOLUME) | {"schema": VOLUME_SCHEMA + 1}), "raw")
+    with pytest.raises(InvalidError, match="newer blobcat"):
+        parse_file("raw", row(file_values(A_FILE) | {"schema": VOLUME_SCHEMA}))
 
 
 @pytest.mark.parametrize("missing", ["schema", "path", "version", "digest", "blob"])

@@ -9,13 +9,18 @@ from hypothesis import strategies as st
 from catalog.errors import InvalidError, TooLargeError
 from catalog.keys import (
     ENCODED_UNITS_MAX,
+    change_row,
     check_key_length,
     check_shards,
     decode,
     encode,
+    gate_row,
     head_row,
     heads,
+    intent_row,
+    is_index_row,
     partition,
+    request_row,
     shard_of,
     version_row,
     versions,
@@ -136,3 +141,15 @@ def test_paths_spread_over_shards() -> None:
 def test_shards_are_a_power_of_two(shards: int) -> None:
     with pytest.raises(InvalidError, match="power of two"):
         check_shards(shards)
+
+
+def test_other_rows_are_none_of_an_index() -> None:
+    others = [
+        head_row("x"),
+        version_row("x", 1),
+        intent_row("x"),
+        change_row(1, "x"),
+        request_row("x", "x"),
+        gate_row(1),
+    ]
+    assert not any(map(is_index_row, others))

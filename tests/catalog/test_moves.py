@@ -1,13 +1,13 @@
 """Moves between two shards, explored: the real steps of the mover and of whoever settles, in two simulated shards.
 
 One move of a to b; somebody who recovers whatever intent there is; rivals who write to a and to b as soon as nobody
-has a claim there. Every write may be lost, doubled, held back and applied later, and the mover may stop or run out of
-time anywhere. From every state, settling what is there must come to rest with the file at exactly one of the two.
+has a claim there; readers who are told until when a shard's history is final, and shards whose clocks disagree. Every
+write may be lost, doubled, held back and applied later, and the mover may stop or run out of time anywhere. From every
+state, settling what is there must come to rest with the file at exactly one of the two.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 import pytest
 
@@ -45,13 +45,13 @@ from catalog.moves import Settled, SettlingNext, Unsettled, settle, settling_ste
 from catalog.op import Op, Phase
 from catalog.protocol import begin, recover, step
 from catalog.steps import Next
+from catalog.times import EPOCH, from_microseconds, microseconds
 from tests.harness.search import explore
 
 MOVE = "M"
 CLAIM = Claim(MOVE, "b")
 LOST = Doubt(OutcomeUnknownError("lost"))
 LATE = Expired(UnavailableError("time is up"))
-WHEN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,9 @@ class Shard:
     head: Head | None = None
     rows: tuple[FileVersion, ...] = ()
     intent: IntentRow | None = None
+    ahead: int = 0  # how far its clock is ahead of the other's
+    marked: int = 0  # when somebody wrote a marker, who is to read the intents next
+    final: int = 0  # the watermark: what was told to be all of history before
 
 
 @dataclass(frozen=True)
@@ -77,11 +80,12 @@ class World:
     faults: int
     attacks: int
     rivals: tuple[str, ...]
+    readers: tuple[str, ...] = ()
 
 
 def a_file(path: str, version: int, op: str) -> FileVersion:
     return FileVersion(
-        "raw", path, version, "put", op, 1, "sha256:1", "1", "x/y", {}, WHEN, None, "w", None, "", "blob", "1", None
+        "raw", path, version, "put", op, 1, "sha256:1", "1", "x/y", {}, EPOCH, None, "w", None, "", "blob", "1", None
     )
 
 
@@ -97,6 +101,11 @@ def written(shard: Shard, file: FileVersion, etag: str, **changes: object) -> Sh
     return replace(shard, head=Head(file, etag), rows=(*shard.rows, file), **changes)  # type: ignore[arg-type]
 
 
+def stamp(world: World, shard: Shard) -> int:
+    """The time of what is written next, by the shard's clock."""
+    return world.clock + 1 + shard.ahead
+
+
 def has(shard: Shard, head: Head | None) -> bool:
     return (shard.head.row_etag if shard.head else None) == (head.row_etag if head else None)
 
@@ -110,13 +119,14 @@ def applied(world: World, request: object) -> tuple[World, Answer]:  # noqa: C90
         case InsertIntent(intent):
             if b.intent:
                 return world, Refused()
-            row = IntentRow(intent, now, 0)
+            row = IntentRow(intent, now, stamp(world, b))
             return replace(later, b=replace(b, intent=row)), Found(row)
         case ClaimSource(head, intent):
             if a.intent or not has(a, head):
                 return world, Refused()
             claimed = Head(head.file, now, Claim(intent.op, intent.target))
-            return replace(later, a=replace(a, head=claimed, intent=IntentRow(intent, now, 0))), Found(claimed)
+            row = IntentRow(intent, now, stamp(world, a))
+            return replace(later, a=replace(a, head=claimed, intent=row)), Found(row)
         case Commit(etag, base, file):
             if not b.intent or b.intent.etag != etag or not has(b, base):
                 return world, Refused()
@@ -124,7 +134,7 @@ def applied(world: World, request: object) -> tuple[World, Answer]:  # noqa: C90
         case AbortIntent(row):
             if not b.intent or b.intent.etag != row.etag:
                 return world, Refused()
-            aborted = IntentRow(replace(row.intent, state="aborted"), now, 0)
+            aborted = IntentRow(replace(row.intent, state="aborted"), now, stamp(world, b))
             return replace(later, b=replace(b, intent=aborted)), Found(aborted)
         case DropIntent(row):
             if not b.intent or b.intent.etag != row.etag:
@@ -141,8 +151,9 @@ def applied(world: World, request: object) -> tuple[World, Answer]:  # noqa: C90
         case ReadHead(path):
             shard = a if path == "a" else b
             return world, Found(shard.head) if shard.head else Absent()
-        case ReadIntent("b", _):
-            return world, Found(b.intent) if b.intent else Absent()
+        case ReadIntent(path, _):
+            shard = a if path == "a" else b
+            return world, Found(shard.intent) if shard.intent else Absent()
         case FindVersion("b", op, above):
             mine = [file for file in b.rows if file.etag == op and file.version > above]
             return world, Found(mine[0]) if mine else Absent()
@@ -208,10 +219,28 @@ def successors(world: World) -> Iterator[tuple[str, World]]:
         if shard.head and shard.head.claim:
             continue  # it would settle first
         file = a_file(rival, shard.head.file.version + 1 if shard.head else 1, "rival")
+        before = microseconds(shard.head.file.created) + 1 if shard.head else 0
+        file = replace(file, created=from_microseconds(max(stamp(world, shard), before)))
         wrote = written(shard, file, str(world.clock + 1))
         rest = tuple(name for name in world.rivals if name != rival)
         after = replace(world, clock=world.clock + 1, rivals=rest)
         yield f"rival writes {rival}", replace(after, a=wrote) if rival == "a" else replace(after, b=wrote)
+    for reader in world.readers:
+        yield reading(world, reader)
+
+
+def reading(world: World, reader: str) -> tuple[str, World]:
+    """Somebody asks until when the history of a shard is final: a marker, and then the open intents."""
+    shard, readers = (world.a if reader == "a" else world.b), world.readers
+    if shard.marked:
+        is_open = shard.intent and shard.intent.intent.state == "open"
+        final = min(shard.marked, shard.intent.timestamp) if shard.intent and is_open else shard.marked
+        label, shard = f"{reader} is final before {final}", replace(shard, marked=0, final=final)
+        readers = tuple(name for name in readers if name != reader)
+    else:
+        label, shard = f"a marker in {reader}", replace(shard, marked=stamp(world, shard))
+    after = replace(world, clock=world.clock + 1, readers=readers)
+    return label, replace(after, a=shard) if reader == "a" else replace(after, b=shard)
 
 
 def mover_steps(world: World) -> Iterator[tuple[str, World]]:
@@ -231,7 +260,7 @@ def mover_steps(world: World) -> Iterator[tuple[str, World]]:
         yield f"mover settles: {label}", replace(after, settling=settling_step(at[0], answer))
 
 
-def violation(before: World, now: World) -> str | None:  # noqa: C901, PLR0911 — one line per invariant
+def violation(before: World, now: World) -> str | None:  # noqa: C901, PLR0911, PLR0912 — one line each
     """What is wrong with a state, or with having come to it."""
     made = [file for file in now.b.rows if file.etag == MOVE]
     gone = [file for file in now.a.rows if file.etag == MOVE]
@@ -246,8 +275,13 @@ def violation(before: World, now: World) -> str | None:  # noqa: C901, PLR0911 �
         return "S1: the source is gone, and the file is nowhere"
     if gone and made[0].source != f"a@{gone[0].version - 1}":
         return "S1: a version that was not moved is gone"
+    if gone and made[0].created != gone[0].created:
+        return "at some time the file was at both ends, or at none"
     if bool(now.a.head and now.a.head.claim) != bool(now.a.intent):
         return "a claim without its intent, or an intent without its claim"
+    for shard, was in ((now.a, before.a), (now.b, before.b)):
+        if any(microseconds(file.created) < was.final for file in shard.rows[len(was.rows) :]):
+            return "a version that is older than what was told to be all of history"
     told = now.mover[1]
     if isinstance(told, Committed) and not made:
         return "S1: told committed, and it is not"
@@ -290,12 +324,19 @@ def at_rest(world: World) -> World:
 
 
 def search(
-    mode: Mode, *, target: bool, faults: int, attacks: int, rivals: tuple[str, ...]
+    mode: Mode,
+    *,
+    target: bool,
+    faults: int,
+    attacks: int,
+    rivals: tuple[str, ...],
+    readers: tuple[str, ...] = (),
+    ahead: int = 0,
 ) -> tuple[int, list[str] | None]:
-    a, b = written(Shard(), a_file("a", 1, "first"), "1"), Shard()
+    a, b = written(Shard(ahead=ahead), a_file("a", 1, "first"), "1"), Shard()
     if target:
         b = written(b, a_file("b", 1, "older"), "2")
-    start = World(2, a, b, (), begin(an_op(mode)), None, None, faults, attacks, rivals)
+    start = World(2, a, b, (), begin(an_op(mode)), None, None, faults, attacks, rivals, readers)
     return explore(start, successors, violation)
 
 
@@ -316,6 +357,39 @@ def test_no_state_breaks_an_invariant(
     states, way = search(mode, target=target, faults=faults, attacks=attacks, rivals=rivals)
     assert way is None, "\n".join(way)
     assert states > 500
+
+
+@pytest.mark.parametrize("ahead", [-100, 0, 100])
+@pytest.mark.parametrize("reader", ["a", "b"])
+@pytest.mark.parametrize("rivals", [(), ("a",), ("b",)])
+def test_what_was_told_to_be_final_is(reader: str, ahead: int, rivals: tuple[str, ...]) -> None:
+    """Of both shards, whichever clock is ahead: neither the version at b nor the tombstone at a comes too late."""
+    attacks = 0 if rivals else 1
+    states, way = search(
+        Create(), target=False, faults=1, attacks=attacks, rivals=rivals, readers=(reader,), ahead=ahead
+    )
+    assert way is None, "\n".join(way)
+    assert states > 500
+
+
+def forgets_when(phase: Phase) -> Callable[[Op, Answer], Next]:
+    """A step that does not care when the claim was made: its version is as old as the first intent alone."""
+    handler = protocol._HANDLERS[phase]
+
+    def forgetting(op: Op, answer: Answer) -> Next:
+        op, request = handler(op, answer)
+        op = op._replace(claimed=0)
+        return op, request if isinstance(request, Result) else steps.request_of(op, op.phase)
+
+    return forgetting
+
+
+@pytest.mark.parametrize("phase", [Phase.CLAIM, Phase.CLAIMED])
+def test_the_search_finds_a_version_that_is_older_than_its_claim(phase: Phase, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(protocol._HANDLERS, phase, forgets_when(phase))
+    _, way = search(Create(), target=False, faults=1, attacks=0, rivals=(), readers=("a",), ahead=100)
+    assert way is not None
+    assert "history" in way[-1]
 
 
 def release_while_open(at: moves.Settling, answer: Answer) -> SettlingNext:

@@ -9,7 +9,6 @@ variants of the protocol that are known to be wrong, and by `scripts/mutants`.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 import pytest
 
@@ -54,6 +53,7 @@ from catalog.op import (
 )
 from catalog.protocol import begin, recover, step
 from catalog.steps import Next
+from catalog.times import EPOCH, from_microseconds, microseconds
 from tests.harness.search import explore
 
 LOST = Doubt(OutcomeUnknownError("lost"))
@@ -72,6 +72,8 @@ class Store:
     head: Head | None = None
     rows: tuple[FileVersion, ...] = ()
     blob: int | None = None
+    marked: int = 0  # when somebody wrote a marker, who is to read the intents next
+    final: int = 0  # the watermark: what was told to be all of history before
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,7 @@ class World:
     faults: int
     attacks: int
     rivals: int
+    readers: int = 0
 
 
 def applied(store: Store, request: Request) -> tuple[Store, Answer]:  # noqa: C901, PLR0911, PLR0912 — one case each
@@ -94,7 +97,7 @@ def applied(store: Store, request: Request) -> tuple[Store, Answer]:  # noqa: C9
         case InsertIntent(intent):
             if store.intent:
                 return store, Refused()
-            row = IntentRow(intent, str(now), 0)
+            row = IntentRow(intent, str(now), now)
             return replace(store, clock=now, intent=row), Found(row)
         case PutContent():
             if store.blob is not None:
@@ -110,7 +113,7 @@ def applied(store: Store, request: Request) -> tuple[Store, Answer]:  # noqa: C9
         case AbortIntent(row):
             if not store.intent or store.intent.etag != row.etag:
                 return store, Refused()
-            aborted = IntentRow(replace(row.intent, state="aborted"), str(now), 0)
+            aborted = IntentRow(replace(row.intent, state="aborted"), str(now), now)
             return replace(store, clock=now, intent=aborted), Found(aborted)
         case DropIntent(row):
             if not store.intent or store.intent.etag != row.etag:
@@ -192,18 +195,31 @@ def successors(world: World) -> Iterator[tuple[str, World]]:
         yield f"late {type(request).__name__}", replace(world, store=store, net=rest)
     if world.rivals:
         yield "rival: overwrites", replace(world, rivals=world.rivals - 1, store=overwritten(world.store))
+    if world.readers:
+        yield reading(world)
+
+
+def reading(world: World) -> tuple[str, World]:
+    """Somebody asks until when all of history is there: a marker, and then the open intents."""
+    store, now = world.store, world.store.clock + 1
+    if not store.marked:
+        return "reader: marker", replace(world, store=replace(store, clock=now, marked=now))
+    is_open = store.intent and store.intent.intent.state == "open"
+    final = min(store.marked, store.intent.timestamp) if store.intent and is_open else store.marked
+    store = replace(store, clock=now, marked=0, final=final)
+    return f"reader: final before {final}", replace(world, store=store, readers=world.readers - 1)
 
 
 def overwritten(store: Store) -> Store:
     head, now = store.head, store.clock + 1
-    file = a_file(head.file.version + 1 if head else 1, THEIRS)
+    before = microseconds(head.file.created) + 1 if head else 0
+    file = replace(a_file(head.file.version + 1 if head else 1, THEIRS), created=from_microseconds(max(now, before)))
     return replace(store, clock=now, head=Head(file, str(now)), rows=(*store.rows, file))
 
 
 def a_file(version: int, op: str) -> FileVersion:
-    when = datetime(2026, 1, 1, tzinfo=UTC)
     return FileVersion(
-        "raw", "a", version, "put", op, 1, "sha256:1", "1", "x/y", {}, when, None, "w", None, "", "b", "1", None
+        "raw", "a", version, "put", op, 1, "sha256:1", "1", "x/y", {}, EPOCH, None, "w", None, "", "b", "1", None
     )
 
 
@@ -233,16 +249,18 @@ def violation(before: World, now: World) -> str | None:  # noqa: PLR0911 — one
             return "S1: told committed, and it is not"
         if isinstance(who, NotApplied | StartOver) and mine:
             return "S2: told not applied, and it is"
+    if any(microseconds(file.created) < before.store.final for file in store.rows[len(before.store.rows) :]):
+        return "a version that is older than what was told to be all of history"
     if set(before.store.rows) - set(store.rows):
         return "S11: history was rewritten"
     return None
 
 
 def search(
-    mode: Mode, *, head: bool, faults: int, attacks: int, rivals: int, bound: bool = False
+    mode: Mode, *, head: bool, faults: int, attacks: int, rivals: int, bound: bool = False, readers: int = 0
 ) -> tuple[int, list[str] | None]:
     store = overwritten(Store()) if head else Store()
-    start = World(store, (), begin(an_op(mode)._replace(bound=bound)), None, faults, attacks, rivals)
+    start = World(store, (), begin(an_op(mode)._replace(bound=bound)), None, faults, attacks, rivals, readers)
     return explore(start, successors, violation)
 
 
@@ -269,6 +287,16 @@ def test_content_that_is_bound_to_its_op_breaks_none_either(name: str) -> None:
     """Its W1 is sent again by the same op: a copy may come after the commit, or after an abort."""
     mode, head, faults, attacks, rivals = SCENARIOS[name]
     states, way = search(mode, head=head, faults=faults, attacks=attacks, rivals=rivals, bound=True)
+    assert way is None, "\n".join(way)
+    assert states > 500
+
+
+@pytest.mark.parametrize("bound", [False, True])
+@pytest.mark.parametrize(("head", "attacks", "rivals"), [(False, 1, 0), (True, 0, 1)])
+def test_what_was_told_to_be_final_is(head: bool, attacks: int, rivals: int, bound: bool) -> None:
+    """Also where a commit is rebased, or its first copy comes late."""
+    mode = Overwrite(force=True)
+    states, way = search(mode, head=head, faults=1, attacks=attacks, rivals=rivals, bound=bound, readers=1)
     assert way is None, "\n".join(way)
     assert states > 500
 

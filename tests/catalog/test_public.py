@@ -32,7 +32,7 @@ def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
 LOADED = """
 import sys
 {statement}
-heavy = ("azure", "aiohttp", "asyncio", "sqlite3", "typer", "rich")
+heavy = ("azure", "aiohttp", "asyncio", "duckdb", "lark", "pyarrow", "sqlite3", "typer", "rich")
 print(*sorted({{name.partition(".")[0] for name in sys.modules}} & set(heavy)))
 """
 
@@ -42,8 +42,9 @@ print(*sorted({{name.partition(".")[0] for name in sys.modules}} & set(heavy)))
     [
         ("import catalog", ""),
         ("import storage", ""),
-        ("from catalog import F, Create, ConflictError", ""),
+        ("from catalog import F, Create, ConflictError, parse_expression", ""),
         ("from catalog import connect", "asyncio"),
+        ("from catalog import Query, Volume, blocking", "asyncio"),
     ],
 )
 def test_nobody_pays_for_what_is_not_used(statement: str, loaded: str) -> None:

@@ -6,6 +6,7 @@ import operator
 import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from dataclasses import replace
 from typing import Any as Anything
 
 import pytest
@@ -14,8 +15,26 @@ from hypothesis import strategies as st
 
 from catalog.errors import InvalidError
 from catalog.fields import F
-from catalog.filters import All, Any, Comparison, Condition, Literal_, Not, Operator, Row
-from catalog.pushdown import odata, odata_literal, pushable, sql
+from catalog.filters import (
+    All,
+    Any,
+    Comparison,
+    Condition,
+    Contains,
+    Exists,
+    In,
+    Matches,
+    Not,
+    Operator,
+    Row,
+    StartsWith,
+)
+from catalog.literals import Literal_
+from catalog.pushdown import Service, left_open, odata, odata_literal, pushable, sql
+
+AZURE = Service("odata", comparisons_max=12, strict_types=True)
+AZURITE = Service("odata", comparisons_max=12)
+SQLITE = Service("sql", comparisons_max=200)
 
 OPERATORS: list[Operator] = ["==", "!=", "<", "<=", ">", ">="]
 COMPARE: Mapping[str, Callable[[Anything, Anything], bool]] = {
@@ -31,15 +50,24 @@ COMPARE: Mapping[str, Callable[[Anything, Anything], bool]] = {
 INT64 = st.integers(-(1 << 63), (1 << 63) - 1)
 likely_numbers = st.sampled_from([0, 1, -1, 2**53, 2**53 + 1, (1 << 63) - 1, 0.1, -0.5, 1.0, 2.0**53, 5e-324, 1.79e308])
 numbers = likely_numbers | INT64 | st.floats(allow_nan=False, allow_infinity=False)
-texts = st.sampled_from(["", "a", "b", "1", "é", "\ud7ff", "\uffff", "😀", "a\0b", "it's"]) | st.text(max_size=3)
+texts = st.sampled_from(
+    ["", "a", "b", "1", "é", "a~", "a\x7fb", "a\xa0", "\ud7ff", "\uffff", "😀", "a😀b", "a\0b", "it's"]
+) | st.text(max_size=3)
 values: st.SearchStrategy[Literal_] = st.booleans() | numbers | texts
 heads = st.fixed_dictionaries(
-    {"size": INT64, "path": texts}, optional={"m_a": values, "m_b": values, "t_c": INT64, "md5": texts}
+    {"size": INT64, "path": texts, "digest": texts},
+    optional={"m_a": values, "m_b": values, "t_c": INT64, "md5": texts, "learned_digest": texts},
 )
+columns = st.sampled_from(["path", "md5", "digest", "m_a", "m_b", "size"])
 comparisons = (
     st.builds(Comparison, st.sampled_from(["m_a", "m_b"]), st.sampled_from(OPERATORS), values)
     | st.builds(Comparison, st.sampled_from(["size", "t_c"]), st.sampled_from(OPERATORS), numbers)
-    | st.builds(Comparison, st.sampled_from(["path", "md5"]), st.sampled_from(OPERATORS), texts)
+    | st.builds(Comparison, st.sampled_from(["path", "md5", "digest"]), st.sampled_from(OPERATORS), texts)
+    | st.builds(StartsWith, columns, texts)
+    | st.builds(Contains, columns, texts)
+    | st.builds(In, columns, st.lists(values, max_size=4) | st.lists(texts, min_size=10, max_size=20))
+    | st.builds(Matches, st.sampled_from(["a*", "**", "a*b", "[ab]", "é*", "a~*", "a\ud7ff*", "a😀*", "?"]))
+    | st.builds(Exists, st.sampled_from([("m_a", "t_a"), ("md5",), ("size",)]))
 )
 conditions: st.SearchStrategy[Condition] = st.recursive(
     comparisons,
@@ -84,11 +112,16 @@ def nearly(comparison: Comparison, value: Literal_) -> bool:
 
 @given(conditions, heads)
 @example(Comparison("m_a", "==", 2**53 + 1), {"m_a": 2**53 + 1})
+@example(Not(StartsWith("path", "a~")), {"path": "a\x7fb"})
+@example(Not(StartsWith("path", "a😀")), {"path": "a"})
+@example(StartsWith("path", "\ud7ff"), {"path": "\ud7ff😀"})
+@example(Comparison("digest", "==", "a"), {"digest": "", "learned_digest": "a"})
+@example(Not(Comparison("digest", "==", "")), {"digest": "", "learned_digest": "a"})
 @example(Comparison("m_a", ">", 1.79e308), {"m_a": 1.7976931348623157e308})
 @example(Comparison("m_a", ">=", "😀"), {"m_a": "\uffff"})
 @example(Comparison("m_a", ">=", "\uffff"), {"m_a": "😀"})
 def test_a_strict_service_loses_no_row(condition: Condition, head: Row) -> None:
-    pushed = pushable(condition, strict_types=True, comparisons_max=12, text_max=3000)
+    pushed = pushable(condition, replace(AZURE, text_max=3000))
     assert not condition.holds(head) or pushed is None or decides(pushed, head, strictly)
 
 
@@ -96,13 +129,13 @@ def test_a_strict_service_loses_no_row(condition: Condition, head: Row) -> None:
 @example(Comparison("m_a", "==", 5e-324), {"m_a": 5e-324})
 @example(Comparison("m_a", "<=", 1.7976931348623157e308), {"m_a": 1.7976931348623157e308})
 def test_a_loose_service_loses_no_row(condition: Condition, head: Row) -> None:
-    pushed = pushable(condition, strict_types=False, comparisons_max=12)
+    pushed = pushable(condition, AZURITE)
     assert not condition.holds(head) or pushed is None or decides(pushed, head, nearly)
 
 
 @given(conditions, heads)
 def test_sqlite_loses_no_row(condition: Condition, head: Row) -> None:
-    pushed = pushable(condition, strict_types=False, comparisons_max=200)
+    pushed = pushable(condition, SQLITE)
     if pushed is None or not condition.holds(head) or "\\u0000" in json.dumps(head):  # see sqlite_rows for NUL
         return
     text, parameters = sql(pushed, "body")
@@ -125,11 +158,84 @@ def test_sqlite_loses_no_row(condition: Condition, head: Row) -> None:
         (F.meta["a"] < 2.5, "((m_a le 3L or m_a le 2.500000000000025))"),
         (F.meta["a"] == True, "m_a eq true"),  # noqa: E712
         ((F.size > 5) & ~(F.meta["a"] == "b"), "(size gt 5L)"),
+        (F.path.startswith("2026/"), "(path ge '2026/' and path lt '20260')"),
+        (~F.path.startswith("2026/"), "(path lt '2026/' or path ge '20260')"),
+        (F.path.startswith("a~"), "(path ge 'a~' and path lt 'a\xa0')"),
+        (F.path.startswith("a\ud7ff"), "path ge 'a\ud7ff'"),
+        (F.path.startswith("a😀b"), "(path ge 'a' and path lt 'b')"),
+        (F.path.glob("2026/*.csv"), "(path ge '2026/' and path lt '20260')"),
+        (F.path.glob("2026/a.csv"), "path eq '2026/a.csv'"),
+        (F.size.isin([3, 5]), "(size eq 3L or size eq 5L)"),
+        (~F.size.isin([3, 5]), "(size ne 3L and size ne 5L)"),
+        (F.size.isin(range(100)), "(size ge 0L and size le 99L)"),
+        (F.size.between(3, 5), "(size ge 3L and size le 5L)"),
+        (F.digest == "d", "(digest eq 'd' or learned_digest eq 'd')"),
+        (F.md5.exists() & (F.size > 5), "(size gt 5L)"),
+        (F.path.contains("x") & (F.size > 5), "(size gt 5L)"),
     ],
 )
 def test_what_is_pushed_down(condition: Condition, expected: str) -> None:
-    pushed = pushable(condition, strict_types=True, comparisons_max=12)
+    pushed = pushable(condition, AZURE)
     assert (None if pushed is None else odata(pushed)) == expected
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        (F.meta["a"].contains("b"), ("instr(json_extract(body, ?), ?) > 0", ["$.m_a", "b"])),
+        (~F.path.contains("b"), ("instr(json_extract(body, ?), ?) = 0", ["$.path", "b"])),
+        (F.md5.exists(), ("(json_type(body, ?) IS NOT NULL)", ["$.md5"])),
+        (~F.md5.exists(), ("(json_type(body, ?) IS NULL)", ["$.md5"])),
+        (
+            F.meta["a"].exists(),
+            ("(json_type(body, ?) IS NOT NULL OR json_type(body, ?) IS NOT NULL)", ["$.m_a", "$.t_a"]),
+        ),
+        (
+            ~F.meta["a"].exists(),
+            ("(json_type(body, ?) IS NULL AND json_type(body, ?) IS NULL)", ["$.m_a", "$.t_a"]),
+        ),
+    ],
+)
+def test_what_sqlite_can_decide_beside(condition: Condition, expected: tuple[str, list[Literal_]]) -> None:
+    pushed = pushable(condition, SQLITE)
+    assert pushed is not None
+    assert sql(pushed, "body") == expected
+
+
+@given(conditions, heads)
+def test_what_is_not_left_open_is_decided(condition: Condition, head: Row) -> None:
+    """Where a service decides all, it finds what fits and nothing else."""
+    pushed = pushable(condition, AZURE)
+    if left_open(condition, AZURE) is None and pushed is not None:
+        assert decides(pushed, head, strictly) is condition.holds(head)
+
+
+@pytest.mark.parametrize(
+    ("condition", "left"),
+    [
+        (F.size > 5, None),
+        (~(F.size > 5), None),
+        (F.meta["a"] == "b", None),
+        (F.meta["a"] == 5, F.meta["a"] == 5),
+        (F.digest == "d", F.digest == "d"),
+        (F.path.startswith("a/"), None),
+        (F.path.startswith("a😀"), F.path.startswith("a😀")),
+        (F.path.glob("a/*"), F.path.glob("a/*")),
+        (F.size.isin([1, 2]), None),
+        (F.size.isin(range(50)), F.size.isin(range(50))),
+        (F.path.contains("a"), F.path.contains("a")),
+        ((F.size > 5) & F.path.contains("a"), F.path.contains("a")),
+        ((F.size > 5) & F.path.contains("a") & ~F.path.glob("b*"), F.path.contains("a") & ~F.path.glob("b*")),
+        ((F.size > 5) | (F.meta["a"] == "b"), None),
+        ((F.size > 5) | F.path.contains("a"), (F.size > 5) | F.path.contains("a")),
+    ],
+)
+def test_what_is_left_open(condition: Condition, left: Condition | None) -> None:
+    assert left_open(condition, AZURE) == left
+
+
+def test_no_condition_leaves_nothing_open() -> None:
+    assert left_open(None, AZURE) is None
 
 
 @pytest.mark.parametrize(
@@ -143,30 +249,46 @@ def test_what_is_pushed_down(condition: Condition, expected: str) -> None:
         (F.size > 5) | (F.meta["a"] != 5),
         Not(Comparison("size", ">", "text")),
         Comparison("m_a", ">", True),
+        F.meta["a"].exists(),
+        F.size.exists(),
+        F.path.contains("a"),
+        F.path.startswith(""),
+        F.path.startswith("😀"),
+        F.path.glob("**"),
+        ~F.path.glob("a/*"),
+        ~F.path.startswith("a~"),
+        ~F.meta["a"].startswith("b"),
+        F.meta["a"].isin([]),
+        F.meta["a"].isin([*"abcdefghijkl", 5]),
     ],
 )
 def test_what_is_not_pushed_down(condition: Condition) -> None:
-    assert pushable(condition, strict_types=True, comparisons_max=12) is None
+    assert pushable(condition, AZURE) is None
 
 
 def test_no_condition_is_none() -> None:
-    assert pushable(None, strict_types=True, comparisons_max=12) is None
+    assert pushable(None, AZURE) is None
 
 
 def test_what_is_too_much_loses_its_last_parts() -> None:
     first, second, third = (Comparison(f"m_{name}", "==", "x") for name in "abc")
-    assert pushable(first & second & third, strict_types=True, comparisons_max=2) == All((first, second))
+    assert pushable(first & second & third, replace(AZURE, comparisons_max=2)) == All((first, second))
+
+
+def test_a_part_that_is_too_much_does_not_take_what_fits_along() -> None:
+    condition = F.meta["a"].isin([*"abc", 5]) & (F.size > 5)
+    assert pushable(condition, replace(AZURE, comparisons_max=2)) == All((F.size > 5,))
 
 
 def test_alternatives_that_are_too_many_are_not_pushed() -> None:
     condition = Any(tuple(Comparison("m_a", "==", f"{number}") for number in range(13)))
-    assert pushable(condition, strict_types=True, comparisons_max=12) is None
+    assert pushable(condition, AZURE) is None
 
 
 def test_text_is_measured_as_a_url_holds_it() -> None:
     """Nine characters for a Chinese one."""
     condition = F.meta["a"] == "中" * 100
-    assert [pushable(condition, strict_types=True, comparisons_max=12, text_max=room) for room in (900, 1000)] == [
+    assert [pushable(condition, replace(AZURE, text_max=room)) for room in (900, 1000)] == [
         None,
         condition,
     ]

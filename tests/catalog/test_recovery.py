@@ -7,6 +7,7 @@ import pytest
 
 from catalog.recovery import KEPT_US, Recovered
 from catalog.sqlite_table import SqliteTable
+from catalog.threads import ShortCalls
 from tests.faults.world import INLINE, World
 
 SECOND_NS = 1_000_000_000
@@ -27,6 +28,7 @@ class Time:
         """A world whose table has this clock."""
         table = SqliteTable(":memory:", page_rows=3, clock=lambda: self.now_ns)
         table._writer = table._readers = INLINE
+        table._reads = ShortCalls(INLINE)
         return World(table=table)
 
 

@@ -73,6 +73,15 @@ def sql(file: Path, text: str) -> list[tuple[object, ...]]:
         return connection.execute(text).fetchall()
 
 
+async def test_what_others_wrote_into_a_row_is_read_if_it_is_json_at_all(table: SqliteTable, file: Path) -> None:
+    """Else nobody could find, and mend, what is wrong with it."""
+    await submit_one(table, Insert("r", {"n": 1}))
+    sql(file, r"""UPDATE entities SET body = '{"n": 1, "text": "\ud800", "number": NaN}'""")
+    (entity,) = await read(table)
+    assert entity.values["text"] == "\ud800"
+    assert entity.values["n"] == 1
+
+
 # Processes.
 
 HEAD = """
@@ -660,3 +669,19 @@ async def test_a_batch_that_fails_in_whatever_way_takes_no_other_along(file: Pat
 async def row_of(table: SqliteTable, partition: str) -> object:
     found = await table.get(partition, "r")
     return found and found.values
+
+
+async def test_reads_that_wait_for_their_turn_end_with_the_table(tmp_path: Path) -> None:
+    """Those that had it are answered; to the others it is closed, and no thread's own error comes out."""
+    table = SqliteTable(tmp_path / "table.db")
+    await table.create()
+    await table.submit("p", [Insert(f"r{number}", {"n": number}) for number in range(50)])
+    reads = [asyncio.create_task(table.get("p", f"r{number}")) for number in range(50)]
+    await asyncio.wait(reads, return_when=asyncio.FIRST_COMPLETED)
+    more = [asyncio.create_task(table.get("p", "r0")) for _ in range(200)]
+    closing = asyncio.create_task(table.close())
+    said = await asyncio.gather(*reads, *more, return_exceptions=True)
+    await closing
+    kinds = {getattr(each, "kind", "a row") for each in said}
+    assert kinds == {"a row", "invalid.closed"}, said
+    assert not isinstance(said[0], BaseException)

@@ -6,12 +6,13 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from itertools import count
 
 import pytest
 
-from catalog.threads import CALLS_MAX, ENDING_S, QUICK_S, TURNS_MAX, ShortCalls, end, in_thread
+from catalog.threads import CALLS_MAX, ENDING_S, LATE_S, QUICK_S, SLOW_S, TURNS_MAX, ShortCalls, end, in_thread
 from tests.harness.counted import Counted
+
+NEVER_S = 600.0
 
 
 def named(prefix: str) -> list[str]:
@@ -54,7 +55,7 @@ def tenth(number: int) -> int:
 
 @pytest.mark.parametrize("number", [1, CALLS_MAX, CALLS_MAX + 1, 20 * CALLS_MAX])
 async def test_calls_that_come_at_once_share_turns_and_each_is_told_of_his_own(threads: Counted, number: int) -> None:
-    short = ShortCalls(threads, lambda: 0.0)
+    short = ShortCalls(threads, lambda: 0.0, late_s=NEVER_S)
     calls = [short.run(partial(tenth, each)) for each in range(number)]
     told = await asyncio.gather(*calls, return_exceptions=True)
     wanted = [f"{each}" if each % 10 == 3 else each for each in range(number)]
@@ -62,51 +63,121 @@ async def test_calls_that_come_at_once_share_turns_and_each_is_told_of_his_own(t
     assert threads.turns == -(-number // CALLS_MAX)
 
 
+class Clock:
+    """Of which each call takes as long as is said."""
+
+    def __init__(self, each_s: float) -> None:
+        self._each_s = each_s
+        self._s = 0.0
+
+    def __call__(self) -> float:
+        return self._s
+
+    def call(self) -> None:
+        self._s += self._each_s
+
+
 async def test_where_calls_are_slow_each_has_a_turn_of_its_own(threads: Counted) -> None:
-    clock = count()
-    short = ShortCalls(threads, lambda: next(clock) * QUICK_S * CALLS_MAX)
-    assert await short.run(lambda: 1) == 1
-    threads.turns = 0
-    assert await asyncio.gather(*(short.run(lambda each=each: each) for each in range(40))) == [*range(40)]  # type: ignore[misc]
+    clock = Clock(QUICK_S * CALLS_MAX)
+    short = ShortCalls(threads, clock, late_s=NEVER_S)
+    await asyncio.gather(*(short.run(clock.call) for _ in range(40)))
     assert threads.turns == 40
 
 
 @pytest.mark.parametrize(
-    ("each_s", "at_a_time"), [(0.0, 1), (QUICK_S / 2, 1), (QUICK_S * 2.5, 3), (QUICK_S * 100, TURNS_MAX)]
+    ("each_s", "first_turn", "at_a_time"),
+    [(0.0, CALLS_MAX, 1), (SLOW_S / 8, 8, 1), (SLOW_S / 1.5, 2, 3), (SLOW_S * 100, 1, TURNS_MAX)],
 )
-async def test_the_longer_calls_take_the_more_turns_go_at_a_time(each_s: float, at_a_time: int) -> None:
-    go_on, clock = threading.Event(), count()
+async def test_the_longer_calls_take_the_more_turns_go_at_a_time(
+    each_s: float, first_turn: int, at_a_time: int
+) -> None:
+    """And those that the first turn did not come to in good time go with them."""
+    go_on, clock = threading.Event(), Clock(each_s)
     with Counted(2 * TURNS_MAX) as threads:
-        short = ShortCalls(threads, lambda: next(clock) * each_s)
-        await short.run(lambda: None)
-        threads.turns = 0
-        calls = [asyncio.ensure_future(short.run(go_on.wait)) for _ in range(TURNS_MAX * CALLS_MAX)]
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        assert threads.turns == at_a_time
+        short = ShortCalls(threads, clock, late_s=NEVER_S)
+        first = [asyncio.ensure_future(short.run(clock.call)) for _ in range(first_turn)]
+        others = [asyncio.ensure_future(short.run(go_on.wait)) for _ in range(TURNS_MAX * CALLS_MAX)]
+        await asyncio.gather(*first)
+        assert threads.turns == 1 + at_a_time
         go_on.set()
-        await asyncio.gather(*calls)
+        assert all(await asyncio.gather(*others))
 
 
 async def test_no_more_turns_are_taken_than_there_may_be() -> None:
     """Else a thousand files would stand before everybody else's work."""
-    go_on, running = threading.Event(), threading.Semaphore(0)
-    clock = count()
+    go_on, running, clock = threading.Event(), threading.Semaphore(0), Clock(1.0)
 
     def work() -> None:
         running.release()
         go_on.wait()
 
     with Counted(4 * TURNS_MAX) as threads:
-        short = ShortCalls(threads, lambda: float(next(clock)))
-        await short.run(lambda: None)
+        short = ShortCalls(threads, clock, late_s=NEVER_S)
+        calls = [asyncio.ensure_future(short.run(each)) for each in (clock.call, *[work] * (3 * TURNS_MAX))]
+        await calls[0]
         threads.turns = 0
-        calls = [asyncio.ensure_future(short.run(work)) for _ in range(3 * TURNS_MAX)]
         for _ in range(TURNS_MAX):
             await in_thread(threads, running.acquire)
-        assert threads.turns == 2 * TURNS_MAX  # this test's own among them
+        assert threads.turns == TURNS_MAX  # this test's own alone
         go_on.set()
         await asyncio.gather(*calls)
+
+
+async def test_once_nobody_calls_it_is_forgotten_that_calls_were_slow(threads: Counted) -> None:
+    clock = Clock(1.0)
+    short = ShortCalls(threads, clock, late_s=NEVER_S)
+    await asyncio.gather(*(short.run(clock.call) for _ in range(CALLS_MAX)))
+    threads.turns = 0
+    await asyncio.gather(*(short.run(lambda: None) for _ in range(CALLS_MAX)))
+    assert threads.turns == 1
+
+
+async def test_calls_that_are_given_back_keep_their_places() -> None:
+    clock, done = Clock(1.0), list[int]()
+
+    def work(number: int) -> None:
+        clock.call()
+        done.append(number)
+
+    with Counted(1) as threads:
+        short = ShortCalls(threads, clock, late_s=NEVER_S)
+        await asyncio.gather(*(short.run(partial(work, number)) for number in range(6)))
+    assert done == [*range(6)]
+
+
+async def test_nobody_waits_behind_a_call_that_hangs_also_where_all_were_quick_before() -> None:
+    go_on = threading.Event()
+    with Counted(TURNS_MAX) as threads:
+        short, hung = ShortCalls(threads), list["asyncio.Future[bool]"]()
+        for _ in range(2):
+            assert await asyncio.gather(*(short.run(lambda: 1) for _ in range(CALLS_MAX))) == [1] * CALLS_MAX
+            hung.append(asyncio.ensure_future(short.run(go_on.wait)))
+            others = [asyncio.ensure_future(short.run(lambda: 2)) for _ in range(3 * CALLS_MAX)]
+            assert await asyncio.gather(*others) == [2] * len(others)
+            for _ in range(3):  # one after the other, each when nobody else is there
+                assert await short.run(lambda: 3) == 3
+        assert not any(each.done() for each in hung)
+        go_on.set()
+        assert all(await asyncio.gather(*hung))
+
+
+async def test_a_turn_that_waits_for_a_thread_is_no_hung_one() -> None:
+    held = threading.Event()
+    with Counted(1) as threads:
+        threads.submit(held.wait)
+        short = ShortCalls(threads)
+        calls = [asyncio.ensure_future(short.run(lambda: 1)) for _ in range(3)]
+        await asyncio.wait(calls, timeout=3 * LATE_S)
+        assert threads.turns == 2  # the one that holds the thread, and theirs
+        held.set()
+        assert await asyncio.gather(*calls) == [1] * 3
+
+
+async def test_a_call_that_raises_what_no_future_takes_is_told_so(threads: Counted) -> None:
+    short = ShortCalls(threads)
+    told = await asyncio.gather(short.run(partial(next, iter(()))), short.run(lambda: 1), return_exceptions=True)
+    assert isinstance(told[0], RuntimeError)
+    assert told[1] == 1
 
 
 async def test_who_is_cancelled_takes_nobody_along(threads: Counted) -> None:

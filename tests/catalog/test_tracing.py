@@ -61,12 +61,18 @@ async def test_an_iteration_is_one_span_and_none_of_it_is_current_outside(spans:
         spans.clear()
         async for _ in volume.query(F.size > 1):
             assert not trace.get_current_span().is_recording()
+        assert len([each async for each in volume.query().select("size")]) == 3
+        assert (await volume.query().count()).files == 3
         async for _ in volume.list():
             break
         async with volume.open("a") as reader:
             assert await reader.read() == b"12"
     names = [each.name for each in spans.get_finished_spans()]
-    assert sorted(names) == ["blobcat.list", "blobcat.open", "blobcat.query"]
+    assert sorted(names) == [
+        "blobcat.count", "blobcat.list", "blobcat.open", "blobcat.query", "blobcat.select"
+    ]  # fmt: skip
+    told = {each.name: dict(each.attributes or {}) for each in spans.get_finished_spans()}
+    assert told["blobcat.query"] == told["blobcat.count"] == {"blobcat.volume": "raw"}
 
 
 async def test_the_error_of_an_iteration_or_of_a_context_is_told_too(spans: InMemorySpanExporter) -> None:

@@ -76,9 +76,16 @@ def applied(blobcat: Blobcat) -> str:
     return journal
 
 
+def logged(blobcat: Blobcat) -> str:
+    assert blobcat("init", "logged", "--change-log").code == 0
+    assert blobcat("put", "-", "a", "-v", "logged", stdin=b"1").code == 0
+    return "logged"
+
+
 RUNS = {
     "init": ["", "-v other"],
     "volumes": [""],
+    "index": ["size", "meta.owner created:desc"],
     "adopt": [""],
     "ingest": ["in"],
     "put": ["in/a.txt new.txt", "in/a.txt x/a.txt --force"],
@@ -92,7 +99,17 @@ RUNS = {
     "du": ["-d 5"],
     "stat": ["x/a.txt"],
     "history": ["gone.txt"],
-    "query": ["--where size>0"],
+    "changes": ["-v LOGGED"],
+    "query": [
+        "--where size>0",
+        "--limit 1",
+        "--where size>0 --explain",
+        "--estimate",
+        "--columns path,meta.n,meta.t,metadata",
+        "--output f.csv",
+    ],
+    "count": ["", "--by meta.n,meta.t"],
+    "sql": ["from|files", "from|files -o f.json"],
     "verify": [""],
     "purge": ["--keep-versions 1 --yes", "--older-than 0s --dry-run"],
     "reconcile": ["", "--plan new.jsonl"],
@@ -108,8 +125,8 @@ RUNS = {
 
 @pytest.mark.parametrize(("command", "arguments"), [(name, each) for name, runs in RUNS.items() for each in runs])
 def test_a_command_prints_what_its_schema_says(filled: Blobcat, command: str, arguments: str) -> None:
-    made = {"TOKEN": resolved, "PLAN": planned, "JOURNAL": applied}
-    words = [made[word](filled) if word in made else word for word in arguments.split()]
+    made = {"TOKEN": resolved, "PLAN": planned, "JOURNAL": applied, "LOGGED": logged}
+    words = [made[word](filled) if word in made else word.replace("|", " ") for word in arguments.split()]
     if words[:1] == ["DUMP"]:
         words[0] = filled("dump", "dump", "--json").record["target"]
     valid(filled(command, *words, "--json"), command)

@@ -1,5 +1,7 @@
 """`ls`, `stat`, `history` and `query`."""
 
+import json
+
 import pytest
 
 from tests.cli.driver import Blobcat
@@ -91,19 +93,21 @@ def test_history_is_newest_first_with_deletes(filled: Blobcat) -> None:
         (["size >= 1500"], ["2026/a.csv", "2026/deep/b.csv"]),
         (["size<1KiB"], ["top.txt"]),
         (["size=2e3"], ["2026/deep/b.csv"]),
-        (["meta.owner=ops"], ["2026/a.csv"]),
-        (["meta.owner!=ops"], ["2026/deep/b.csv"]),
+        (["meta.owner='ops'"], ["2026/a.csv"]),
+        (["meta.owner!='ops'"], ["2026/deep/b.csv"]),
         (["meta.rows=7"], ["2026/a.csv"]),
         (["meta.rows='7'"], []),
-        (["meta.code=007"], []),
         (['meta.code="007"'], ["2026/deep/b.csv"]),
-        (["meta.owner=ops", "size>1MB"], []),
+        (["meta.owner='ops'", "size>1MB"], []),
+        (["version=2 or meta.owner='ops'", "size<1MB or size>1GB"], ["2026/a.csv", "top.txt"]),
+        (["not meta.owner exists"], ["top.txt"]),
+        (["path ~ '**/*.csv' and not path startswith '2026/deep/'"], ["2026/a.csv"]),
         (["version=2"], ["top.txt"]),
-        (["content_type=text/csv", "path<2026/b"], ["2026/a.csv"]),
+        (["content_type='text/csv'", "path<'2026/b'"], ["2026/a.csv"]),
         (["created>2020-01-01"], ["2026/a.csv", "2026/deep/b.csv", "top.txt"]),
         (["created<2020-01-01T10:00:00Z"], []),
         (["created>2020-01-01T10:00"], ["2026/a.csv", "2026/deep/b.csv", "top.txt"]),
-        (["meta.owner=x' or PartitionKey eq 'y"], []),
+        (["meta.owner='x'' or PartitionKey eq ''y'"], []),
     ],
 )
 def test_query_finds_what_satisfies_all_conditions(filled: Blobcat, conditions: list[str], paths: list[str]) -> None:
@@ -122,25 +126,106 @@ def test_query_has_a_prefix_and_a_limit(filled: Blobcat) -> None:
 @pytest.mark.parametrize(
     ("condition", "said"),
     [
-        ("size", "--where takes FIELD"),
-        ("colour=red", "there is no field 'colour'"),
-        ("size>big", "--where size: 'big' is no number"),
-        ("size>1XB", "--where size: '1XB' is no number"),
-        ("size>'1'", "--where size"),
-        ("version=1.5", "version is compared with a whole number"),
-        ("version=inf", "version is compared with a whole number"),
-        ("created>soon", "--where created: 'soon' is no time"),
-        ("meta.no-name=1", "a metadata key is an identifier"),
-        ("meta.=1", "a metadata key is an identifier"),
-        ("meta.done>true", "a truth value can be compared with == and != only"),
-        ("size>99999999999999999999", "does not fit into 64 bits"),
-        ("=5", "--where takes FIELD"),
+        ("size", "expected one of = != < <= > >= ~ startswith contains in between exists, found the end, in column 5:"),
+        ("size > 1 and colour='red'", "there is no field 'colour': use meta.KEY or one of"),
+        ("meta.owner=ops", "ops is no number, time, true or false: put text in quotes, 'ops', in column 12:"),
+        ("size>1XB", "1XB is no number"),
+        ("created>2026-13-01", "2026-13-01 is no time"),
+        ("size>'1'", "size is compared with a whole number, not with '1': leave out the quotes"),
+        ("path = '[bold]", "this quote is never closed"),
     ],
 )
-def test_a_bad_condition_is_refused_by_name(blobcat: Blobcat, condition: str, said: str) -> None:
+def test_a_bad_condition_is_refused_and_pointed_at(blobcat: Blobcat, condition: str, said: str) -> None:
     refused = blobcat("query", "--where", condition)
     assert refused.code == 2
-    assert refused.err.startswith("blobcat: ")
-    assert said in refused.err.splitlines()[0]
-    assert len(refused.err.splitlines()) <= 2
-    assert blobcat("query", "--where", condition, "--json").error["message"] in refused.err
+    first, line, caret = refused.err.splitlines()
+    assert first.startswith("blobcat: ")
+    assert said in first
+    assert line == f"    {condition}"
+    assert caret.strip() == "^"
+    error = blobcat("query", "--where", condition, "--json").error
+    assert error["kind"] == "invalid.expression"
+    assert error["message"] in refused.err
+
+
+def test_as_of_shows_what_there_was(filled: Blobcat) -> None:
+    first = filled("history", "top.txt", "--json").records[-1]["created"]
+    assert filled("ls", "-r", "--as-of", first).lines == ["2026/a.csv", "2026/deep/b.csv", "top.txt"]
+    assert filled("ls", "--glob", "*.txt", "--as-of", first).lines == ["top.txt"]
+    assert filled("cat", "top.txt", "--as-of", first).stdout == b"1"
+    assert filled("get", "top.txt", "-", "--as-of", first).stdout == b"1"
+    assert filled("stat", "top.txt", "--as-of", first, "--json").record["version"] == 1
+    assert filled("du", "--as-of", first, "--json").records[-1]["files"] == 3
+    assert filled("tree", "--as-of", first, "--json").records[-1]["version"] == 1
+    assert filled("ls", "--as-of", "2020-01-01").lines == []
+    assert filled("cat", "top.txt", "--version", "1", "--as-of", first).code != 0
+    assert "is no time" in filled("ls", "--as-of", "yesterday").err
+    assert "still to come" in filled("ls", "--as-of", "2100-01-01").err
+
+
+def test_changes_are_shown_once_from_cursor_to_cursor(blobcat: Blobcat) -> None:
+    there = ["-v", "logged"]
+    assert blobcat("init", "logged", "--change-log").code == 0
+    blobcat("put", *there, "-", "a.txt", stdin=b"1")
+    blobcat("rm", *there, "a.txt")
+    shown = blobcat("changes", *there)
+    assert [line.split()[:2] for line in shown.lines] == [["1", "put"], ["2", "delete"]]
+    *files, end = blobcat("changes", *there, "--json").records
+    assert [file["path"] for file in files] == ["a.txt", "a.txt"]
+    assert blobcat("changes", *there, "--since", shown.err.strip()).lines == []
+    blobcat("put", *there, "-", "b.txt", stdin=b"1")
+    assert len(blobcat("changes", *there, "--since", end["cursor"]).lines) == 1
+    assert "no cursor" in blobcat("changes", *there, "--since", "x").err
+
+
+def test_changes_without_a_log_say_what_to_do(filled: Blobcat) -> None:
+    assert "has no change log" in filled("changes").err
+
+
+def test_a_limited_query_goes_on_with_its_token(filled: Blobcat) -> None:
+    every = filled("query").lines
+    first = filled("query", "--limit", "1", "--json").records
+    assert [each.get("path") for each in first] == [every[0], None]
+    assert [each["path"] for each in filled("query", "--json", "--after", first[1]["after"]).records] == every[1:]
+    shown = filled("query", "--limit", "1")
+    assert shown.lines == every[:1]
+    assert f"there is more: --after {first[1]['after']}" in shown.err
+    assert "there is more" not in filled("query", "--limit", str(len(every))).err
+    wrong = filled("query", "-w", "size > 1", "--after", first[1]["after"])
+    assert (wrong.code, "of another query" in wrong.err) == (filled("query", "--after", "x").code, True)
+
+
+def test_a_query_in_the_order_of_an_index(filled: Blobcat) -> None:
+    refused = filled("query", "--order-by", "size:desc")
+    assert refused.code != 0
+    assert "create_index('-size')" in refused.err
+    assert "blobcat index" in refused.err
+    filled("index", "size:desc")
+    sizes = [each["size"] for each in filled("query", "--order-by", "size:desc", "--json").records]
+    assert sizes == sorted(sizes, reverse=True)
+
+
+def test_a_query_is_explained(filled: Blobcat) -> None:
+    lines = filled("query", "-w", "path = '2026/a.csv'", "--explain").lines
+    assert lines[1] == "read from     1 row, by path"
+    assert lines[-1].split()[:4] == ["actual", "1", "1", "1"]
+    estimated = filled("query", "--estimate", "--json").record
+    assert (estimated["access"], estimated["actual"], estimated["files"]) == ("scan", None, None)
+    assert estimated["sent"].startswith("partition = '")
+
+
+def test_a_token_is_told_beside_a_file_and_never_in_it(filled: Blobcat) -> None:
+    ran = filled("query", "--limit", "1", "--output", str(filled.folder / "one.json"))
+    assert "there is more: --after" in ran.err
+    written = (filled.folder / "one.json").read_text("utf-8").splitlines()
+    assert [json.loads(line)["path"] for line in written] == ["2026/a.csv"]
+
+
+def test_finding_of_a_moment(filled: Blobcat) -> None:
+    """Before anything was written there is nothing, whoever asks."""
+    then = ("--as-of", "2020-01-01")
+    assert filled("query", *then).lines == []
+    assert filled("count", *then).lines == ["0 files  0 B"]
+    assert filled("sql", "select path from files", *then).lines == []
+    wrong = filled("count", "--as-of", "yesterday")
+    assert (wrong.code, "'yesterday' is no time" in wrong.err) == (2, True)

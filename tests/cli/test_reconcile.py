@@ -180,7 +180,7 @@ def journal(plan: str = "plan.jsonl") -> str:
 def test_a_plan_is_applied_and_undone(planned: Blobcat) -> None:
     ran = planned("apply", "plan.jsonl", "--max-delete-fraction", "50%")
     assert (ran.code, ran.err) == (0, "")
-    assert ran.lines[0].startswith("main  3 findings, 3 actions  about 98 requests  sha256 ")
+    assert ran.lines[0].startswith("main  3 findings, 3 actions  about 100 requests  sha256 ")
     assert [line.split()[:2] for line in ran.lines[1:4]] == [["1", "heal"], ["1", "quarantine"], ["1", "refresh"]]
     assert [line.split() for line in ran.lines[4:7]] == [
         ["1", "heal", "done"],

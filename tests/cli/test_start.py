@@ -14,7 +14,7 @@ from azurite.launch import Azurite
 from tests.cli.driver import Blobcat
 
 PROGRAM = "import sys; from catalog.cli.main import run; run(sys.argv[1:]); print(*sys.modules, file=sys.stderr)"
-HEAVY = {"aiohttp", "asyncio", "azure", "pydantic", "rich", "sqlite3", "ulid"}
+HEAVY = {"aiohttp", "asyncio", "azure", "duckdb", "lark", "pyarrow", "pydantic", "rich", "sqlite3", "ulid"}
 SDKS = {"azure.data", "azure.identity", "azure.storage", "cryptography", "requests"}
 
 
@@ -45,13 +45,21 @@ def test_help_imports_no_part_of_the_library(arguments: Sequence[str]) -> None:
     assert not imported("--help") & HEAVY
 
 
-@pytest.mark.parametrize("arguments", [["ls"], ["stat", "a"], ["get", "a", "-"], ["put", "in/b", "b"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "arguments", [["ls"], ["query"], ["count"], ["stat", "a"], ["get", "a", "-"], ["put", "in/b", "b"]], ids=" ".join
+)
 def test_a_catalog_of_this_machine_starts_without_the_sdks_of_azure(blobcat: Blobcat, arguments: Sequence[str]) -> None:
     blobcat("put", "-", "a", stdin=b"one")
     blobcat.file("b")
     modules = imported(*arguments)
     assert "sqlite3" in modules
-    assert not modules & {"aiohttp", "azure", "rich"}
+    assert not modules & {"aiohttp", "azure", "duckdb", "lark", "pyarrow", "rich"}
+
+
+def test_who_says_a_condition_pays_for_the_parser(blobcat: Blobcat) -> None:
+    blobcat("put", "-", "a", stdin=b"one")
+    assert "lark" not in imported("query")
+    assert "lark" in imported("query", "--where", "size > 1")
 
 
 @pytest.mark.parametrize("arguments", [["ls"], ["stat", "a"], ["get", "a", "-"], ["put", "in/b", "b"]], ids=" ".join)

@@ -1,5 +1,6 @@
 """Pipes, terminals, signals, start-up."""
 
+import ctypes
 import fcntl
 import os
 import pty
@@ -30,7 +31,10 @@ COMMANDS = [
     "ls",
     "stat",
     "history",
+    "changes",
     "query",
+    "count",
+    "sql",
     "verify",
     "purge",
     "reconcile",
@@ -124,23 +128,46 @@ def test_a_reader_that_leaves_is_no_error(blobcat: Blobcat) -> None:
     assert process.wait() == 0
 
 
-def test_control_c_is_one_line_and_130(blobcat: Blobcat) -> None:
+def waiting_for_input(blobcat: Blobcat) -> "subprocess.Popen[bytes]":
+    """A `put -` that has read what there was, and waits for more."""
     process = blobcat.start("put", "-", "x", stdin=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdin
     process.stdin.write(b"some")
     process.stdin.flush()
     unread = struct.pack("i", 1)
-    while struct.unpack("i", unread)[0] and process.poll() is None:  # until it waits for more
+    while struct.unpack("i", unread)[0] and process.poll() is None:
         unread = fcntl.ioctl(process.stdin, termios.FIONREAD, struct.pack("i", 0))
         os.sched_yield()
-    process.send_signal(signal.SIGINT)
-    assert process.wait() == 130
+    return process
+
+
+def check_interrupted(process: "subprocess.Popen[bytes]") -> None:
+    """It ends with 130, one line and a hint."""
+    try:
+        assert process.wait(timeout=30) == 130
+    finally:
+        process.kill()
+    assert process.stdin
     process.stdin.close()
     assert process.stderr
     with process.stderr as err:
         first, _ = err.read().decode().splitlines()
     assert first == "blobcat: interrupted"
+
+
+def test_control_c_is_one_line_and_130(blobcat: Blobcat) -> None:
+    process = waiting_for_input(blobcat)
+    process.send_signal(signal.SIGINT)
+    check_interrupted(process)
     assert blobcat("ls").lines == []
+
+
+def test_a_control_c_that_another_thread_gets_is_heard(blobcat: Blobcat) -> None:
+    """Which thread gets it is the system's choice; the one that waits for events must be woken all the same."""
+    process = waiting_for_input(blobcat)
+    others = {int(each.name) for each in Path(f"/proc/{process.pid}/task").iterdir()} - {process.pid}
+    assert ctypes.CDLL(None).tgkill(process.pid, max(others), signal.SIGINT) == 0
+    check_interrupted(process)
 
 
 def test_help_lists_every_command_and_the_exit_codes(empty: Blobcat) -> None:

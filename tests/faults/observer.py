@@ -1,7 +1,7 @@
 """An independent reader: raw rows and raw blobs, read by none of the catalog's code. What must hold: `invariants`.
 
 It knows the rows of a volume as 02-protocol describes them: `h…` heads, `v…` versions, `i…` intents, `g…` gates,
-`q…` requests. A head that a move between two shards has claimed has two columns more, `moving` and `moving_to`, and an
+`q…` requests, `c…` changes. A head that a move between two shards has claimed has columns of its own, `moving…`, and an
 intent with a `target` beside it. Versions that were copied, moved or restored share a blob with the put that wrote it.
 """
 
@@ -39,9 +39,14 @@ class State:
     rows: Mapping[tuple[str, str], Values]
     blobs: Mapping[str, Bytes]
 
+    @property
+    def volumes(self) -> list[Values]:
+        """The rows of all volumes, also of those that were deleted."""
+        return [values for (key, row), values in self.rows.items() if key == "~" and row[0] in "vd"]
+
     def of(self, letter: str) -> list[Values]:
         """The rows of a kind, of all volumes; also of those that were deleted, not of those that never came to be."""
-        epochs = {values["epoch"] for (key, row), values in self.rows.items() if key == "~" and row[0] in "vd"}
+        epochs = {values["epoch"] for values in self.volumes}
         return [
             values
             for (key, row), values in sorted(self.rows.items())

@@ -15,6 +15,7 @@ from typing import TypeVar
 from catalog.errors import CatalogError, OutcomeUnknownError, UnavailableError
 from catalog.filters import Condition
 from catalog.keys import RowRange
+from catalog.pushdown import Pushed
 from catalog.rows import Entity
 from catalog.table import Merge, Operation, Table, Written
 from storage import (
@@ -238,6 +239,9 @@ class FaultTable:
                     touch = NOTHING
                 elif page:
                     touch = range_of(partition, RowRange(page[-1].row, rows.stop))
+
+    def pushed(self, partition: str, rows: RowRange, where: Condition | None) -> Pushed:
+        return self._table.pushed(partition, rows, where)
 
     async def submit(self, partition: str, operations: Sequence[Operation]) -> Sequence[Written]:
         name = "table.submit" if any(not isinstance(each, Merge) for each in operations) else "table.mark"

@@ -1,7 +1,7 @@
 """What clients do while things go wrong, and what there must be afterwards when all went well."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -51,12 +51,15 @@ class Scenario:
     """Paths at which clients were killed in the middle of a put, and after how many of its requests."""
     errors: Sequence[type[CatalogError]] = ()
     shards: int = 1
+    change_log: bool = False
     foreign: Mapping[str, bytes] = field(default_factory=dict)
     """Blobs that are there, of others."""
     adopted: bool = False
     """Whether they are adopted already."""
     beside: Sequence[str] = ()
     """Volumes that there are beside `v`."""
+    indexes: Sequence[Sequence[str]] = ()
+    """The fields of each index that there is."""
     volumes: Sequence[str] = ("v",)
     default: str = "v"
 
@@ -74,7 +77,9 @@ async def told(call: Awaitable[Told]) -> Told:
 
 async def prepare(catalog: Catalog, scenario: Scenario) -> None:
     """Bring a catalog to the state that a scenario begins with; all but what is half done."""
-    volume = await catalog.create_volume("v", shards=scenario.shards)
+    volume = await catalog.create_volume("v", shards=scenario.shards, change_log=scenario.change_log)
+    for on in scenario.indexes:
+        await volume.create_index(*on)
     for name in scenario.beside:
         await catalog.create_volume(name, shards=1)
     for path, contents in scenario.given.items():
@@ -155,6 +160,25 @@ async def _query(volume: Volume) -> Told:
     return None
 
 
+async def _count(volume: Volume) -> Told:
+    report = await volume.count(~(F.path == "d"), by=["size"])
+    assert {group.values: group.files for group in report.groups} == {(size,): 1 for size in (1, 2, 3, 5, 6)}
+    return None
+
+
+async def _query_planned(volume: Volume) -> Told:
+    """By an index in order of path, by one that is sorted here, in its own order, by paths, in pages; explained."""
+    assert [file.path async for file in volume.query(F.kind == "put")] == [*"abcdef"]
+    assert [file.path async for file in volume.query(F.size.isin([2, 5]) | (F.size == 3))] == ["b", "c", "e"]
+    assert [file.path async for file in volume.query(F.size > 1, order_by="-size", limit=4)] == [*"fedc"]
+    assert [file.path async for file in volume.query(F.path.isin([*"bex"]))] == ["b", "e"]
+    pages = [page async for page in volume.query(F.kind == "put").pages(4)]
+    assert [file.path async for file in volume.query(F.kind == "put", after=pages[0].token)] == ["e", "f"]
+    explained = await volume.query(F.size == 2).explain()
+    assert (explained.access, explained.index, explained.files) == ("index", ("-size",), 1)
+    return None
+
+
 async def _verify(volume: Volume) -> Told:
     report = await volume.verify()
     for finding in report.findings:
@@ -206,6 +230,27 @@ def make_tree(root: Path) -> Path:
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_bytes(content)
     return root
+
+
+def _index(*calls: Callable[[Volume], Awaitable[object]]) -> Callable[[Catalog], Coroutine[Any, Any, Sequence[Told]]]:
+    """What makes or drops indexes, of which nothing is said but errors; and what is written between."""
+
+    async def act(catalog: Catalog) -> Sequence[Told]:
+        volume, said = await catalog.volume("v"), list[Told]()
+        for call in calls:
+            try:
+                found = await call(volume)
+            except CatalogError as error:
+                said.append(error)
+            else:
+                said += [found] if isinstance(found, FileVersion) else []
+        return said
+
+    return act
+
+
+async def _indexes(volume: Volume) -> None:
+    assert [index.on for index in await volume.indexes()] == [("kind", "-created"), ("size",)]
 
 
 async def _recover(catalog: Catalog) -> Sequence[Told]:
@@ -287,6 +332,32 @@ async def _dump(catalog: Catalog) -> Sequence[Told]:
     return []
 
 
+async def _as_of(catalog: Catalog) -> Sequence[Told]:
+    """What was there when `a` was at its first version: that, and not `b`."""
+    volume = await catalog.volume("v")
+    try:
+        (then,) = [file.created async for file in volume.history("a") if file.version == 1]
+        listed = [entry.path async for entry in volume.list(recursive=True, as_of=then)]
+        found = [file.version async for file in volume.query(F.size == 1, as_of=then)]
+    except CatalogError as error:
+        return [error]
+    assert (listed, found) == (["a"], [1])
+    return [await told(volume.read("a", as_of=then))]
+
+
+async def _changes(catalog: Catalog) -> Sequence[Told]:
+    """All there are, in two runs."""
+    volume = await catalog.volume("v")
+    changes = volume.changes()
+    try:
+        made = [(file.path, file.version) async for file in changes]
+        assert [file async for file in volume.changes(changes.cursor)] == []
+    except CatalogError as error:
+        return [error]
+    assert sorted(made) == [("a", 1), ("a", 2), ("b", 1), ("b", 2)]
+    return []
+
+
 async def _read(catalog: Catalog) -> Sequence[Told]:
     return [await told((await catalog.volume("v")).read("a"))]
 
@@ -300,7 +371,7 @@ async def _read_back(catalog: Catalog) -> Sequence[Told]:
     return history
 
 
-SCENARIOS = (
+PLAIN = (
     Scenario("create", _put(b"new", Create()), then={"a": [b"new"]}),
     Scenario("overwrite-nothing", _put(b"new"), then={"a": [b"new"]}),
     Scenario("overwrite", _put(b"new"), given={"a": [b"old"]}, then={"a": [b"old", b"new"]}),
@@ -401,6 +472,25 @@ SCENARIOS = (
         then={"a": [b"1"], FAR: [b"old"]},
         errors=[ConflictError],
     ),
+    Scenario(
+        "logged",
+        _on_volume(
+            lambda volume: volume.put("a", b"2"),
+            lambda volume: volume.move("a", "b"),
+            lambda volume: volume.delete("b"),
+        ),
+        change_log=True,
+        given={"a": [b"1"]},
+        then={"a": [b"1", b"2", None], "b": [b"2", None]},
+    ),
+    Scenario(
+        "logged-move-apart",
+        _on_volume(lambda volume: volume.move("a", FAR)),
+        shards=2,
+        change_log=True,
+        given={"a": [b"1", b"2"]},
+        then={"a": [b"1", b"2", None], FAR: [b"2"]},
+    ),
     Scenario("move-nothing", _on_volume(lambda volume: volume.move("a", "b")), errors=[NotFoundError]),
     Scenario(
         "request",
@@ -422,9 +512,16 @@ SCENARIOS = (
     ),
     Scenario(
         "query",
-        _on_volume(_query),
+        _on_volume(_query, _count),
         given={name: [b"x" * size] for size, name in enumerate("abcdef", 1)},
         then={name: [b"x" * size] for size, name in enumerate("abcdef", 1)},
+    ),
+    Scenario(
+        "query-planned",
+        _on_volume(_query_planned),
+        given={name: [b"x" * size] for size, name in enumerate("abcdef", 1)},
+        then={name: [b"x" * size] for size, name in enumerate("abcdef", 1)},
+        indexes=[("kind",), ("-size",)],
     ),
     Scenario(
         "verify",
@@ -446,8 +543,68 @@ SCENARIOS = (
         given={"a": [b"1", b"2"], "b": [b"3", None]},
         then={"a": [b"1", b"2"], "b": [b"3", None]},
     ),
+    Scenario("as_of", _as_of, shards=2, given={"a": [b"1", b"2"], "b": [b"3"]}, then={"a": [b"1", b"2"], "b": [b"3"]}),
+    Scenario(
+        "changes",
+        _changes,
+        shards=2,
+        change_log=True,
+        given={"a": [b"1", b"2"], "b": [b"3", None]},
+        then={"a": [b"1", b"2"], "b": [b"3", None]},
+    ),
     Scenario("read", _read, given={"a": [b"old", b"new"]}, then={"a": [b"old", b"new"]}),
     Scenario(
         "list-and-history", _read_back, given={"a": [b"1", b"2"], "b": [b"3"]}, then={"a": [b"1", b"2"], "b": [b"3"]}
+    ),
+    Scenario(
+        "create_index",
+        _index(lambda volume: volume.create_index("kind", "-created")),
+        shards=2,
+        given={"a": [b"1", b"2"], FAR: [b"3"], "gone": [b"4", None]},
+        then={"a": [b"1", b"2"], FAR: [b"3"], "gone": [b"4", None]},
+    ),
+    Scenario(
+        "set_change_log",
+        _index(
+            lambda volume: volume.set_change_log(True),
+            lambda volume: volume.put("c", b"3"),
+            lambda volume: volume.set_change_log(False),
+            lambda volume: volume.put("c", b"4"),
+        ),
+        shards=2,
+        given={"a": [b"1", b"2"], FAR: [b"3"]},
+        then={"a": [b"1", b"2"], FAR: [b"3"], "c": [b"3", b"4"]},
+    ),
+    Scenario(
+        "create_index-beside-others",
+        _index(lambda volume: volume.create_index("size")),
+        given={"a": [b"1"], "b": [b"2"]},
+        then={"a": [b"1"], "b": [b"2"]},
+        indexes=[("kind", "-created")],
+    ),
+    Scenario(
+        "drop_index",
+        _index(lambda volume: volume.drop_index("size"), lambda volume: volume.put("c", b"3")),
+        shards=2,
+        given={"a": [b"1", b"2"], FAR: [b"3"]},
+        then={"a": [b"1", b"2"], FAR: [b"3"], "c": [b"3"]},
+        indexes=[("kind", "-created"), ("size",)],
+    ),
+    Scenario(
+        "indexes",
+        _index(_indexes),
+        given={"a": [b"1"]},
+        then={"a": [b"1"]},
+        indexes=[("kind", "-created"), ("size",)],
+    ),
+)
+INDEXED = ("overwrite", "put-delete-put", "put_many", "set_metadata", "move", "move-apart", "move-apart-onto", "copy")
+"""Changes that are tried once more in a volume with indexes: in the same transactions, and as many."""
+SCENARIOS = (
+    *PLAIN,
+    *(
+        replace(scenario, name=f"{scenario.name}-indexed", indexes=[("kind", "-created"), ("size",)])
+        for scenario in PLAIN
+        if scenario.name in INDEXED
     ),
 )

@@ -8,9 +8,11 @@ from tests.faults.scenarios import FAR
 from tests.faults.world import World, outlived
 
 
-async def stopped_after(world: World, writes: int) -> None:
+async def stopped_after(world: World, writes: int, *, indexed: bool = False) -> None:
     """Move a to another shard, and kill the mover after so many of its transactions."""
     volume = await world.client().create_volume("v", shards=2)
+    if indexed:
+        await volume.create_index("size")
     await volume.put("a", b"content")
     wire = Wire()
     mover = await world.client(wire).volume("v")
@@ -19,7 +21,10 @@ async def stopped_after(world: World, writes: int) -> None:
     assert wire.sent[-writes:] == ["table.submit"] * writes
 
 
-async def seen(volume: Volume, how: str) -> list[str]:  # noqa: PLR0911 — one line per reader
+BY_PLANS = ["query by paths", "query by index", "query by a range", "query in order"]
+
+
+async def seen(volume: Volume, how: str) -> list[str]:  # noqa: C901, PLR0911, PLR0912 — one line per reader
     """The files that a reader sees."""
     match how:
         case "list":
@@ -32,6 +37,18 @@ async def seen(volume: Volume, how: str) -> list[str]:  # noqa: PLR0911 — one 
             return [each.path for path in ("a", FAR) async for each in volume.glob(path)]
         case "query":
             return [each.path async for each in volume.query(F.size > 0)]
+        case "select":
+            return [each["path"] async for each in volume.query(F.size > 0).select("path", "digest")]
+        case "count":
+            return [group.values[0] for group in (await volume.count(F.size > 0, by=["path"])).groups]
+        case "query by paths":
+            return [each.path async for each in volume.query(F.path.isin(["a", FAR]))]
+        case "query by index":
+            return [each.path async for each in volume.query(F.size == 7)]
+        case "query by a range":
+            return [each.path async for each in volume.query(F.size > 0)]
+        case "query in order":
+            return [each.path async for each in volume.query(F.size > 0, order_by="size")]
         case "du":
             return [each.path async for each in volume.folders() if each.files]
     found = []
@@ -43,11 +60,13 @@ async def seen(volume: Volume, how: str) -> list[str]:  # noqa: PLR0911 — one 
     return found
 
 
-@pytest.mark.parametrize("how", ["list", "folders", "glob", "exact glob", "query", "du", "stat"])
+@pytest.mark.parametrize(
+    "how", ["list", "folders", "glob", "exact glob", "query", *BY_PLANS, "select", "count", "du", "stat"]
+)
 @pytest.mark.parametrize(("writes", "moved"), [(2, False), (3, True)], ids=["before it is decided", "after"])
 async def test_every_reader_shows_the_file_once_and_where_it_is(how: str, writes: int, moved: bool) -> None:
     async with World() as world:
-        await stopped_after(world, writes)
+        await stopped_after(world, writes, indexed=how in BY_PLANS)
         state = await world.look()
         assert (len(state.claims), state.moved) == (1, {"a"} if moved else set())
         found = await seen(await world.client().volume("v"), how)

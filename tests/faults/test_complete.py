@@ -13,6 +13,7 @@ EXEMPT = {
     "Catalog.close": "it sends no request",
     "Catalog.rebuild": "it has a matrix of its own: test_rebuilding",
     "Catalog.resolve": "it has a matrix of its own: test_resolve",
+    "Catalog.sql": "its requests are query's",
     "Catalog.unwrap": "it sends no request",
     "Catalog.load": "it has a matrix of its own: test_load",
     "Catalog.doctor": "it reports what fails, and has tests of its own",

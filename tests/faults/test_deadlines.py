@@ -2,7 +2,7 @@
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import timedelta
@@ -53,6 +53,15 @@ def on(call: Callable[[Volume], Awaitable[object]]) -> Call:
     return act
 
 
+def index(call: Callable[[Volume], Awaitable[object]]) -> Call:
+    """What turns gates, reads heads and turns the volume's row has its limit for each of these."""
+
+    async def act(catalog: Catalog, _: Path) -> object:
+        return await timed(catalog, call(await catalog.volume("v", timeout_s=LIMIT_S)), pieces=4)
+
+    return act
+
+
 async def timed(catalog: Catalog, call: Awaitable[T], *, pieces: int = 1) -> T:
     """A call, which may take no longer than its limit and a quarter of a second; by the clock that it goes by itself.
 
@@ -69,7 +78,7 @@ async def timed(catalog: Catalog, call: Awaitable[T], *, pieces: int = 1) -> T:
         assert took <= LIMIT_S * pieces + slack, f"it took {took:.2f} s"
 
 
-async def drained(items: AsyncIterator[object]) -> None:
+async def drained(items: AsyncIterable[object]) -> None:
     async for _ in items:
         pass
 
@@ -200,28 +209,35 @@ CALLS: dict[str, Call] = {
     "Catalog.recover": recover,
     "Catalog.resolve": resolve,
     "Catalog.set_default_volume": lambda catalog, _: timed(catalog, catalog.set_default_volume("u", timeout_s=LIMIT_S)),
+    "Catalog.sql": lambda catalog, _: timed(catalog, catalog.sql("from files", volume="v", timeout_s=LIMIT_S)),
     "Catalog.undo": undone,
     "Catalog.volume": lambda catalog, _: timed(catalog, catalog.volume("v", timeout_s=LIMIT_S)),
     "Catalog.volumes": lambda catalog, _: timed(catalog, drained(catalog.volumes(timeout_s=LIMIT_S))),
     "Volume.adopt": adopt,
+    "Volume.changes": on(lambda volume: drained(aiter(volume.changes(timeout_s=LIMIT_S)))),
     "Volume.copy": on(lambda volume: volume.copy("a", FAR, timeout_s=LIMIT_S)),
+    "Volume.create_index": index(lambda volume: volume.create_index("kind", timeout_s=LIMIT_S)),
     "Volume.delete": on(lambda volume: volume.delete("a", timeout_s=LIMIT_S)),
     "Volume.download": downloaded,
     "Volume.download_tree": tree,
+    "Volume.drop_index": index(lambda volume: volume.drop_index("size", timeout_s=LIMIT_S)),
     "Volume.folders": on(lambda volume: drained(volume.folders(timeout_s=LIMIT_S))),
     "Volume.glob": on(lambda volume: drained(volume.glob("*", timeout_s=LIMIT_S))),
     "Volume.history": on(lambda volume: drained(volume.history("a", timeout_s=LIMIT_S))),
+    "Volume.indexes": on(lambda volume: volume.indexes(timeout_s=LIMIT_S)),
     "Volume.ingest": ingest,
     "Volume.list": on(lambda volume: drained(volume.list(timeout_s=LIMIT_S))),
     "Volume.move": on(lambda volume: volume.move("a", FAR, timeout_s=LIMIT_S)),
     "Volume.open": on(opened),
     "Volume.open_seekable": on(sought),
+    "Volume.count": on(lambda volume: volume.count(timeout_s=LIMIT_S)),
     "Volume.purge": on(purge),
     "Volume.put": on(lambda volume: volume.put("a", b"0123456789", timeout_s=LIMIT_S)),
     "Volume.put_many": on(put_many),
     "Volume.query": on(lambda volume: drained(volume.query(F.size > 0, timeout_s=LIMIT_S))),
     "Volume.read": on(lambda volume: volume.read("a", timeout_s=LIMIT_S)),
     "Volume.restore": on(lambda volume: volume.restore("a", version=1, timeout_s=LIMIT_S)),
+    "Volume.set_change_log": index(lambda volume: volume.set_change_log(True, timeout_s=LIMIT_S)),
     "Volume.set_metadata": on(lambda volume: volume.set_metadata("a", {"n": 1}, timeout_s=LIMIT_S)),
     "Volume.sign": on(lambda volume: volume.sign("a", expires_in=60, timeout_s=LIMIT_S)),
     "Volume.stat": on(lambda volume: volume.stat("a", timeout_s=LIMIT_S)),
@@ -278,8 +294,9 @@ def make(folder: Path, number: int) -> Path:
 
 def scenario(name: str, act: Any) -> Scenario:
     """Without what there must be afterwards: that is another test's business."""
-    like = next(each for each in SCENARIOS if each.name == "move-apart")
-    return replace(like, name=name, act=act, beside=["u"], then=None)  # type: ignore[arg-type]
+    like = next(each for each in SCENARIOS if each.name == "logged-move-apart")
+    indexes = [["size"]] if name == "Volume.drop_index" else []
+    return replace(like, name=name, act=act, beside=["u"], then=None, indexes=indexes)  # type: ignore[arg-type]
 
 
 async def run_limited(site: Site, trial: Trial, plan: Plan[Any], opened: Opened) -> None:

@@ -13,7 +13,7 @@ READS = ("read", "list-and-history", "stat", "query", "verify", "open-range", "m
 WRITES = [each for each in SCENARIOS if each.name not in READS]
 NAMES = (
     "create", "overwrite", "delete", "staged", "recover", "copy", "move", "move-apart", "request",
-    "create_volume", "delete_volume", "delete_volume-refused",
+    "create_volume", "delete_volume", "delete_volume-refused", "create_index", "drop_index", "move-apart-indexed",
 )  # fmt: skip
 BASIC = [each for each in SCENARIOS if each.name in NAMES]
 

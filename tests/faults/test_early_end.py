@@ -1,7 +1,7 @@
 """Iterations that are left early, and readers that are cancelled half-way: no task is left, and the client goes on."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping
 from contextlib import aclosing
 from typing import cast
 
@@ -14,12 +14,14 @@ from tests.faults.test_every_fault import for_every_request
 from tests.faults.test_reading import GIVEN, PATH
 from tests.faults.world import World
 
-WALKS: Mapping[str, Callable[[Volume], AsyncIterator[object]]] = {
+WALKS: Mapping[str, Callable[[Volume], AsyncIterable[object]]] = {
     "list": lambda volume: volume.list(recursive=True),
     "glob": lambda volume: volume.glob("**/*"),
     "folders": lambda volume: volume.folders(depth=3),
     "query": lambda volume: volume.query(F.size > 0),
     "history": lambda volume: volume.history(PATH),
+    "query by paths": lambda volume: volume.query(F.path.isin([*"abcdefghijklmnop", PATH])),
+    "pages": lambda volume: volume.query().pages(1),
 }
 
 
@@ -29,7 +31,7 @@ async def test_a_walk_that_is_left_early_leaves_no_task(name: str) -> None:
         await world.prepare(GIVEN)
         volume = await world.client().volume("v")
         tasks = asyncio.all_tasks()
-        async with aclosing(cast("AsyncGenerator[object, None]", WALKS[name](volume))) as items:
+        async with aclosing(cast("AsyncGenerator[object, None]", aiter(WALKS[name](volume)))) as items:
             await anext(items)
         assert asyncio.all_tasks() <= tasks
         assert [item async for item in WALKS[name](volume)]

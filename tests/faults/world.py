@@ -14,6 +14,7 @@ from catalog import Catalog, Settings
 from catalog.retry import Clock
 from catalog.sqlite_table import SqliteTable
 from catalog.table import Table
+from catalog.threads import ShortCalls
 from storage import Blob, ContentStore
 from storage.memory import Container, MemoryContent
 from tests.faults.observer import State, look
@@ -177,6 +178,7 @@ def in_memory() -> SqliteTable:
     """A table without threads, of small pages."""
     table = SqliteTable(":memory:", page_rows=PAGE_ROWS)
     table._writer = table._readers = INLINE
+    table._reads = ShortCalls(INLINE)
     return table
 
 

@@ -1,4 +1,4 @@
-"""The invariants of 02-protocol, one function each, named by number. Each raises AssertionError where it is violated.
+"""README's invariants, one function each, named by number. Each raises AssertionError where it is violated.
 
 S1–S4, S6–S13, S15 and the liveness list are here, as well as what S5 says of content at rest; S5 under way and S14 are
 for those who purge and rebuild. Functions that take a `State` say what must hold of raw rows and blobs; the others take
@@ -7,6 +7,8 @@ what a test has seen: answers, requests, texts, tasks. `check`, `check_settled` 
 
 import asyncio
 import gc
+import json
+import math
 import threading
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -20,7 +22,7 @@ from catalog import Create, FileVersion, IfMatch, IfVersion, Mode
 from catalog.token import Token
 from tests.faults.observer import OURS, State, Values
 
-CLAIM = ("moving", "moving_to")
+CLAIM = ("moving", "moving_to", "moving_by")
 ADDED = ("learned_digest", "purging", "purged")
 MARKS = frozenset({"table.mark"})
 """The marker that asks the service for its time is the one write that changes nothing."""
@@ -96,7 +98,7 @@ def s7_head_is_the_last_version(state: State) -> None:
     heads = _heads(state)
     for path, history in state.histories.items():
         if path in heads:
-            head = {name: value for name, value in heads[path].items() if name not in CLAIM}
+            head = {name: value for name, value in heads[path].items() if name not in (*CLAIM, "indexed")}
             assert head == history[-1], f"S7: the head of {path} is not its last version"
 
 
@@ -131,10 +133,61 @@ def s10_request_and_version_are_one_transaction(state: State) -> None:
     assert made == named, "S10: a request and its version are one transaction"
 
 
+def s10_heads_and_index_rows_are_one_transaction(state: State) -> None:
+    """S10: each index that a head is marked with has one row of it, with the same columns; and no other rows."""
+    found = sorted(
+        (key, row.split(" ")[0][1:], values["path"], _without(values))
+        for (key, row), values in state.rows.items()
+        if key != "~" and row[0] == "x"
+    )
+    wanted = sorted(
+        (key, id_, values["path"], _without(values, "indexed"))
+        for (key, row), values in state.rows.items()
+        if key != "~" and row[0] == "h"
+        for id_ in values.get("indexed", "").split()
+    )
+    assert found == wanted, "S10: a head and its rows in indexes are one transaction"
+
+
+def s10_an_index_that_is_ready_has_every_file(state: State) -> None:
+    """S10: and one that was dropped has none."""
+    for (key, row), volume in state.rows.items():
+        if key != "~" or row[0] != "v":
+            continue
+        indexes = {id_: at for id_, at, *_ in json.loads(volume.get("indexes", "[]"))}
+        ready = {id_ for id_, at in indexes.items() if at == "ready"}
+        for (partition, name), head in state.rows.items():
+            if name[0] == "h" and partition.partition("~")[0] == volume["epoch"]:
+                marks = set(head.get("indexed", "").split())
+                assert marks <= indexes.keys(), f"S12: {head['path']} is in an index that nobody knows"
+                assert head["kind"] == "delete" or ready <= marks, f"S10: {head['path']} is missing in an index"
+
+
+def _without(values: Values, *names: str) -> list[tuple[str, Any]]:
+    return sorted((name, value) for name, value in values.items() if name not in names)
+
+
 def s10_claim_and_intent_are_one_transaction(state: State) -> None:
     """S10: a claimed head, and the move's second intent beside it."""
     beside = {(row["path"], row["op"], row["target"]) for row in state.of("i") if "target" in row}
     assert state.claims == beside, "S10: a claim and the intent beside it are one transaction"
+
+
+def s10_change_and_version_are_one_transaction(state: State) -> None:
+    """S10: a version of a volume with a change log is in it, whole and once; and nothing but versions is."""
+    since = {row["epoch"]: row["changes_since"] for row in state.volumes if "changes_since" in row}
+    versions = [
+        (
+            row["created"] >= since.get(key.partition("~")[0], math.inf),
+            _without(row, *ADDED),
+        )
+        for (key, name), row in state.rows.items()
+        if key != "~" and name[0] == "v"
+    ]
+    changes = [_without(row) for row in state.of("c")]
+    wrong = "S10: a change and its version are one transaction"
+    assert all(changes.count(row) == 1 for logged, row in versions if logged), wrong
+    assert all(row in [each for _, each in versions] for row in changes), wrong
 
 
 def s12_a_move_can_be_resumed(state: State) -> None:
@@ -311,6 +364,9 @@ AT_ANY_MOMENT = (
     s10_head_and_version_are_one_transaction,
     s10_request_and_version_are_one_transaction,
     s10_claim_and_intent_are_one_transaction,
+    s10_change_and_version_are_one_transaction,
+    s10_heads_and_index_rows_are_one_transaction,
+    s10_an_index_that_is_ready_has_every_file,
     s12_a_move_can_be_resumed,
     s12_a_move_that_is_over_claims_nothing,
 )

@@ -48,7 +48,8 @@ Edit = Callable[[State], State]
 async def healthy() -> State:
     """A catalog in which a bit of everything happened: `a` of three versions, a move to FAR, a copy, a request."""
     async with World() as world:
-        volume = await world.client().create_volume("v", shards=2)
+        volume = await world.client().create_volume("v", shards=2, change_log=True)
+        await volume.create_index("size")
         for content in (b"1", b"2", b"3"):
             await volume.put("a", content, request_id=content.decode())
         await volume.copy("a", "copy")
@@ -138,6 +139,9 @@ VIOLATED: Mapping[str, Edit] = {
     "s10_head_and_version_are_one_transaction": without("h", "a"),
     "s10_request_and_version_are_one_transaction": without("q", "a", 2),
     "s10_claim_and_intent_are_one_transaction": changed("h", "a", 3, moving="op", moving_to="x"),
+    "s10_change_and_version_are_one_transaction": without("c", "a", 2),
+    "s10_heads_and_index_rows_are_one_transaction": without("x", "a"),
+    "s10_an_index_that_is_ready_has_every_file": both(without("x", "a"), changed("h", "a", 3, indexed="")),
     "s12_a_move_can_be_resumed": without("v", "from", 2),
     "s12_a_move_that_is_over_claims_nothing": lambda state: both(
         changed("h", "a", 3, moving=state.ops["a"][2], moving_to="x"),

@@ -130,8 +130,15 @@ INJURIES: Mapping[str, Callable[[Scene, str], Awaitable[None]]] = {
     "in-flight": in_flight,
     "flagged": injury.purge_begun,
     "half-purged": injury.purge_half_done,
+    "touched-in-index": injury.touched,
+    "no-head-in-index": injury.head_removed,
+    "no-index-row": injury.index_rows_removed,
+    "old-index-row": injury.index_row_left,
+    "no-mark": injury.mark_removed,
 }
-BLOCKING = ("no-head", "old-head")
+INDEXED = ("touched-in-index", "no-head-in-index", "no-index-row", "old-index-row", "no-mark")
+"""In a volume with indexes."""
+BLOCKING = ("no-head", "old-head", "no-head-in-index")
 """Whoever writes waits until they are repaired, or gives up."""
 BURIED = ("no-version",)
 """Whoever writes first buries what only the head said: then it is reported, and stays lost."""

@@ -1,21 +1,14 @@
 """Interleavings of an adoption with the making of a volume where the blobs lie: no blob is two volumes'."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import replace
-
 import pytest
 
 from catalog import Catalog, ConflictError
 from storage import Always, Headers
-from tests.faults.world import SETTINGS, World
-from tests.harness import tally
+from tests.faults.world import World
 from tests.harness.nightly import NIGHTLY, TIMEOUT_S
-from tests.races.gate import Gate, Pauses, Schedule, interleave, some_schedules
-from tests.races.reduction import try_reduced
+from tests.races.gate import Schedule, interleave
+from tests.races.trying import PATIENT, Call, caller, try_orders
 
-Call = Callable[[Catalog], Awaitable[object]]
-PATIENT = replace(SETTINGS, request_timeout_s=60, timeout_s=80)
-"""Nobody gives up on a request because its turn comes late."""
 LIMIT, SPREAD = (1_500, 300) if NIGHTLY else (150, 100)
 
 
@@ -53,18 +46,9 @@ PAIRS: dict[str, tuple[Call, Call, bool]] = {  # the two, and whether the blob i
 @pytest.mark.parametrize("name", PAIRS)
 async def test_no_blob_is_two_volumes(name: str, *, noted: bool) -> None:
     async def one(schedule: Schedule) -> None:
-        tally.count("interleavings")
-        try:
-            await run(schedule, *PAIRS[name], noted=noted)
-        except BaseException as error:
-            error.add_note(f"replay: {name} {noted=} {schedule.choices}")
-            raise
+        await run(schedule, *PAIRS[name], noted=noted)
 
-    complete = await try_reduced(one, limit=LIMIT)
-    for schedule in () if complete else some_schedules(SPREAD):
-        await one(schedule)
-    tally.count("pairs with all interleavings", complete)
-    tally.count("pairs with capped interleavings", not complete)
+    await try_orders(one, f"{name} {noted=}", limit=LIMIT, spread=SPREAD)
 
 
 async def run(schedule: Schedule, one: Call, other: Call, there: bool, *, noted: bool) -> None:
@@ -78,14 +62,7 @@ async def run(schedule: Schedule, one: Call, other: Call, there: bool, *, noted:
         if there:
             await upload(client)
 
-        def actor(name: str, each: Call) -> Callable[[Gate], Awaitable[object]]:
-            async def act(gate: Gate) -> object:
-                gate.shut = True
-                return await each(world.client(gate, clock=Pauses(gate, PATIENT.timeout_s), name=name))
-
-            return act
-
-        adopted, made = await interleave(schedule, [actor("8", one), actor("9", other)])
+        adopted, made = await interleave(schedule, [caller(world, "8", one), caller(world, "9", other)])
         assert not isinstance(adopted, Exception), adopted
         assert not isinstance(made, Exception) or isinstance(made, ConflictError), made
         volumes = [info.name async for info in client.volumes()]

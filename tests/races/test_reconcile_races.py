@@ -35,7 +35,18 @@ from tests.races.actors import PATIENT, actor
 from tests.races.exploring import Blow, Effort, Tried
 from tests.races.gate import Gate, Schedule, interleave
 from tests.races.pairs import Call
-from tests.races.reconcile_pairs import BLOCKING, BRAKE, BURIED, INJURIES, OTHERS, Applies, Reconciles, Repair, Undoes
+from tests.races.reconcile_pairs import (
+    BLOCKING,
+    BRAKE,
+    BURIED,
+    INDEXED,
+    INJURIES,
+    OTHERS,
+    Applies,
+    Reconciles,
+    Repair,
+    Undoes,
+)
 from tests.reconcile.scene import Scene
 
 EVERY = Effort(400, 60)
@@ -92,7 +103,7 @@ async def test_interleavings_with_one_fault(injury: str, other: str) -> None:
 
 @pytest.mark.timeout(TIMEOUT_S)
 @pytest.mark.parametrize("other", ["overwrite", "delete", "reconcile", "purge", "undo"])
-@pytest.mark.parametrize("injury", ["touched", "missing", "no-version", "orphan"])
+@pytest.mark.parametrize("injury", ["touched", "missing", "no-version", "orphan", "no-mark", "touched-in-index"])
 async def test_undo_races(injury: str, other: str) -> None:
     repair = Repair(injury, other, stale=True)
     tried = Tried(f"undo-{repair}", partial(undone, repair))
@@ -265,6 +276,8 @@ async def begun(repair: Repair) -> AsyncIterator[tuple[World, State, Path]]:
     async with World(PATIENT) as world:
         steady = world.client()
         volume = await steady.create_volume("v", shards=repair.shards)
+        if repair.injury in INDEXED:
+            await volume.create_index("digest")
         await INJURIES[repair.injury](Scene(steady, volume), "a")
         if not repair.stale:
             yield world, await world.look(), Path()

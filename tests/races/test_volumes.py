@@ -1,21 +1,17 @@
 """Interleavings of a deletion of a volume with what others do to it. A failure names its choices: the replay key."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 
 import pytest
 
 from catalog import Catalog, ConflictError, FileVersion, NotFoundError, Volume
 from tests.faults.observer import State
 from tests.faults.test_every_fault import volumes
-from tests.faults.world import SETTINGS, World
-from tests.harness import tally
+from tests.faults.world import World
 from tests.harness.invariants import check_settled
 from tests.harness.nightly import NIGHTLY, TIMEOUT_S
-from tests.races.gate import Gate, Pauses, Schedule, interleave, some_schedules
-from tests.races.reduction import try_reduced
-
-Call = Callable[[Catalog], Awaitable[object]]
+from tests.races.gate import Schedule, interleave
+from tests.races.trying import PATIENT, Call, caller, try_orders
 
 
 async def delete(cat: Catalog) -> object:
@@ -47,8 +43,6 @@ async def choose(cat: Catalog) -> object:
     return None
 
 
-PATIENT = replace(SETTINGS, request_timeout_s=60, timeout_s=80)
-"""Nobody gives up on a request because its turn comes late."""
 PAIRS: dict[str, tuple[Call, Sequence[bytes]]] = {  # what the other does, and the file that there is before
     "put": (PUT, ()),
     "put-onto": (PUT, (b"old",)),
@@ -68,18 +62,9 @@ async def test_interleavings(name: str) -> None:
     call, given = PAIRS[name]
 
     async def one(schedule: Schedule) -> None:
-        tally.count("interleavings")
-        try:
-            await run(schedule, call, given)
-        except BaseException as error:
-            error.add_note(f"replay: {name} {schedule.choices}")
-            raise
+        await run(schedule, call, given)
 
-    complete = await try_reduced(one, limit=LIMIT)
-    for schedule in () if complete else some_schedules(SPREAD):
-        await one(schedule)
-    tally.count("pairs with all interleavings", complete)
-    tally.count("pairs with capped interleavings", not complete)
+    await try_orders(one, name, limit=LIMIT, spread=SPREAD)
 
 
 async def run(schedule: Schedule, call: Call, given: Sequence[bytes]) -> None:
@@ -88,14 +73,7 @@ async def run(schedule: Schedule, call: Call, given: Sequence[bytes]) -> None:
         for content in given:
             await volume.put("a", content)
 
-        def actor(name: str, each: Call) -> Callable[[Gate], Awaitable[object]]:
-            async def act(gate: Gate) -> object:
-                gate.shut = True
-                return await each(world.client(gate, clock=Pauses(gate, PATIENT.timeout_s), name=name))
-
-            return act
-
-        deleted, said = await interleave(schedule, [actor("8", delete), actor("9", call)])
+        deleted, said = await interleave(schedule, [caller(world, "8", delete), caller(world, "9", call)])
         judge(await world.look(), deleted, said, call)
         await world.client().recover(patience_s=0)
         after = await world.look()

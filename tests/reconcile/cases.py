@@ -34,6 +34,7 @@ class Case:
 
 NOTHING: Found = ()
 HEAL = ("corrupt", "heal")
+MEND = ("index-wrong", "mend-index")
 BROKEN = ("history-broken", "none")
 CASES: Mapping[Injury, Case] = {
     injury.deleted: Case([("missing", "heal")]),
@@ -70,6 +71,13 @@ CASES: Mapping[Injury, Case] = {
     injury.head_type_edited: Case(NOTHING, headers=[("history-broken", "insert-head")]),
     injury.head_rolled_back: Case([("history-broken", "insert-head")]),
     injury.claim_without_intents: Case([("history-broken", "insert-head")]),
+    injury.index_rows_removed: Case([MEND]),
+    injury.index_row_edited: Case([MEND]),
+    injury.index_row_type_edited: Case(NOTHING, headers=[MEND]),
+    injury.index_row_left: Case([MEND]),
+    injury.index_rows_of_nobody: Case([MEND], ours=False),
+    injury.mark_removed: Case([MEND]),
+    injury.mark_of_no_index: Case([MEND]),
     injury.aborted_and_late: Case([("aborted", "settle")]),
     injury.purge_begun: Case([("purging", "finish-purge")]),
     injury.purge_half_done: Case([("purging", "finish-purge")]),

@@ -97,6 +97,7 @@ TOUCHED: Explained = [("touched", second, "refresh")]
 STALE: Explained = [("stale-metadata", second, "rewrite-headers")]
 VERSION: Explained = [("history-broken", the_path, "insert-version")]
 HEAD: Explained = [("history-broken", the_path, "insert-head")]
+MEND: Explained = [("index-wrong", the_path, "mend-index")]
 BROKEN = ("history-broken", the_path, "none")
 PURGING: Explained = [("purging", first, "finish-purge")]
 KINDS: Final[Mapping[Injury, Explained]] = {
@@ -130,6 +131,13 @@ KINDS: Final[Mapping[Injury, Explained]] = {
     injury.head_type_edited: HEAD,
     injury.head_rolled_back: HEAD,
     injury.claim_without_intents: HEAD,
+    injury.index_rows_removed: MEND,
+    injury.index_row_edited: MEND,
+    injury.index_row_type_edited: MEND,
+    injury.index_row_left: MEND,
+    injury.index_rows_of_nobody: MEND,
+    injury.mark_removed: MEND,
+    injury.mark_of_no_index: MEND,
     injury.aborted_and_late: [("aborted", by_op, "settle")],
     injury.purge_begun: PURGING,
     injury.purge_half_done: PURGING,

@@ -202,7 +202,7 @@ async def head_removed(scene: Scene, path: str) -> None:
 async def all_rows_removed(scene: Scene, path: str) -> None:
     """As a service loses them: the blobs are all that is left."""
     await scene.volume.put(path, b"left alone")
-    await scene.remove(path, head_row(path), version_row(path, 1))
+    await scene.remove(path, head_row(path), version_row(path, 1), *await scene.index_rows(path))
 
 
 async def chain_edited(scene: Scene, path: str) -> None:
@@ -268,6 +268,56 @@ async def claim_without_intents(scene: Scene, path: str) -> None:
     await scene.merge(path, head_row(path), {"moving": op_of(path), "moving_to": f"{path}.moved"})
 
 
+# --- Rows of indexes --------------------------------------------------------------------------------------------------
+
+
+async def index_rows_removed(scene: Scene, path: str) -> None:
+    """A file that no query by index finds any more."""
+    await scene.subject(path)
+    await scene.remove(path, *await scene.index_rows(path))
+
+
+async def index_row_edited(scene: Scene, path: str) -> None:
+    """One says something else than the head, of what is no field of its index."""
+    await scene.subject(path)
+    await scene.merge(path, (await scene.index_rows(path))[0], {"version": 1})
+
+
+async def index_row_type_edited(scene: Scene, path: str) -> None:
+    """The same, of what only a look at all columns shows."""
+    await scene.subject(path)
+    await scene.merge(path, (await scene.index_rows(path))[0], {"content_type": "text/x-other"})
+
+
+async def index_row_left(scene: Scene, path: str) -> None:
+    """One of a version that was replaced, as a service brings it back."""
+    await scene.volume.put(path, f"1 of {path}".encode())
+    rows = [await scene.row(path, row) for row in await scene.index_rows(path)]
+    await scene.volume.put(path, f"2 of {path}".encode())
+    now = {*await scene.index_rows(path)}
+    (old,) = (row for row in rows if row.row not in now)
+    await insert(scene, path, old.row, old.values)
+
+
+async def index_rows_of_nobody(scene: Scene, path: str) -> None:
+    """One of a path where there has never been a file, in an index that has never been."""
+    await insert(scene, path, f"x99 1{op_of(path)} there", {"schema": 1, "path": path})
+
+
+async def mark_removed(scene: Scene, path: str) -> None:
+    """The head does not say any more that it is in indexes, and its rows are nobody's."""
+    await scene.subject(path)
+    head = await scene.row(path, head_row(path))
+    values = {name: value for name, value in head.values.items() if name != "indexed"}
+    await scene.table.submit(partition_of(scene.volume.info, path), [Replace(head.row, values)])
+
+
+async def mark_of_no_index(scene: Scene, path: str) -> None:
+    """The head says that it is in one that has never been: nobody can write there."""
+    await scene.subject(path)
+    await scene.merge(path, head_row(path), {"indexed": "1 2 99"})
+
+
 # --- Writes that were given up ---------------------------------------------------------------------------------------
 
 
@@ -302,7 +352,7 @@ async def begun(scene: Scene, path: str, kind: str) -> None:
     """The intent of a write by `op_of` it."""
     writer, info = scene.cat._writer, scene.volume.info
     change = Change(info.name, path, kind, Overwrite(), NEVER, {}, "text/plain")  # type: ignore[arg-type]
-    op = Op(op_of(path), change, blob_of(scene, path), 1, 0, Phase.INTENT)
+    op = Op(op_of(path), change, blob_of(scene, path), info.generation, 0, Phase.INTENT)
     await writer._exchange(info, writer.deadline()).send(op, InsertIntent(intent_of(op)))
 
 

@@ -15,6 +15,7 @@ from storage import Blob, ContentStore
 from storage.local import LocalContent
 from tests.faults.ports import Fault, FaultContent, FaultTable, Wire
 from tests.faults.world import outlived
+from tests.harness.index_rows import index_rows_of
 
 ALL = RowRange(" ", "\ufffd\ufffd")
 VARYING = frozenset({"blob_etag"})
@@ -150,6 +151,10 @@ class Scene:
         assert entity
         return entity
 
+    async def index_rows(self, path: str) -> list[str]:
+        """The rows that a path has in indexes."""
+        return sorted(await index_rows_of(self.table, self.volume.info, path))
+
     async def version(self, path: str, version: int) -> Entity:
         """The row of a version."""
         return await self.row(path, version_row(path, version))
@@ -171,6 +176,14 @@ class Scene:
             wire.at, wire.fault = len(wire.sent) + at, Fault.CRASH_AFTER
             await outlived(wire, asyncio.ensure_future(call(client, volume)))
         return bool(wire.fired)
+
+
+async def indexed(cat: Catalog, name: str, *, shards: int) -> Scene:
+    """A volume with indexes: on what tells the files of these tests apart, and on what none of them has."""
+    volume = await cat.create_volume(name, shards=shards)
+    await volume.create_index("-size", "digest")
+    await volume.create_index("meta.owner")
+    return Scene(cat, volume)
 
 
 @asynccontextmanager

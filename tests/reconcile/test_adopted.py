@@ -7,10 +7,9 @@ import pytest
 
 from catalog import Brake, Catalog, ConflictError, VolumeInfo
 from catalog.columns import volume_values
-from catalog.exchange import partition_of
 from catalog.keys import REGISTRY, head_row, version_row, volume_row
 from catalog.reconcile.difference import Difference
-from catalog.table import Delete, Insert, Operation, Written
+from catalog.table import Insert, Operation, Written
 from catalog.times import EPOCH
 from storage import Always, Digests, Headers
 from tests.faults.ports import FaultContent, FaultTable, VirtualClock, Wire
@@ -185,8 +184,8 @@ async def test_foreign_blobs_are_adopted_in_place_where_that_is_asked_for(scene:
 @pytest.mark.parametrize("there", [False, True])
 async def test_an_orphan_becomes_a_file_where_there_is_none(scene: Scene, there: bool) -> None:
     file = await scene.volume.put("a", b"lost and found")
-    blob, key = file.blob, partition_of(scene.volume.info, "a")
-    await scene.cat._table.submit(key, [Delete(head_row("a")), Delete(version_row("a", 1))])
+    blob = file.blob
+    await scene.remove("a", head_row("a"), version_row("a", 1), *await scene.index_rows("a"))
     if there:
         await scene.volume.put("a", b"newer")
     plan = await scene.cat.reconcile("raw", orphans="adopt")

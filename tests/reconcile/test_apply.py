@@ -17,7 +17,7 @@ from tests.faults.ports import Fault, Wire
 from tests.faults.world import outlived, writes
 from tests.reconcile import injuries as injury
 from tests.reconcile.cases import CASES, ON_DISK, Injury, possible
-from tests.reconcile.scene import Raw, Scene, writes_counted
+from tests.reconcile.scene import Raw, Scene, indexed, writes_counted
 
 ANY = Brake(fraction=1.0)
 LASTING = {"settle", "finish-purge", "adopt", "heal"}
@@ -265,7 +265,7 @@ async def test_what_has_changed_since_is_left_alone(small: Scene, make: Injury, 
 async def disk(tmp_path: Path) -> AsyncIterator[Scene]:
     """A volume of files."""
     async with connect(f"local:{tmp_path / 'catalog'}", writer="tests") as cat:
-        yield Scene(cat, await cat.create_volume("raw", shards=4))
+        yield await indexed(cat, "raw", shards=4)
 
 
 def kept(scene: Scene) -> list[bytes]:
@@ -311,7 +311,7 @@ async def test_an_orphan_that_somebody_refers_to_by_now_stays(small: Scene, tmp_
     await small.subject("other/a")
     await small.volume.put(PATH, b"content")
     rows = {row: (await small.row(PATH, row)).values for row in (head_row(PATH), version_row(PATH, 1))}
-    await small.remove(PATH, *rows)
+    await small.remove(PATH, *rows, *await small.index_rows(PATH))
     plan = await planned(small, orphans="quarantine")
     await injury.insert(
         small, "elsewhere", version_row("elsewhere", 1), {**rows[version_row(PATH, 1)], "path": "elsewhere"}
@@ -453,7 +453,7 @@ async def broken_off(
     """Volumes with one injury, and plans for them whose first apply was killed: before any write, and after each."""
     kills: list[tuple[int, Fault]] = [(0, Fault.CRASH_AFTER)]
     for number, (at, fault) in enumerate(kills):
-        scene = Scene(small.cat, await small.cat.create_volume(f"v{number}", shards=1))
+        scene = await indexed(small.cat, f"v{number}", shards=1)
         await scene.subject("other/a")
         await make(scene, PATH)
         injured, plan = await scene.look(), await planned(scene, orphans=orphans)

@@ -17,7 +17,7 @@ from catalog.reconcile.plan import Depth
 from tests.faults.world import writes
 from tests.harness.nightly import NIGHTLY
 from tests.reconcile.chaos import AT_A_TIME, Chaos, Watched, found_in, keyed
-from tests.reconcile.scene import Raw, writes_counted
+from tests.reconcile.scene import Raw, indexed, writes_counted
 from tests.reconcile.writers import at_work, check_told
 from tests.volumes.conftest import URLS
 
@@ -40,7 +40,7 @@ async def chaos(place: tuple[str, int, int]) -> AsyncIterator[Chaos]:
     """A catalog that is about to be hurt."""
     url, files, injuries = place
     async with connect(url, writer="tests") as cat:
-        made = Chaos(Watched(cat, await cat.create_volume("raw", shards=8)), Random(SEED))
+        made = Chaos(Watched(cat, (await indexed(cat, "raw", shards=8)).volume), Random(SEED))
         await made.fill(files, injuries)
         yield made
 
@@ -171,7 +171,7 @@ async def calm(request: pytest.FixtureRequest) -> AsyncIterator[tuple[str, Chaos
     """A catalog that nobody hurts."""
     url = URLS[request.param](request)
     async with connect(url, writer="tests") as cat:
-        made = Chaos(Watched(cat, await cat.create_volume("raw", shards=4)), Random(SEED))
+        made = Chaos(Watched(cat, (await indexed(cat, "raw", shards=4)).volume), Random(SEED))
         await made.fill(100, 0)
         yield url, made
 

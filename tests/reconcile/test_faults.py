@@ -14,7 +14,7 @@ from tests.faults.world import outlived, writes
 from tests.harness.nightly import NIGHTLY
 from tests.reconcile import injuries as injury
 from tests.reconcile.cases import Injury
-from tests.reconcile.scene import Raw, Scene
+from tests.reconcile.scene import Raw, Scene, indexed
 
 SETTINGS = Settings()
 PATH = "d/a.txt"
@@ -26,6 +26,8 @@ REPAIRS = [
     injury.head_removed,
     injury.all_rows_removed,
     injury.purge_begun,
+    injury.index_row_left,
+    injury.mark_removed,
 ]
 LASTING = (injury.purge_begun, injury.deleted, injury.overwritten)
 """Whose repair is not taken back."""
@@ -38,7 +40,7 @@ async def injured(
     """Volumes with one injury, each with its plan, a name for a journal, and a wire that fails at another write."""
     numbers = [0]
     for number in numbers:
-        scene = Scene(small.cat, await small.cat.create_volume(f"v{number}", shards=1))
+        scene = await indexed(small.cat, f"v{number}", shards=1)
         await scene.subject("other/a")
         await make(scene, PATH)
         plan = await scene.cat.reconcile(scene.volume.name, orphans="quarantine", depth="headers")
@@ -105,7 +107,7 @@ async def test_purges_that_were_stopped_half_way_are_gone_on_with(small: Scene, 
     """Killed at any of its requests: what is done is done, and the same call does the rest, none of it twice."""
     at, requests, killed = 0, 1, 0
     while at < requests:
-        scene = Scene(small.cat, await small.cat.create_volume(f"v{at}", shards=2))
+        scene = await indexed(small.cat, f"v{at}", shards=2)
         for number in range(3):
             await injury.purge_begun(scene, f"{number}/a.txt")
         plan = await scene.cat.reconcile(scene.volume.name)

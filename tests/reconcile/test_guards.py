@@ -30,8 +30,7 @@ async def states(scene: Scene, **options: object) -> list[tuple[str, str]]:
 async def orphaned(scene: Scene, path: str) -> str:
     """A file of which only the blob is left."""
     blob = (await scene.volume.put(path, b"lost")).blob
-    rows = [Delete(head_row(path)), Delete(version_row(path, 1))]
-    await scene.cat._table.submit(partition_of(scene.volume.info, path), rows)
+    await scene.remove(path, head_row(path), version_row(path, 1), *await scene.index_rows(path))
     return blob
 
 

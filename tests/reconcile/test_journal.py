@@ -13,7 +13,7 @@ from catalog import Brake, CatalogError, InvalidError, connect
 from catalog.reconcile.entry import Entry
 from catalog.reconcile.journal import Journal, kept_still
 from tests.reconcile import injuries as injury
-from tests.reconcile.scene import Scene
+from tests.reconcile.scene import Scene, indexed
 
 
 def test_one_run_writes_a_journal(tmp_path: Path) -> None:
@@ -114,6 +114,7 @@ FILE = {
 }  # fmt: skip
 BLOB = {"name": "raw/x", "etag": "e", "size": 1, "content_type": "text/plain", "md5": "", "metadata": {}}
 ROW = {"path": "a", "row": "ha", "before": None}
+OF_INDEX = {"path": "a", "row": "x1 0 a", "before": None}
 ENTRY = {"key": "raw/x", "state": "touched", "action": "refresh", "phase": "done"}
 
 
@@ -136,6 +137,10 @@ ENTRY = {"key": "raw/x", "state": "touched", "action": "refresh", "phase": "done
         {**ENTRY, "undo": {"rows": [{"path": "a", "row": "ha", "before": None, "after": {"schema": 1}}]}},
         {**ENTRY, "undo": {"rows": [{"path": "a", "row": "hb", "before": None, "after": FILE}]}},
         {**ENTRY, "undo": {"rows": [{**ROW, "after": {**FILE, "size": [1]}}]}},
+        {**ENTRY, "undo": {"rows": [{**OF_INDEX, "after": []}]}},
+        {**ENTRY, "undo": {"rows": [{**OF_INDEX, "after": {"path": "a"}}]}},
+        {**ENTRY, "undo": {"rows": [{**OF_INDEX, "after": {"path": "b", "schema": 1}}]}},
+        {**ENTRY, "undo": {"rows": [{**OF_INDEX, "after": {"path": "a", "schema": 1, "size": [1]}}]}},
         {**ENTRY, "undo": {"rows": [{**ROW, "after": {**FILE, "created": "x"}}]}},
         {
             **ENTRY,
@@ -249,7 +254,7 @@ async def test_where_the_disk_is_full_apply_says_so_and_the_same_journal_goes_on
     """Nothing is done of which no line is on disk; so all that was done can be taken back."""
     url, journal = f"local:{tmp_path / 'catalog'}", tmp_path / "journal"
     async with connect(url, writer="tests") as cat:
-        scene = Scene(cat, await cat.create_volume("raw", shards=2))
+        scene = await indexed(cat, "raw", shards=2)
         for number in range(6):
             await injury.touched(scene, f"f{number}")
         plan = await cat.reconcile("raw")

@@ -19,7 +19,7 @@ from catalog.reconcile.difference import FITTING, MEANING, Action, Difference, S
 from catalog.reconcile.plan import FORMAT, REQUESTS, Header, Policy, counted, read, write
 from tests.reconcile import injuries as injury
 from tests.reconcile.cases import CASES, ON_DISK
-from tests.reconcile.scene import Scene
+from tests.reconcile.scene import Scene, indexed
 
 PLAN_1 = Path(__file__).parents[1] / "data" / "plan-1.jsonl"
 """Made once, by the version that first wrote this format; never made again."""
@@ -40,7 +40,7 @@ async def test_the_same_input_gives_the_same_bytes(tmp_path: Path, seed: str) ->
     """In this process, again, and in another one that hashes in another way; in whatever folder."""
     url = f"local:{tmp_path / 'catalog'}"
     async with connect(url, writer="tests") as cat:
-        scene = Scene(cat, await cat.create_volume("raw", shards=4))
+        scene = await indexed(cat, "raw", shards=4)
         for make in CASES:
             await make(scene, f"{make.__name__}/a.txt")
         for name in ODD:

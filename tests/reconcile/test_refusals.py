@@ -26,7 +26,7 @@ from storage.memory import MemoryContent
 from tests.faults.ports import FaultContent, FaultTable, VirtualClock, Wire
 from tests.faults.world import writes
 from tests.reconcile import injuries as injury
-from tests.reconcile.scene import Scene
+from tests.reconcile.scene import Scene, indexed
 
 ANY = Brake(fraction=1.0)
 HASTY = Settings(timeout_s=1)
@@ -169,14 +169,14 @@ async def lost(scene: Scene, *paths: str) -> None:
     for path in paths:
         file = await scene.volume.stat(path)
         rows = [head_row(path), *(version_row(path, number) for number in range(1, file.version + 1))]
-        await scene.remove(path, *rows)
+        await scene.remove(path, *rows, *await scene.index_rows(path))
 
 
 @pytest.fixture
 async def one(tmp_path: Path) -> AsyncIterator[Scene]:
     """A volume of one shard, with fifty files; and a run of it, in the folder `work`."""
     async with connect("memory:", writer="tests") as cat:
-        scene = Scene(cat, await cat.create_volume("raw", shards=1))
+        scene = await indexed(cat, "raw", shards=1)
         for number in range(50):
             await scene.volume.put(f"{number:02}", b"x")
         assert (await cat.reconcile("raw", work=tmp_path / "work")).clean
@@ -566,7 +566,7 @@ async def test_r9_a_wrong_clock_changes_what_is_proposed_and_nothing_else(now: f
     """In the year 1970 and in the year 2096: what is settled is what the service's clock calls old."""
     table, content = SqliteTable(":memory:"), MemoryContent()
     async with connect("memory:") as cat:
-        scene = Scene(cat, await cat.create_volume("raw", shards=1))
+        scene = await indexed(cat, "raw", shards=1)
         await injury.deleted(scene, "d/a")
         assert await scene.killed(2, lambda _, volume: volume.put("a", b"content"))
         from dataclasses import replace

@@ -1,13 +1,13 @@
 """Each action of a plan, counted request by request: the estimate is enough, and little more than twice as much."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
-from catalog import Brake
+from catalog import Brake, connect
 from catalog.kinds import UNKNOWN
 from catalog.reconcile.difference import Action
 from catalog.reconcile.plan import REQUESTS
@@ -37,6 +37,7 @@ MAKES: dict[Action, Sequence[Injury]] = {
     "adopt": [injury.foreign],
     "put-again": [injury.all_rows_removed],
     "quarantine": [injury.purged_and_back],
+    "mend-index": [injury.index_rows_removed, injury.index_row_left, injury.mark_removed],
 }
 CASES = [(action, make) for action, makes in MAKES.items() for make in makes]
 DEARER = {injury.claim_without_intents}
@@ -48,10 +49,19 @@ FREE = {"content.chunk", "table.next"}
 """More of what a request has answered: these pages are small."""
 
 
+@pytest.fixture
+async def small() -> AsyncIterator[Scene]:
+    """A volume in memory, without indexes: each costs a read more, where a head is changed."""
+    async with connect("memory:", writer="tests") as cat:
+        yield Scene(cat, await cat.create_volume("raw", shards=4))
+
+
 @pytest.mark.parametrize(("action", "make"), CASES, ids=lambda each: getattr(each, "__name__", each))
 async def test_an_action_takes_what_the_plan_estimates(
     small: Scene, action: Action, make: Injury, tmp_path: Path
 ) -> None:
+    if action == "mend-index":
+        await small.volume.create_index("digest")
     for number in range(MANY):
         await make(small, f"{number}/a.txt")
     adopt = action in ("adopt", "put-again")

@@ -17,7 +17,7 @@ from catalog import Brake, InvalidError, Rate, connect
 from catalog.scratch import LOCK
 from tests.harness.nightly import NIGHTLY
 from tests.reconcile import injuries as injury
-from tests.reconcile.scene import Scene
+from tests.reconcile.scene import Scene, indexed
 from tests.volumes.conftest import URLS
 
 SHARDS = 16
@@ -41,7 +41,7 @@ async def hurt(request: pytest.FixtureRequest) -> AsyncIterator[tuple[str, Scene
     """A catalog with a few findings, in which nobody is at work."""
     url = URLS[request.param](request)
     async with connect(url, writer="tests") as cat:
-        scene = Scene(cat, await cat.create_volume("raw", shards=SHARDS))
+        scene = await indexed(cat, "raw", shards=SHARDS)
         for make in (injury.deleted, injury.touched, injury.foreign, injury.head_removed, injury.chain_edited):
             for number in range(3):
                 await make(scene, f"{make.__name__}/{number}")

@@ -19,13 +19,13 @@ from catalog.reconcile.workers import READY, Workers, _asked
 from catalog.worker import serve
 from tests.reconcile import injuries as injury
 from tests.reconcile.cases import Injury
-from tests.reconcile.scene import Scene
+from tests.reconcile.scene import Scene, indexed
 
 
 @pytest.fixture
 async def local(tmp_path: Path) -> AsyncIterator[Scene]:
     async with connect(f"local:{tmp_path / 'catalog'}", writer="tests") as cat:
-        yield Scene(cat, await cat.create_volume("raw", shards=2))
+        yield await indexed(cat, "raw", shards=2)
 
 
 @pytest.mark.parametrize("make", [injury.newer_schema, injury.no_row_of_ours], ids=lambda each: each.__name__)
@@ -107,7 +107,7 @@ async def test_a_process_that_has_ended_has_read_nothing() -> None:
 async def _hurt(folder: Path) -> tuple[str, str]:
     """What a worker is told first, and the part that it cannot read."""
     async with connect(f"local:{folder / 'catalog'}", writer="tests") as cat:
-        scene = Scene(cat, await cat.create_volume("raw", shards=2))
+        scene = await indexed(cat, "raw", shards=2)
         await injury.newer_schema(scene, "a")
         info = scene.volume.info
         (folder / "work").mkdir()

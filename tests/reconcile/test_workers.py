@@ -18,7 +18,7 @@ from catalog.locations import AzureLocation, parse_location
 from catalog.reconcile.scan import Scanner, Scope
 from catalog.reconcile.workers import Workers
 from storage import Secret
-from tests.reconcile.scene import Scene
+from tests.reconcile.scene import Scene, indexed
 from tests.reconcile.test_resume import SLOWLY, children, until
 from tests.volumes.conftest import URLS
 
@@ -59,7 +59,7 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
     """A volume on this disk."""
     async with connect(f"local:{tmp_path / 'cat'}", writer="tests") as cat:
-        scene = Scene(cat, await cat.create_volume("raw", shards=4))
+        scene = await indexed(cat, "raw", shards=4)
         await scene.subject("d/a.txt")
         yield scene
 

@@ -7,6 +7,7 @@ from itertools import count
 from random import Random
 
 from catalog import ConflictError, Create, NotFoundError, Overwrite, Settings, connect
+from catalog.columns import volume_values
 from catalog.rows import Values
 from storage import Digests
 from tests.faults.observer import OURS, Bytes, State
@@ -79,9 +80,7 @@ async def check_told(scene: Scene, recorder: Recorder, raw: Raw) -> None:
 
 
 async def _rows(scene: Scene, raw: Raw) -> Mapping[tuple[str, str], Values]:
-    registry: dict[tuple[str, str], Values] = {
-        ("~", f"v{scene.volume.name}"): {"epoch": scene.volume.info.epoch, "shards": scene.volume.info.shards}
-    }
+    registry: dict[tuple[str, str], Values] = {("~", f"v{scene.volume.name}"): volume_values(scene.volume.info)}
     rows = {key: entity.values for key, entity in raw.rows.items()}
     return registry | {key: row for key, row in rows.items() if str(row.get("path", "")).startswith(FOLDER)}
 

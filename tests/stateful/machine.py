@@ -59,6 +59,7 @@ MODES: st.SearchStrategy[Mode] = st.one_of(
     st.just(Overwrite()), st.just(Overwrite(force=True)), st.just(Create()), VERSIONS.map(IfVersion)
 )
 LIVE_MODES: st.SearchStrategy[Mode] = st.one_of(st.just(Overwrite()), VERSIONS.map(IfVersion))
+INDEXES = st.sampled_from([("meta.n",), ("meta.n", "-created"), ("size",)])
 OUTAGES = (Fault.LOST_BEFORE, Fault.LOST_AFTER, Fault.REFUSED)
 
 
@@ -184,6 +185,25 @@ class CatalogMachine(RuleBasedStateMachine):
 
         self.run(work())
 
+    @rule(on=INDEXES, armed=ARMED)
+    def create_index(self, on: tuple[str, ...], armed: Armed) -> None:
+        """The model knows nothing of it: index and heads agree at any moment; all files are in one that is ready."""
+        self._index(self.volume.create_index(*on), armed)
+
+    @rule(on=INDEXES, armed=ARMED)
+    def drop_index(self, on: tuple[str, ...], armed: Armed) -> None:
+        self._index(self.volume.drop_index(*on), armed)
+
+    def _index(self, call: Awaitable[object], armed: Armed) -> None:
+        self._arm(armed)
+
+        async def work() -> None:
+            outcome = await self._call(call)
+            assert not isinstance(outcome, ConflictError | NotFoundError) or outcome.kind == "not-found.index"
+            await self._looked()
+
+        self.run(work())
+
     # --- Changes -----------------------------------------------------------------------------------------------------
 
     @rule(path=PATHS, content=CONTENTS, metadata=METADATA, mode=MODES, resolve=st.booleans(), armed=ARMED)
@@ -283,6 +303,38 @@ class CatalogMachine(RuleBasedStateMachine):
         def agrees(found: object, files: Files) -> bool:
             heads = {path: model.head(files, path) for path in files}
             return found == {path for path, head in heads.items() if head and len(head.content) >= size}
+
+        self._see(work(), agrees)
+
+    @rule(n=st.integers(1, 2))
+    def query_by_metadata(self, n: int) -> None:
+        """By an index, where there is one."""
+
+        async def work() -> set[str]:
+            return {file.path async for file in self.volume.query(F.meta["n"] == n)}
+
+        def agrees(found: object, files: Files) -> bool:
+            heads = {path: model.head(files, path) for path in files}
+            return found == {path for path, head in heads.items() if head and ("n", n) in head.metadata}
+
+        self._see(work(), agrees)
+
+    @rule()
+    def query_in_pages(self) -> None:
+        """From token to token, by whatever plan there is each time: each file once, in order of path."""
+
+        async def work() -> list[str]:
+            found, token = list[str](), None
+            while True:
+                query = self.volume.query(F.meta["n"].between(1, 2), limit=1, after=token)
+                pages = [page async for page in query.pages()]
+                found += [file.path for page in pages for file in page.files]
+                if not pages or (token := pages[-1].token) is None:
+                    return found
+
+        def agrees(found: object, files: Files) -> bool:
+            heads = {path: model.head(files, path) for path in files}
+            return found == sorted(path for path, head in heads.items() if head and dict(head.metadata))
 
         self._see(work(), agrees)
 

@@ -12,6 +12,7 @@ from catalog import (
     AdoptReport,
     Catalog,
     ConflictError,
+    F,
     IfVersion,
     IntegrityError,
     InvalidError,
@@ -29,6 +30,7 @@ from storage import Always, Blob, Headers, IfMatch, Touches
 from storage.memory import MemoryContent
 from tests.faults.meddler import Before, Meddler
 from tests.faults.ports import Fault, FaultContent, FaultTable
+from tests.harness.index_rows import amiss_in, index_rows_of
 
 
 def hex_md5(content: bytes) -> str:
@@ -266,7 +268,7 @@ async def test_the_digest_is_learned_when_content_is_read(cat: Catalog, adopted:
 @pytest.mark.parametrize("fault", [Fault.LOST_BEFORE, Fault.LOST_AFTER, Fault.REFUSED], ids=str)
 async def test_what_cannot_be_noted_fails_no_read(cat: Catalog, adopted: Volume, fault: Fault) -> None:
     """It is learned by who reads it next."""
-    wire = Meddler(Before("table.mark", fault))
+    wire = Meddler(Before("table.submit", fault))
     client = Catalog(FaultTable(cat._table, wire), FaultContent(cat._content, wire))
     assert await (await client.volume(adopted.info.name)).read("a") == b"content of a"
     await client.close()
@@ -276,9 +278,25 @@ async def test_what_cannot_be_noted_fails_no_read(cat: Catalog, adopted: Volume,
     assert (await adopted.stat("a")).learned
 
 
+async def test_what_is_learned_is_in_indexes_too(cat: Catalog, adopted: Volume) -> None:
+    """In the same transaction; and the row moves where an index is in order of digest."""
+    reader = await cat.volume(adopted.info.name)  # whose settings are old, and stay so: it only reads
+    await adopted.create_index("writer")
+    await adopted.create_index("digest")
+    before = await index_rows_of(cat._table, adopted.info, "a")
+    assert await reader.read("a") == b"content of a"
+    assert not (await adopted.stat("a")).learned
+    assert await adopted.read("a") == b"content of a"
+    assert (await adopted.stat("a")).learned
+    after = await index_rows_of(cat._table, adopted.info, "a")
+    assert len(before.keys() & after.keys()) == 1
+    assert len(before) == len(after) == 2
+    assert await amiss_in(cat._table, adopted.info) == []
+
+
 async def test_a_new_version_is_not_told_what_was_learned_of_the_one_before(cat: Catalog, adopted: Volume) -> None:
     """It is written while the older one is being noted: the head is its own by then."""
-    wire = Meddler(Before("table.mark", lambda _: adopted.put("a", b"newer")))
+    wire = Meddler(Before("table.submit", lambda _: adopted.put("a", b"newer")))
     client = Catalog(FaultTable(cat._table, wire), FaultContent(cat._content, wire))
     assert await (await client.volume(adopted.info.name)).read("a") == b"content of a"
     await client.close()
@@ -287,6 +305,15 @@ async def test_a_new_version_is_not_told_what_was_learned_of_the_one_before(cat:
     assert (head["version"], head["digest"], head.get("learned_digest")) == (2, digest_of(b"newer"), None)
     assert await adopted.read("a", version=1) == b"content of a"
     assert (await adopted.stat("a", version=1)).learned
+
+
+async def test_a_learned_digest_is_found(adopted: Volume) -> None:
+    learned = digest_of(b"content of a")
+    conditions = [F.digest == learned, F.digest.startswith(learned[:20]), F.digest.isin([learned]), ~(F.digest == "")]
+    assert [[file.path async for file in adopted.query(condition)] for condition in conditions] == [[]] * 4
+    await adopted.read("a")
+    assert [[file.path async for file in adopted.query(condition)] for condition in conditions] == [["a"]] * 4
+    assert "a" not in [file.path async for file in adopted.query(F.digest == "")]
 
 
 async def test_a_download_learns_too(cat: Catalog, adopted: Volume, tmp_path: Path) -> None:

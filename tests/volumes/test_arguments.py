@@ -39,6 +39,7 @@ class Asynchronous:
 NO_TEXT = [None, 5, b"a", True]
 PATHS = [*NO_TEXT, "", "/a", "a//b", "a/", "../a", "a/.", "a\\b", "a\0"]
 PREFIXES = [*NO_TEXT, "/a", "a//b", "../", "a\\b"]
+MOMENTS = [5, "2026-01-01", datetime(2026, 1, 1), datetime.max.replace(tzinfo=FAR_WEST), True]  # noqa: DTZ001
 VERSIONS = [0, -1, True, 1.0, "1", 10**10, NAN]
 FLAGS = [None, 0, 1, "no"]
 MODES = [None, "create", Overwrite, Overwrite(force="no"), IfVersion(0), IfVersion(True), IfMatch(""), IfMatch(5)]  # type: ignore[arg-type]
@@ -51,27 +52,67 @@ GLOBS = [".", "..", "g/..", "./*", "*/..", "*/./a", "*/a.", "../*", "*\\a", "[",
 FOLDERS = [None, 5, b"x", "a\0b"]
 SOURCES = [*FOLDERS, BytesPath()]
 
+INDEXES = [
+    [],
+    ["path"],
+    ["owner"],
+    ["meta.a b"],
+    ["size", "size"],
+    [5],
+    [None],
+    [["size"]],
+    ["size", "kind", "md5", "etag"],
+]
+
 Table = dict[str, tuple[Mapping[str, Any], Mapping[str, Sequence[Any]]]]
 
 CHANGE: Mapping[str, Sequence[Any]] = {"mode": MODES, "request_id": REQUEST_IDS}
 
 VOLUME: Table = {  # method: what is right, and what is wrong
-    "stat": ({"path": "a"}, {"path": PATHS, "version": VERSIONS}),
-    "read": ({"path": "a"}, {"path": PATHS, "version": VERSIONS}),
-    "open": ({"path": "a"}, {"path": PATHS, "version": VERSIONS, "start": [None, *NUMBERS], "length": NUMBERS}),
-    "open_seekable": ({"path": "a"}, {"path": PATHS, "version": VERSIONS, "read_ahead_bytes": [None, *NUMBERS]}),
+    "stat": ({"path": "a"}, {"as_of": MOMENTS, "path": PATHS, "version": VERSIONS}),
+    "read": ({"path": "a"}, {"as_of": MOMENTS, "path": PATHS, "version": VERSIONS}),
+    "open": (
+        {"path": "a"},
+        {"as_of": MOMENTS, "path": PATHS, "version": VERSIONS, "start": [None, *NUMBERS], "length": NUMBERS},
+    ),
+    "open_seekable": (
+        {"path": "a"},
+        {"as_of": MOMENTS, "path": PATHS, "version": VERSIONS, "read_ahead_bytes": [None, *NUMBERS]},
+    ),
     "download": (
         {"path": "a", "target": Path("never")},
-        {"path": PATHS, "target": [*FOLDERS, "", "a/", ".."], "version": VERSIONS, "overwrite": FLAGS},
+        {
+            "path": PATHS,
+            "target": [*FOLDERS, "", "a/", ".."],
+            "version": VERSIONS,
+            "as_of": MOMENTS,
+            "overwrite": FLAGS,
+        },
     ),
     "download_tree": (
         {"prefix": "", "folder": Path("never")},
-        {"prefix": PREFIXES, "folder": FOLDERS, "existing": [None, "", 5, ["fail"]], "progress": CALLBACKS},
+        {
+            "prefix": PREFIXES,
+            "folder": FOLDERS,
+            "as_of": MOMENTS,
+            "existing": [None, "", 5, ["fail"]],
+            "progress": CALLBACKS,
+        },
     ),
-    "list": ({}, {"prefix": PREFIXES, "recursive": FLAGS, "deleted": FLAGS}),
-    "glob": ({"pattern": "*"}, {"pattern": [*NO_TEXT, "", *GLOBS]}),
-    "folders": ({}, {"prefix": PREFIXES, "depth": [None, 251, *NUMBERS]}),
-    "query": ({"where": None}, {"where": [None, True, "size > 1"]}),
+    "list": ({}, {"as_of": MOMENTS, "prefix": PREFIXES, "recursive": FLAGS, "deleted": FLAGS}),
+    "glob": ({"pattern": "*"}, {"as_of": MOMENTS, "pattern": [*NO_TEXT, "", *GLOBS]}),
+    "folders": ({}, {"as_of": MOMENTS, "prefix": PREFIXES, "depth": [None, 251, *NUMBERS]}),
+    "query": ({"where": None}, {"where": [5, True, "size >"], "as_of": MOMENTS}),
+    "count": (
+        {},
+        {
+            "where": [5, True, "size >"],
+            "by": [None, 5, "nope", ["nope"], [5], ["meta."], ["metadata"], ["size", "size"], {"size"}],
+            "as_of": MOMENTS,
+            "prefix": PREFIXES,
+        },
+    ),
+    "changes": ({}, {"since": [*MOMENTS, "", "x", b"blobcat-changes1.", "blobcat-changes1.x"]}),
     "history": ({"path": "a"}, {"path": PATHS}),
     "sign": (
         {"path": "a", "expires_in": 60},
@@ -92,6 +133,9 @@ VOLUME: Table = {  # method: what is right, and what is wrong
         },
     ),
     "verify": ({}, {"prefix": PREFIXES, "progress": CALLBACKS}),
+    "create_index": ({"fields": ["size"]}, {"fields": INDEXES, "progress": CALLBACKS}),
+    "drop_index": ({"fields": ["size"]}, {"fields": INDEXES, "progress": CALLBACKS}),
+    "indexes": ({}, {}),
     "put": (
         {"path": "a", "content": b"x"},
         {
@@ -126,6 +170,7 @@ VOLUME: Table = {  # method: what is right, and what is wrong
             "progress": CALLBACKS,
         },
     ),
+    "set_change_log": ({"on": True}, {"on": FLAGS}),
     "set_metadata": ({"path": "a", "metadata": {}}, {**CHANGE, "path": PATHS, "metadata": [None, *METADATA]}),
     "copy": ({"source": "a", "target": "b"}, {**CHANGE, "source": [*PATHS, "b"], "target": PATHS}),
     "move": ({"source": "a", "target": "b"}, {**CHANGE, "source": [*PATHS, "b"], "target": PATHS}),
@@ -137,6 +182,18 @@ TOKEN = str(Token("raw", "01ARZ3NDEKTSV4RRFFQ69G5FAV", "a", "01ARZ3NDEKTSV4RRFFQ
 PLAN_1 = Path(__file__).parents[1] / "data" / "plan-1.jsonl"
 CATALOG: Table = {
     "volume": ({}, {"name": [5, "", "A", "a/b", True]}),
+    "sql": (
+        {"sql": "select path from files"},
+        {
+            "sql": [None, 5, b"select 1", "", " "],
+            "where": [5, True, "size >"],
+            "as_of": MOMENTS,
+            "prefix": PREFIXES,
+            "volume": [5, "", "A", "a/b", True],
+            "types": [5, ["meta.n"], {"meta.n": bytes}, {"size": int}, {5: int}],
+            "memory_bytes": [None, 0, 1, *NUMBERS],
+        },
+    ),
     "set_default_volume": ({"name": "raw"}, {"name": [None, 5, "", "A"]}),
     "create_volume": (
         {"name": "new"},
@@ -146,6 +203,7 @@ CATALOG: Table = {
             "shards": [0, 3, 512, True, "4", None],
             "root": [5, "", "x", "../", "a//"],
             "exist_ok": FLAGS,
+            "change_log": FLAGS,
         },
     ),
     "delete_volume": ({"name": "raw"}, {"name": [None, 5, "", "A"]}),
@@ -224,7 +282,8 @@ def cases(table: Table) -> Sequence[Any]:
 
 async def called(method: Any, arguments: Mapping[str, Any]) -> None:
     """Call it, whatever it is, and use what it gives once."""
-    found = method(**arguments)
+    named = dict(arguments)
+    found = method(*named.pop("fields", ()), **named)
     if inspect.isawaitable(found):
         await found
     elif isinstance(found, AbstractAsyncContextManager):
@@ -256,7 +315,7 @@ async def test_of_a_volume(opened: Catalog, wire: Wire, method: str, arguments: 
     wire.sent.clear()
     with pytest.raises(InvalidError) as caught:
         await called(getattr(volume, method), arguments)
-    assert "\n" not in str(caught.value)
+    assert "\n" not in str(caught.value) or caught.value.kind == "invalid.expression"  # which points below it
     assert wire.sent == []
 
 
@@ -272,6 +331,11 @@ async def test_of_a_catalog(opened: Catalog, wire: Wire, method: str, arguments:
     [
         *[{"prefix": value} for value in PREFIXES],
         *[{"limit": value} for value in NUMBERS],
+        *[
+            {"order_by": value}
+            for value in ("", "owner", "-path", ("size", "-size"), ("a", "b", "c", "d"), 5, None, [5])
+        ],
+        *[{"after": value} for value in ("", "token", 5, b"blobcatq1.", "blobcatq1.AAAA")],
     ],
     ids=repr,
 )
@@ -282,6 +346,19 @@ async def test_of_a_query(opened: Catalog, wire: Wire, wrong: Mapping[str, Any])
     wire.sent.clear()
     with pytest.raises(InvalidError):
         await anext(aiter(volume.query(F.size > 1, **wrong)), None)
+    assert wire.sent == []
+
+
+async def test_of_what_a_query_is_asked_for(opened: Catalog, wire: Wire) -> None:
+    query = (await opened.volume("raw")).query()
+    wire.sent.clear()
+    for size in (0, -1, 1.5, "5", None, True):
+        with pytest.raises(InvalidError):
+            await anext(aiter(query.pages(size)))  # type: ignore[arg-type]
+    for run in (0, "no", None):
+        with pytest.raises(InvalidError):
+            await query.explain(run=run)  # type: ignore[arg-type]
+    assert wire.sent == []
     assert wire.sent == []
 
 
@@ -350,7 +427,7 @@ async def test_of_a_seek(opened: Catalog, to: Sequence[Any]) -> None:
         assert seekable.tell() == 2
 
 
-TESTED_BELOW = {"query": {"prefix", "limit"}, "put_many": {"mode"}}
+TESTED_BELOW = {"query": {"prefix", "limit", "order_by", "after"}, "put_many": {"mode"}}
 
 
 def test_the_table_knows_every_method_and_every_argument() -> None:

@@ -68,6 +68,7 @@ OF_A_PATH: Mapping[str, Verb] = {
 OF_A_PREFIX: Mapping[str, Verb] = {
     "list": lambda volume, prefix: taken(volume.list(prefix)),
     "query": lambda volume, prefix: taken(volume.query(F.size > 1, prefix=prefix)),
+    "count": lambda volume, prefix: volume.count(prefix=prefix),
     "folders": lambda volume, prefix: taken(volume.folders(prefix)),
     "glob": lambda volume, prefix: taken(volume.glob(prefix)),
     "verify": lambda volume, prefix: volume.verify(prefix),

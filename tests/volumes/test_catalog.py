@@ -19,9 +19,9 @@ from catalog import (
     Volume,
     connect,
 )
-from catalog.catalog import _user
 from catalog.keys import REGISTRY, gate_row, partition, volume_row
 from catalog.locations import parse_location
+from catalog.opened import _user
 from catalog.recovery import KEPT_US, check_patience
 from catalog.sqlite_table import SqliteTable
 from catalog.table import Delete, Insert, Replace

@@ -2,17 +2,18 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 
 from catalog import Catalog, ConflictError, FileVersion, IntegrityError, InvalidError, NotFoundError, Volume, connect
-from catalog.deletion import Advance
 from catalog.entities import VolumeState
 from catalog.exchange import partition_of
 from catalog.keys import head_row, version_row
 from catalog.retry import Deadline
 from catalog.table import Delete, Insert, Merge
 from catalog.token import Token
+from catalog.turnover import Advance
 from tests.faults.meddler import Before, Meddler
 from tests.faults.ports import Fault, FaultContent, FaultTable
 from tests.faults.world import outlived
@@ -31,14 +32,15 @@ async def stopped(cat: Catalog, name: str, state: VolumeState = "closing") -> No
         assert row
         if turn == "opening":
             await shut(cat, name, deadline)
-        await volumes.turn(row, turn, row.info.generation + 1, deadline)  # type: ignore[arg-type]
+        await volumes.turn(row, replace(row.info, state=turn, generation=row.info.generation + 1), deadline)  # type: ignore[arg-type]
 
 
 async def shut(cat: Catalog, name: str, deadline: Deadline) -> None:
     """D2, in every shard."""
     info = await cat._volumes.get(name)
     for shard in range(info.shards):
-        await cat._removal._advance(f"{info.epoch}~{shard:02x}", Advance(shard, info.generation, shut=True), deadline)
+        gates = cat._removal._gates
+        await gates._advance(f"{info.epoch}~{shard:02x}", Advance(shard, info.generation, shut=True), deadline)
 
 
 async def test_an_empty_volume_is_deleted_and_its_name_is_free(cat: Catalog, volume: Volume) -> None:

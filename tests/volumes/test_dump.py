@@ -44,6 +44,7 @@ from catalog.sqlite_table import SqliteTable
 from catalog.table import Insert, Merge, Operation, Replace, Written
 from storage import Always, Headers, IfAbsent
 from storage.memory import MemoryContent
+from tests.harness.index_rows import amiss_in, index_rows_of
 
 METADATA: dict[str, Any] = {
     "text": "grüße 🐈",
@@ -771,7 +772,7 @@ DAMAGED: dict[str, tuple[Break, str]] = {
     "shards": (lambda lines: signed([lines[0].replace('"shards":4', '"shards":3'), *lines[1:]]), "shards is a power"),
     "roots": (lambda lines: signed([lines[0].replace("else/where/", "raw/"), *lines[1:]]), "line 1 of .*overlap"),
     "a root that escapes": (lambda lines: signed([lines[0].replace("else/where/", "../"), *lines[1:]]), "root is a"),
-    "settings": (lambda lines: signed([lines[0].replace("{}", '{"x":1}', 1), *lines[1:]]), "settings is an empty"),
+    "settings": (lambda lines: signed([lines[0].replace("{}", '{"x":1}', 1), *lines[1:]]), "settings: it has a field"),
     "counts": (lambda lines: changed(lines, len(lines), versions=1), "counts or sha256"),
 }  # fmt: skip
 
@@ -831,7 +832,7 @@ async def test_a_packed_dump_that_was_cut_is_refused(cat: Catalog, good: list[st
 
 
 async def test_a_newer_dump_is_refused(cat: Catalog, good: list[str]) -> None:
-    header = good[0].replace('"format_version":1', '"format_version":2')
+    header = good[0].replace('"format_version":1', '"format_version":3')
     with pytest.raises(InvalidError, match="newer blobcat") as caught:
         await cat.load(signed([header, *good[1:]]))
     assert caught.value.kind == "invalid.newer-dump"
@@ -892,3 +893,29 @@ async def test_two_versions_of_one_line_are_one_ledger() -> None:
     assert repr(ledger) == "<Ledger of 0 versions>"
     assert isinstance(parse_dump_line(dump_line(ledger.end())), DumpEnd)
     assert not isinstance(record, DumpedVersion)
+
+
+async def test_indexes_are_made_again_and_ready(cat: Catalog) -> None:
+    """With a row of each file; from then on they are kept up."""
+    raw = await cat.create_volume("raw", shards=2)
+    await raw.put("gone", b"x")
+    await raw.create_index("meta.owner")
+    await raw.create_index("-size", "digest")
+    await raw.create_index("writer")
+    await raw.drop_index("meta.owner")
+    for number in range(9):
+        await raw.put(f"{number}", b"x" * number, metadata={"owner": f"{number % 2}"})
+    await raw.delete("gone")
+    lines = [line async for line in cat.dump()]
+    async with connect("memory:") as target:
+        assert (await target.load(lines, allow_missing=True)).volumes == ("raw",)
+        loaded = await target.volume("raw")
+        assert [(index.on, index.state) for index in await loaded.indexes()] == [
+            (("-size", "digest"), "ready"),
+            (("writer",), "ready"),
+        ]
+        assert await amiss_in(target._table, loaded.info) == []
+        assert len(await index_rows_of(target._table, loaded.info, "1")) == 2
+        await loaded.set_metadata("1", {"owner": "2"})
+        await loaded.create_index("meta.owner")
+        assert await amiss_in(target._table, loaded.info) == []

@@ -7,7 +7,8 @@ import typer
 
 from ..completion import complete_path
 from ..folders import check_file
-from ..options import VersionOption
+from ..moments import parsed_moment
+from ..options import AsOfOption, VersionOption
 from ..session import Session
 
 
@@ -20,6 +21,7 @@ async def cat(
         ),
     ],
     version: VersionOption = None,
+    as_of: AsOfOption = None,
 ) -> None:
     """Write the content of files to standard output, verified.
 
@@ -31,7 +33,8 @@ async def cat(
     """
     for path in paths:
         check_file(path, f"blobcat ls -r {shlex.quote(path)} shows the files in it")
+    then = parsed_moment("--as-of", as_of)
     async with session.volume() as volume:
         for path in paths:
-            async with volume.open(path, version=version) as reader:
+            async with volume.open(path, version=version, as_of=then) as reader:
                 await session.output.content(reader)

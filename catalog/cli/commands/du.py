@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from ..columns import GAP, SIZE_WIDTH, TIME_WIDTH, size, time
-from ..options import PrefixArgument
+from ..moments import parsed_moment
+from ..options import AsOfOption, PrefixArgument
 from ..output import Line
 from ..session import Session
 
@@ -23,6 +24,7 @@ async def du(
         int,
         typer.Option("--depth", "-d", metavar="N", help="Folders down to so many levels; 0 for the sum alone.", min=0),
     ] = 1,
+    as_of: AsOfOption = None,
 ) -> None:
     """Show how much each folder holds: bytes, files, and when the newest was written.
 
@@ -34,9 +36,9 @@ async def du(
     """
     from ...paths import nothing_below
 
-    first = True
+    first, then = True, parsed_moment("--as-of", as_of)
     async with session.volume() as volume:
-        async for usage in volume.folders(prefix, depth=depth):
+        async for usage in volume.folders(prefix, depth=depth, as_of=then):
             if prefix and not usage.files:  # the sum, and all there is
                 raise nothing_below(prefix, volume.name, op="list")
             if first:

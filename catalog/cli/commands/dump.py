@@ -5,17 +5,17 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, Any, cast
+from typing import IO, TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from ..columns import GAP, count
+from ..local_file import local_file
 from ..progress import progress
 from ..session import Session
 
 if TYPE_CHECKING:
     from ... import Catalog, DumpEnd
-    from ...destination import Part
 
 PROGRESS_LINES = 500
 
@@ -58,39 +58,12 @@ async def dump(
 
 
 async def _to_file(session: Session, catalog: "Catalog", path: Path, *, overwrite: bool) -> "DumpEnd":
-    from ...destination import LocalFolder, Part, explaining
-
-    existing: Any = "overwrite" if overwrite else "fail"
-    part = Part(lambda: LocalFolder.opened(path.parent), [path.name], existing=existing, time_us=0, modified_us=None)
-    try:
-        with explaining("", path):
-            part.begin()
-        with ExitStack() as stack:
-            write: Callable[[bytes], object] = part.write
-            if path.suffix == ".gz":
-                raw = cast("IO[bytes]", _Writes(part))
-                write = stack.enter_context(gzip.GzipFile("", "wb", fileobj=raw, mtime=0)).write
-            stack.enter_context(explaining("", path))
-            end = await _written(session, catalog, write)
-        with explaining("", path):
-            part.finish()
-    finally:
-        part.abandon()
-    return end
-
-
-class _Writes:
-    """What gzip writes to."""
-
-    def __init__(self, part: "Part") -> None:
-        self._part = part
-
-    def write(self, data: bytes) -> int:
-        self._part.write(data)
-        return len(data)
-
-    def flush(self) -> None:
-        """Nothing is held back."""
+    with local_file(path, overwrite=overwrite) as file, ExitStack() as stack:
+        write: Callable[[bytes], object] = file.write
+        if path.suffix == ".gz":
+            raw = cast("IO[bytes]", file)
+            write = stack.enter_context(gzip.GzipFile("", "wb", fileobj=raw, mtime=0)).write
+        return await _written(session, catalog, write)
 
 
 async def _written(session: Session, catalog: "Catalog", write: Callable[[bytes], object]) -> "DumpEnd":

@@ -11,12 +11,15 @@ import typer
 from ..columns import size, tree_summary
 from ..errors import FINDINGS, OK, UsageError
 from ..folders import check_file
-from ..options import PathArgument, VersionOption
+from ..moments import parsed_moment
+from ..options import AsOfOption, PathArgument, VersionOption
 from ..output import Line
 from ..progress import DownloadText, progress
 from ..session import Session
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from ... import DownloadReport, Existing, Volume
 
 
@@ -30,6 +33,7 @@ async def get(
         ),
     ] = None,
     version: VersionOption = None,
+    as_of: AsOfOption = None,
     recursive: Annotated[
         bool, typer.Option("--recursive", "-r", help="All files below PATH, into the folder LOCAL.")
     ] = False,
@@ -62,21 +66,30 @@ async def get(
         raise UsageError(f"--{existing} goes with --recursive", "blobcat get -r PREFIX FOLDER")
     if not recursive:
         check_file(path, f"blobcat get -r {shlex.quote(path)} FOLDER")
+    then = parsed_moment("--as-of", as_of)
     async with session.volume() as volume:
         if recursive:
-            return await _tree(session, volume, path, local, existing)
+            return await _tree(session, volume, path, local, existing, then)
         if local == "-":
-            async with volume.open(path, version=version) as reader:
+            async with volume.open(path, version=version, as_of=then) as reader:
                 await session.output.content(reader)
         else:
-            await _file(session, volume, path, _target_of(path, local), version=version, overwrite=overwrite)
+            target = _target_of(path, local)
+            await _file(session, volume, path, target, version=version, as_of=then, overwrite=overwrite)
     return OK
 
 
 async def _file(
-    session: Session, volume: "Volume", path: str, target: Path, *, version: int | None, overwrite: bool
+    session: Session,
+    volume: "Volume",
+    path: str,
+    target: Path,
+    *,
+    version: int | None,
+    as_of: "datetime | None",
+    overwrite: bool,
 ) -> None:
-    file = await volume.download(path, target, version=version, overwrite=overwrite)
+    file = await volume.download(path, target, version=version, as_of=as_of, overwrite=overwrite)
     session.output.show(
         file,
         lambda file: [
@@ -89,11 +102,19 @@ async def _file(
     )
 
 
-async def _tree(session: Session, volume: "Volume", prefix: str, local: str | None, existing: "Existing") -> int:
+async def _tree(
+    session: Session,
+    volume: "Volume",
+    prefix: str,
+    local: str | None,
+    existing: "Existing",
+    as_of: "datetime | None",
+) -> int:
     began = monotonic()
     folder = Path(local) if local is not None else _named(prefix.rstrip("/") or volume.name)
     with progress(session.output, "get") as update:
-        report = await volume.download_tree(prefix, folder, existing=existing, progress=DownloadText(update))
+        told = DownloadText(update)
+        report = await volume.download_tree(prefix, folder, as_of=as_of, existing=existing, progress=told)
     for failure in report.failed:
         session.output.failed(failure.path, failure.error)
     session.output.show(report, lambda report: _line(report, folder, monotonic() - began), also={"target": str(folder)})

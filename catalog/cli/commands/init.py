@@ -31,13 +31,16 @@ async def init(
     root: Annotated[
         str | None, typer.Option("--root", metavar="PREFIX", help="What its blobs begin with. Default: NAME/")
     ] = None,
+    change_log: Annotated[
+        bool, typer.Option("--change-log", help="Every change is logged: blobcat changes shows them.")
+    ] = False,
 ) -> None:
     """Make a catalog with its first volume, or one more volume.
 
     The first volume becomes the default. Run again, this changes nothing.
 
-    --json: one MadeVolume (name, epoch, layout, shards, root, generation, created, default, adopted, state, made). See
-    docs/json.md.
+    --json: one MadeVolume (name, epoch, layout, shards, root, generation, created, default, adopted, state,
+    changes_since, indexes, indexes_made, made). See docs/json.md.
     """
     if name and session.options.volume and name != session.options.volume:
         raise UsageError("two names for one volume", f"blobcat init {name}")
@@ -46,7 +49,10 @@ async def init(
         there = await _found(catalog, name)
         if there:
             shards, root = shards or there.shards, root or there.root
-        volume = await catalog.create_volume(name, shards=shards or DEFAULT_SHARDS, root=root, exist_ok=True)
+            change_log = change_log or there.changes_since is not None
+        volume = await catalog.create_volume(
+            name, shards=shards or DEFAULT_SHARDS, root=root, change_log=change_log, exist_ok=True
+        )
     made = there is None
     session.output.show(volume.info, lambda info: _line(info, made=made), also={"made": made})
     if made:

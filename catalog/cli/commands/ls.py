@@ -6,7 +6,8 @@ import typer
 
 from ..columns import LONG_HEADING, SHORT_HEADING, count, file_row, folder_row, size
 from ..errors import UsageError
-from ..options import LongOption, PrefixArgument
+from ..moments import parsed_moment
+from ..options import AsOfOption, LongOption, PrefixArgument
 from ..output import Line
 from ..session import Session
 
@@ -24,6 +25,7 @@ async def ls(
         str | None,
         typer.Option("--glob", "-g", metavar="PATTERN", help="The files whose paths are like this, in quotes."),
     ] = None,
+    as_of: AsOfOption = None,
 ) -> None:
     """List files and folders, in order of path.
 
@@ -31,6 +33,8 @@ async def ls(
     --long, a line is a path and nothing else.
 
         blobcat ls --glob '2026/**/*.csv'
+
+    With --as-of, what there was at that moment: it never changes, however often it is asked.
 
     In a glob * is any run of characters within a segment, ? one character, [a-z] one of a set, [!a-z] one not in it, **
     any number of segments, and [*] a star.
@@ -42,11 +46,14 @@ async def ls(
 
     if glob is not None and (prefix or recursive or deleted):
         raise UsageError("--glob says it all: PREFIX, -r and --deleted do not go with it", "blobcat ls --glob 'a/**'")
+    then = parsed_moment("--as-of", as_of)
     folders = files = gone = bytes_ = 0
     async with session.volume() as volume:
         # nothing else may hold on to the walk: whoever stops reading ends it
         async for found in (
-            volume.list(prefix, recursive=recursive, deleted=deleted) if glob is None else volume.glob(glob)
+            volume.list(prefix, recursive=recursive, deleted=deleted, as_of=then)
+            if glob is None
+            else volume.glob(glob, as_of=then)
         ):
             if not folders + files + gone:
                 session.output.heading(LONG_HEADING if long else SHORT_HEADING)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ... import RecoveryReport
 
 SAID = {
+    "altered": "its new settings are in force, as somebody had begun to",
     "aborted": "it will never be applied",
     "committed": "it had been applied",
     "deleted": "the volume is gone, as somebody had begun to",

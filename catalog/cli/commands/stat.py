@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 from ..columns import size, time, value
 from ..folders import check_file
-from ..options import PathArgument, VersionOption
+from ..moments import parsed_moment
+from ..options import AsOfOption, PathArgument, VersionOption
 from ..output import Line
 from ..session import Session
 
@@ -13,14 +14,14 @@ if TYPE_CHECKING:
     from ... import FileVersion
 
 
-async def stat(session: Session, path: PathArgument, version: VersionOption = None) -> None:
-    """Show all that is known of a file, or of one of its versions.
+async def stat(session: Session, path: PathArgument, version: VersionOption = None, as_of: AsOfOption = None) -> None:
+    """Show all that is known of a file, or of one of its versions, or of the file as it was at a moment.
 
     --json: one FileVersion. See docs/json.md.
     """
     check_file(path, f"blobcat ls {shlex.quote(path)} or blobcat du {shlex.quote(path)} shows what is in it")
     async with session.volume() as volume:
-        file = await volume.stat(path, version=version)
+        file = await volume.stat(path, version=version, as_of=parsed_moment("--as-of", as_of))
     if session.output.json:
         session.output.record(file)
         return

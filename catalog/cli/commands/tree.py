@@ -6,7 +6,8 @@ import typer
 
 from ..branches import Branch
 from ..columns import GAP, count, size
-from ..options import PrefixArgument
+from ..moments import parsed_moment
+from ..options import AsOfOption, PrefixArgument
 from ..output import Line, drawn
 from ..session import Session
 
@@ -21,6 +22,7 @@ async def tree(
         int | None,
         typer.Option("--level", "-L", metavar="N", help="So many levels; below, folders are summed up.", min=1),
     ] = None,
+    as_of: AsOfOption = None,
 ) -> None:
     """Draw files and folders as a tree, each folder with what it holds.
 
@@ -33,9 +35,9 @@ async def tree(
     from ...paths import nothing_below
 
     folder = prefix[: prefix.rfind("/") + 1]  # a prefix may end inside a name
-    root = Branch(folder)
+    root, then = Branch(folder), parsed_moment("--as-of", as_of)
     async with session.volume() as volume:
-        async for file in volume.list(prefix, recursive=True):
+        async for file in volume.list(prefix, recursive=True, as_of=then):
             assert isinstance(file, FileVersion)  # noqa: S101 — a recursive list has no folders
             root.add(file, level)
         if prefix and not root.files:

@@ -17,6 +17,7 @@ STATES = {
     "open": "",
     "closing": f"{GAP}being deleted: blobcat recover ends that",
     "opening": f"{GAP}not deleted, and not open again yet: blobcat recover ends that",
+    "turning": f"{GAP}its settings are being changed: blobcat recover ends that",
 }
 
 
@@ -34,8 +35,8 @@ async def volumes(
 
     Before a volume is deleted you are asked: the history of the files that were in it goes out of reach.
 
-    --json: a VolumeInfo (name, epoch, layout, shards, root, generation, created, default, adopted, state) per line. See
-    docs/json.md.
+    --json: a VolumeInfo (name, epoch, layout, shards, root, generation, created, default, adopted, state,
+    changes_since, indexes, indexes_made) per line. See docs/json.md.
     """
     async with session.catalog() as catalog:
         if set_default is not None:

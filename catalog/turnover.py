@@ -1,7 +1,10 @@
-"""Deleting a volume: pure steps, as `protocol`. Refused while it has a file; and whoever looks helps it to its end.
+"""Turning a volume's gates, to delete it or to put other settings in force: pure steps, as `protocol`.
 
 No transaction spans a volume's shards and its row in the registry, and writers are never asked to stop. What stops them
 is the gate: a write begins with a transaction that merges the gate of its shard and of its settings' generation.
+Whoever looks helps what was begun to its end.
+
+To delete it; refused while it has a file:
 
     D1  registry   replace the volume's row: `closing`, generation n+1, If-Match
     D2  per shard  delete gate n, insert gate n+1, a shut one         from here on, no write can begin
@@ -14,12 +17,20 @@ is the gate: a write begins with a transaction that merges the gate of its shard
     D7  per shard  delete gate n+1, insert gate n+2
     D8  registry   replace the volume's row: `open`, If-Match
 
+To change its settings:
+
+    A1  registry   replace the volume's row: `turning`, generation n+1, the new settings, If-Match           <- decides
+    A2  per shard  delete gate n, insert gate n+1                     from here on, none with old settings can begin
+    A3  per shard  wait for the intents of older generations, or settle them
+    A4  registry   replace the volume's row: `open`, If-Match         from here on, none with old settings can commit
+
 A volume's row is `closing` under D5's etag only if nobody opened a gate since D2, so what D4 saw is still true. Rules
 that a simpler version gets wrong:
 
 - D6 comes before D7. Gates that are open while the row still says `closing` let a file be written behind D4's back, and
   a second deleter remove the volume over it.
-- D3 comes before D4: a write that began before D2 may still commit.
+- D3 comes before D4: a write that began before D2 may still commit. A3 comes before A4 for the same reason: what is
+  done for the new settings afterwards (`filling`) is done for all files, or for ever forgotten for some.
 - A gate is only ever inserted in the transaction that deletes the one before it, and a volume's first one is deleted by
   its etag. So a late copy of such a transaction is refused, and no gate ever comes back.
 - The gate of a closing volume is shut: it is none that a writer asks for, who may have read `closing`, too.
@@ -33,7 +44,8 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Final
 
-from .entities import VolumeRow, VolumeState
+from .alterations import Alteration
+from .entities import VolumeInfo, VolumeRow
 from .errors import CatalogError, UnavailableError
 from .messages import Absent, Answer, Done, Doubt, Expired, Failed, Found, Refused
 
@@ -54,16 +66,15 @@ class Survey:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """D1, D6 and D8: replace the volume's row, If-Match."""
+    """D1, D6, D8, A1 and A4: replace the volume's row, If-Match."""
 
     row: VolumeRow
-    state: VolumeState
-    generation: int
+    to: VolumeInfo
 
 
 @dataclass(frozen=True, slots=True)
 class Advance:
-    """D2 and D7: bring the gate of a shard to a generation. Refused: it is further already."""
+    """D2, D7 and A2: bring the gate of a shard to a generation. Refused: it is further already."""
 
     shard: int
     generation: int
@@ -72,10 +83,11 @@ class Advance:
 
 @dataclass(frozen=True, slots=True)
 class Settle:
-    """D3: settle every intent of a shard. Done: none is open, and no head is claimed."""
+    """D3: settle every intent of a shard. Done: none is open, and no head is claimed. `older`: of older generations."""
 
     row: VolumeRow
     shard: int
+    older: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +97,7 @@ class Remove:
     row: VolumeRow
 
 
-DeletionRequest = ReadVolume | Survey | Turn | Advance | Settle | Remove
+TurnoverRequest = ReadVolume | Survey | Turn | Advance | Settle | Remove
 
 # --- Answers and results ---------------------------------------------------------------------------------------------
 
@@ -104,26 +116,26 @@ class Gone:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """The volume is open: it has a file, here; or nobody wanted it deleted (None)."""
+    """The volume is open: it has a file, here; or nobody wanted it deleted, and its settings are as wished (None)."""
 
     path: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """Time is up, or a request cannot succeed. Where `begun`, whoever comes next may delete the volume."""
+    """Time is up, or a request cannot succeed. Where `begun`, whoever comes next may bring it to its end."""
 
     error: CatalogError
     begun: bool
 
 
-DeletionResult = Gone | Kept | Unfinished
+TurnoverResult = Gone | Kept | Unfinished
 
 # --- Steps -----------------------------------------------------------------------------------------------------------
 
 
 class Step(Enum):
-    """What a deletion waits for."""
+    """What a turnover waits for."""
 
     LOOK = auto()
     ASK = auto()
@@ -135,37 +147,48 @@ class Step(Enum):
     REOPEN = auto()
     OPEN = auto()
     OPENED = auto()
+    ALTER = auto()
+    ADVANCE = auto()
+    OUTLAST = auto()
 
 
 @dataclass(frozen=True, slots=True)
-class Deletion:
-    """One attempt to delete a volume, or to help one to its end that somebody began."""
+class Turnover:
+    """One attempt to delete a volume, or to alter it, or to help to its end what somebody began."""
 
-    wanted: bool
+    wanted: bool = False
+    """Whether it is to be deleted."""
+    wish: Alteration | None = None
+    """What is to be altered."""
     step: Step = Step.LOOK
     row: VolumeRow | None = None
     shard: int = 0
     met: str | None = None
     begun: bool = False
-    """Whether the volume may be deleted by whoever comes next."""
+    """Whether it may be brought to its end by whoever comes next."""
     sent: str | None = None
-    """The etag under which we may have closed the volume: as long as its row has that, a late copy may arrive."""
+    """The etag under which D1 or A1 was sent: as long as the volume's row has that, a late copy may arrive."""
 
 
-DeletionNext = tuple[Deletion, DeletionRequest | DeletionResult]
+TurnoverNext = tuple[Turnover, TurnoverRequest | TurnoverResult]
 
 
-def delete() -> DeletionNext:
+def delete() -> TurnoverNext:
     """Begin to delete a volume."""
-    return _to(Deletion(wanted=True), Step.LOOK)
+    return _to(Turnover(wanted=True), Step.LOOK)
 
 
-def help_along() -> DeletionNext:
+def alter(wish: Alteration) -> TurnoverNext:
+    """Begin to put other settings in force."""
+    return _to(Turnover(wish=wish), Step.LOOK)
+
+
+def help_along() -> TurnoverNext:
     """Bring to its end what somebody began: the volume is gone then, or open."""
-    return _to(Deletion(wanted=False), Step.LOOK)
+    return _to(Turnover(), Step.LOOK)
 
 
-def deletion_step(at: Deletion, answer: Answer | Met) -> DeletionNext:
+def turnover_step(at: Turnover, answer: Answer | Met) -> TurnoverNext:
     """What to do after an answer."""
     match answer:
         case Expired() if at.met and at.step in (Step.OPEN, Step.OPENED):
@@ -180,54 +203,69 @@ def deletion_step(at: Deletion, answer: Answer | Met) -> DeletionNext:
             return _HANDLERS[at.step](at, answer)
 
 
-def _to(at: Deletion, step: Step, shard: int = 0) -> DeletionNext:
+def _to(at: Turnover, step: Step, shard: int = 0) -> TurnoverNext:
     at = replace(at, step=step, shard=shard)
     return at, _request(at)
 
 
-def _request(at: Deletion) -> DeletionRequest:  # noqa: PLR0911 — one line per step
+def _request(at: Turnover) -> TurnoverRequest:  # noqa: PLR0911 — one line per step
     if at.step is Step.LOOK:
         return ReadVolume()
     assert at.row  # noqa: S101 — every other step is entered with it
-    generation = at.row.info.generation
+    info = at.row.info
     match at.step:
         case Step.ASK | Step.SURVEY:
             return Survey(at.shard)
         case Step.CLOSE:
-            return Turn(at.row, "closing", generation + 1)
-        case Step.SHUT | Step.OPEN:
-            return Advance(at.shard, generation, shut=at.step is Step.SHUT)
-        case Step.SETTLE:
-            return Settle(at.row, at.shard)
+            return Turn(at.row, replace(info, state="closing", generation=info.generation + 1))
+        case Step.ALTER:
+            return Turn(at.row, replace(_altered(at), state="turning", generation=info.generation + 1))
+        case Step.SHUT | Step.OPEN | Step.ADVANCE:
+            return Advance(at.shard, info.generation, shut=at.step is Step.SHUT)
+        case Step.SETTLE | Step.OUTLAST:
+            return Settle(at.row, at.shard, older=at.step is Step.OUTLAST)
         case Step.REMOVE:
             return Remove(at.row)
         case Step.REOPEN:
-            return Turn(at.row, "opening", generation + 1)
+            return Turn(at.row, replace(info, state="opening", generation=info.generation + 1))
         case _:
-            return Turn(at.row, "open", generation)
+            return Turn(at.row, replace(info, state="open"))
 
 
-def _on_look(at: Deletion, answer: Answer | Met) -> DeletionNext:
+def _altered(at: Turnover) -> VolumeInfo:
+    assert at.row  # noqa: S101 — asked for where the row is known
+    return at.row.info if at.wish is None else at.wish.applied(at.row.info)
+
+
+def _on_look(at: Turnover, answer: Answer | Met) -> TurnoverNext:
     match answer:
         case Absent():
             return at, Gone()
         case Found(VolumeRow(info=info) as row):
-            at = replace(at, row=row, begun=info.state == "closing" or row.etag == at.sent)
-            match info.state:
-                case "closing":
-                    return _to(replace(at, met=None), Step.SHUT)
-                case "opening":
-                    return _to(at, Step.OPEN)
-                case _ if at.begun:  # so that no copy of it can come after we have said that the volume stays
-                    return _to(at, Step.CLOSE)
-                case _ if at.met or not at.wanted:
-                    return at, Kept(at.met)
-                case _:
-                    return _to(at, Step.ASK)
+            at = replace(at, row=row, begun=info.state in ("closing", "turning") or row.etag == at.sent)
+            return _on_row(at, info)
     raise _unexpected(at, answer)
 
 
-def _on_survey(at: Deletion, answer: Answer | Met) -> DeletionNext:
+def _on_row(at: Turnover, info: VolumeInfo) -> TurnoverNext:  # noqa: PLR0911 — one line per state and wish
+    match info.state:
+        case "closing":
+            return _to(replace(at, met=None), Step.SHUT)
+        case "opening":
+            return _to(at, Step.OPEN)
+        case "turning":
+            return _to(at, Step.ADVANCE)
+        case _ if at.wish:
+            return (at, Kept(None)) if _altered(at) == info else _to(at, Step.ALTER)
+        case _ if at.begun:  # so that no copy of it can come after we have said that the volume stays
+            return _to(at, Step.CLOSE)
+        case _ if at.met or not at.wanted:
+            return at, Kept(at.met)
+        case _:
+            return _to(at, Step.ASK)
+
+
+def _on_survey(at: Turnover, answer: Answer | Met) -> TurnoverNext:
     """Before anything is closed (ASK) it spares a volume with files the trouble; what counts is what is seen after."""
     match answer:
         case Met(path) if at.step is Step.ASK:
@@ -239,7 +277,7 @@ def _on_survey(at: Deletion, answer: Answer | Met) -> DeletionNext:
     raise _unexpected(at, answer)
 
 
-def _on_shard(at: Deletion, answer: Answer | Met) -> DeletionNext:
+def _on_shard(at: Turnover, answer: Answer | Met) -> TurnoverNext:
     match answer:
         case Done():
             return _next_shard(at, _AFTER[at.step])
@@ -250,9 +288,9 @@ def _on_shard(at: Deletion, answer: Answer | Met) -> DeletionNext:
     raise _unexpected(at, answer)
 
 
-def _on_turn(at: Deletion, answer: Answer | Met) -> DeletionNext:
+def _on_turn(at: Turnover, answer: Answer | Met) -> TurnoverNext:
     match answer:
-        case Done() | Doubt() if at.step is Step.CLOSE:
+        case Done() | Doubt() if at.step in (Step.CLOSE, Step.ALTER):
             assert at.row  # noqa: S101
             return _to(replace(at, begun=True, sent=at.row.etag), Step.LOOK)
         case Done() | Doubt() | Refused():
@@ -260,15 +298,21 @@ def _on_turn(at: Deletion, answer: Answer | Met) -> DeletionNext:
     raise _unexpected(at, answer)
 
 
-def _next_shard(at: Deletion, after: Step) -> DeletionNext:
+def _next_shard(at: Turnover, after: Step) -> TurnoverNext:
     assert at.row  # noqa: S101
     last = at.shard + 1 == at.row.info.shards
     return _to(at, after) if last else _to(at, at.step, at.shard + 1)
 
 
-_AFTER: Final = {Step.SHUT: Step.SETTLE, Step.SETTLE: Step.SURVEY, Step.OPEN: Step.OPENED}
+_AFTER: Final = {
+    Step.SHUT: Step.SETTLE,
+    Step.SETTLE: Step.SURVEY,
+    Step.OPEN: Step.OPENED,
+    Step.ADVANCE: Step.OUTLAST,
+    Step.OUTLAST: Step.OPENED,
+}
 
-_HANDLERS: Final[dict[Step, Callable[[Deletion, Answer | Met], DeletionNext]]] = {
+_HANDLERS: Final[dict[Step, Callable[[Turnover, Answer | Met], TurnoverNext]]] = {
     Step.LOOK: _on_look,
     Step.ASK: _on_survey,
     Step.CLOSE: _on_turn,
@@ -279,8 +323,11 @@ _HANDLERS: Final[dict[Step, Callable[[Deletion, Answer | Met], DeletionNext]]] =
     Step.REOPEN: _on_turn,
     Step.OPEN: _on_shard,
     Step.OPENED: _on_turn,
+    Step.ALTER: _on_turn,
+    Step.ADVANCE: _on_shard,
+    Step.OUTLAST: _on_shard,
 }
 
 
-def _unexpected(at: Deletion, answer: object) -> AssertionError:
+def _unexpected(at: Turnover, answer: object) -> AssertionError:
     return AssertionError(f"{answer!r} answers no request of {at.step}")

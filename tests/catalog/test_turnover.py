@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
-from catalog.deletion import (
+from catalog.entities import VolumeInfo, VolumeRow
+from catalog.errors import OutcomeUnknownError, UnavailableError
+from catalog.messages import Absent, Answer, Done, Doubt, Expired, Found, Refused
+from catalog.times import EPOCH
+from catalog.turnover import (
     Advance,
-    Deletion,
-    DeletionNext,
     Gone,
     Kept,
     Met,
@@ -24,15 +26,13 @@ from catalog.deletion import (
     Step,
     Survey,
     Turn,
+    Turnover,
+    TurnoverNext,
     Unfinished,
     delete,
-    deletion_step,
     help_along,
+    turnover_step,
 )
-from catalog.entities import VolumeInfo, VolumeRow
-from catalog.errors import OutcomeUnknownError, UnavailableError
-from catalog.messages import Absent, Answer, Done, Doubt, Expired, Found, Refused
-from catalog.times import EPOCH
 from tests.harness.nightly import NIGHTLY
 from tests.harness.search import explore
 
@@ -94,7 +94,7 @@ class World:
 
     row: VolumeRow | None
     shards: tuple[Shard, ...]
-    deleters: tuple[DeletionNext, ...]
+    deleters: tuple[TurnoverNext, ...]
     writes: tuple[Write, ...]
     net: tuple[object, ...] = ()
     faults: int = 1
@@ -117,10 +117,10 @@ def applied(world: World, request: object) -> tuple[World, Answer | Met]:  # noq
     match request:
         case ReadVolume():
             return world, Found(world.row) if world.row else Absent()
-        case Turn(row, state, generation):
+        case Turn(row, to):
             if world.row is None or world.row.etag != row.etag:
                 return world, Refused()
-            return replace(world, row=a_row(state, generation, int(row.etag) + 1)), Done()
+            return replace(world, row=VolumeRow(to, str(int(row.etag) + 1))), Done()
         case Remove(row):
             if world.row is None or row.etag not in (world.row.etag, ANY):
                 return world, Refused()
@@ -165,10 +165,10 @@ def sent(world: World, request: object) -> Iterator[tuple[str, World, Answer | M
     yield f"{name}: and a copy is held back", replace(after, net=(*world.net, request)), answer
 
 
-Stepper = Callable[[Deletion, Answer | Met], DeletionNext]
+Stepper = Callable[[Turnover, Answer | Met], TurnoverNext]
 
 
-def successors(world: World, take: Stepper = deletion_step) -> Iterator[tuple[str, World]]:
+def successors(world: World, take: Stepper = turnover_step) -> Iterator[tuple[str, World]]:
     """All that can happen next."""
     for index, (at, request) in enumerate(world.deleters):
         if isinstance(request, Gone | Kept | Unfinished):
@@ -187,9 +187,9 @@ def successors(world: World, take: Stepper = deletion_step) -> Iterator[tuple[st
         yield f"late {type(late).__name__}", replace(after, net=world.net[:index] + world.net[index + 1 :])
 
 
-def _with(world: World, index: int, at: DeletionNext) -> World:
+def _with(world: World, index: int, at: TurnoverNext) -> World:
     if isinstance(at[1], Gone | Kept | Unfinished):  # what was told is all that is left of it
-        at = Deletion(wanted=at[0].wanted), _told(at[1])
+        at = Turnover(wanted=at[0].wanted), _told(at[1])
     return replace(world, deleters=(*world.deleters[:index], at, *world.deleters[index + 1 :]))
 
 
@@ -244,7 +244,7 @@ def unrest(world: World) -> str | None:
         if isinstance(at[1], Gone | Kept | Unfinished):
             break
         world, answer = applied(world, at[1])
-        at = deletion_step(at[0], answer)
+        at = turnover_step(at[0], answer)
     else:
         return "S12: helping never ends"
     if world.row is None:
@@ -272,7 +272,7 @@ WRITES: dict[str, tuple[tuple[Write, ...], tuple[bool, bool]]] = {
 
 
 def search(
-    name: str, deleters: int, *, begun: bool = False, faults: int = 1, take: Stepper = deletion_step
+    name: str, deleters: int, *, begun: bool = False, faults: int = 1, take: Stepper = turnover_step
 ) -> tuple[int, list[str] | None]:
     """Explore; `begun`: somebody has closed the volume and stopped, and others find it so."""
     writes, live = WRITES[name]
@@ -298,38 +298,38 @@ def test_no_state_breaks_an_invariant(name: str, deleters: int, begun: bool) -> 
 # --- What a simpler version gets wrong -------------------------------------------------------------------------------
 
 
-def settles_nothing(at: Deletion, answer: Answer | Met) -> DeletionNext:
+def settles_nothing(at: Turnover, answer: Answer | Met) -> TurnoverNext:
     """Looks for files while a write that began before may still commit."""
-    after, request = deletion_step(at, answer)
+    after, request = turnover_step(at, answer)
     return (replace(after, step=Step.SURVEY), Survey(0)) if isinstance(request, Settle) else (after, request)
 
 
-def shuts_nothing(at: Deletion, answer: Answer | Met) -> DeletionNext:
+def shuts_nothing(at: Turnover, answer: Answer | Met) -> TurnoverNext:
     """Settles what there is, and lets the next write begin."""
-    after, request = deletion_step(at, answer)
+    after, request = turnover_step(at, answer)
     if isinstance(request, Advance) and after.row and after.step is Step.SHUT:
         return replace(after, step=Step.SETTLE), Settle(after.row, 0)
     return after, request
 
 
-def removes_blindly(at: Deletion, answer: Answer | Met) -> DeletionNext:
+def removes_blindly(at: Turnover, answer: Answer | Met) -> TurnoverNext:
     """Removes the volume whatever became of its row meanwhile."""
-    after, request = deletion_step(at, answer)
+    after, request = turnover_step(at, answer)
     return after, Remove(replace(request.row, etag=ANY)) if isinstance(request, Remove) else request
 
 
-def opens_gates_first(at: Deletion, answer: Answer | Met) -> DeletionNext:
+def opens_gates_first(at: Turnover, answer: Answer | Met) -> TurnoverNext:
     """Lets writers in while the row still says that the volume is being deleted."""
-    after, request = deletion_step(at, answer)
-    if isinstance(request, Turn) and request.state == "opening":
-        row = replace(request.row, info=replace(request.row.info, generation=request.generation))
-        return replace(after, step=Step.OPEN, row=row), Advance(0, request.generation, shut=False)
+    after, request = turnover_step(at, answer)
+    if isinstance(request, Turn) and request.to.state == "opening":
+        row = replace(request.row, info=replace(request.row.info, generation=request.to.generation))
+        return replace(after, step=Step.OPEN, row=row), Advance(0, request.to.generation, shut=False)
     return after, request
 
 
-def forgets_its_doubt(at: Deletion, answer: Answer | Met) -> DeletionNext:
+def forgets_its_doubt(at: Turnover, answer: Answer | Met) -> TurnoverNext:
     """Says that the volume stays, while a late copy of its own request may still close it."""
-    return deletion_step(replace(at, sent=None), answer)
+    return turnover_step(replace(at, sent=None), answer)
 
 
 SIMPLER: dict[Stepper, tuple[str, int, bool, int]] = {  # who and what it takes to find it out

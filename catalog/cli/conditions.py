@@ -1,0 +1,30 @@
+"""`--where EXPRESSION`: which files, as text says it."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from ..filters import Condition
+
+WhereOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--where",
+        "-w",
+        metavar="EXPRESSION",
+        help="Which files, in quotes; see blobcat query --help. Of several, all must hold.",
+    ),
+]
+
+
+def condition_of(texts: Iterable[str] | None) -> "Condition | None":
+    """All that was said, joined by "and"; None where nothing was. Raises: InvalidError."""
+    condition: Condition | None = None
+    for text in texts or ():
+        from ..query_text import parse_expression  # which takes a parser along
+
+        parsed = parse_expression(text)
+        condition = parsed if condition is None else condition & parsed
+    return condition

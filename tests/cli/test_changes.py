@@ -1,0 +1,45 @@
+"""`blobcat changes`: from cursor to cursor, in a file that keeps it."""
+
+from tests.cli.driver import Blobcat
+
+
+def test_a_cursor_is_kept_in_a_file(blobcat: Blobcat) -> None:
+    kept = blobcat.folder / "seen"
+    assert blobcat("changes", "--on", "--cursor", str(kept)).lines == []
+    assert kept.read_text("utf-8").startswith("blobcat-changes")
+    for name in ("a", "b"):
+        blobcat("put", "-", name, stdin=b"1")
+    assert len(blobcat("changes", "--cursor", str(kept)).lines) == 2
+    assert blobcat("changes", "--cursor", str(kept)).lines == []
+    blobcat("rm", "a")
+    assert [each["kind"] for each in blobcat("changes", "--cursor", str(kept), "--json").records] == ["delete"]
+
+
+def test_what_fails_leaves_the_cursor_as_it_was(blobcat: Blobcat) -> None:
+    """An error comes on stderr, and never where the place is kept."""
+    kept = blobcat.folder / "seen"
+    blobcat("changes", "--on", "--cursor", str(kept))
+    before = kept.read_text("utf-8")
+    blobcat("changes", "--off")
+    failed = blobcat("changes", "--cursor", str(kept))
+    assert (failed.code, "has no change log" in failed.err) == (2, True)
+    assert "blobcat changes --on" in failed.err
+    assert kept.read_text("utf-8") == before
+
+
+def test_mistakes_are_told_in_a_line(blobcat: Blobcat) -> None:
+    (blobcat.folder / "bad").write_bytes(b"\xff")
+    for arguments, said in (
+        (["--on", "--off"], "--on and --off at once"),
+        (["--since", "x", "--cursor", "y"], "--since and --cursor at once"),
+        (["--cursor", str(blobcat.folder / "bad")], "holds no cursor"),
+        (["--cursor", str(blobcat.folder)], "holds no cursor"),
+    ):
+        wrong = blobcat("changes", *arguments)
+        assert (wrong.code, said in wrong.err) == (2, True), wrong.err
+
+
+def test_a_dash_is_standard_output(blobcat: Blobcat) -> None:
+    blobcat("put", "-", "a", stdin=b"1")
+    assert blobcat("query", "--format", "csv", "--columns", "path", "-o", "-").lines == ["path", "a"]
+    assert not (blobcat.folder / "-").exists()
