@@ -17,6 +17,8 @@ from contextvars import copy_context
 from dataclasses import dataclass
 from typing import IO, Final, cast
 
+from .errors import InvalidError
+
 BATCH_BYTES: Final = 64 << 10
 
 _END: Final = object()
@@ -91,10 +93,10 @@ class Feed:
             return
         try:
             closing = self._threads.submit(self._context.run, self._close)
-        except RuntimeError:  # the catalog is closed, and its threads are no more
+        except InvalidError:  # the catalog is closed, and its threads are no more
             self._close()
         else:
-            closing.add_done_callback(lambda done: self._close() if done.cancelled() else None)
+            closing.add_done_callback(lambda done: self._close() if done.exception() else None)  # it was not begun
 
     def _close(self) -> None:
         assert isinstance(self._iterator, Generator)  # noqa: S101 — only generators are closed

@@ -4,7 +4,7 @@ import getpass
 import os
 import socket
 from collections.abc import Callable
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any, Final
@@ -35,7 +35,7 @@ from .removal import Removal
 from .retry import Clock, Deadline, SystemClock, ToldClock
 from .settings import Settings
 from .table import Table
-from .threads import end
+from .threads import Threads, end
 from .tracing import traced
 from .uploads import Uploads
 from .volume import Volume
@@ -71,7 +71,7 @@ class OpenedCatalog:
         if self._listener.requests:  # nobody else pays for what nobody hears
             table, content = ObservedTable(table, self._listener), ObservedContent(content, self._listener)
         self._owns_threads = threads is None
-        self._threads = threads or ThreadPoolExecutor(THREADS, thread_name_prefix="blobcat")
+        self._threads = threads or Threads(THREADS, thread_name_prefix="blobcat")
         lister = Lister(table, settings, clock)
         self._volumes = Volumes(lister, self._deadline, new_id, first_foreign=partial(first_foreign, content))
         self._writer = Writer(

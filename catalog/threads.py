@@ -4,10 +4,12 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final, ParamSpec, TypeVar
+
+from storage.errors import InvalidError, another
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -23,6 +25,48 @@ SLOW_S: Final = 4 * QUICK_S  # what takes less is over before a turn of its own 
 HASHED_INLINE_BYTES: Final = 8 << 10
 LATE_S: Final = 0.05  # what takes longer may never end: a file that is far away, and whose server is gone
 ENDING_S: Final = 1.0  # a thread that waits for a caller's own pipe may never end
+
+
+class Threads(ThreadPoolExecutor):
+    """What they are given, and do not come to before they end, is refused: a cancellation is for the caller to ask for.
+
+    The futures of an executor would be cancelled, and whoever awaits one of them would take it that he is.
+    """
+
+    _ended = False
+
+    def submit(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> "Future[T]":
+        """See Executor. After `shutdown` this raises, and the futures hold, InvalidError of kind "invalid.closed"."""
+        if self._ended:
+            raise _closed()
+        told: Future[T] = Future()
+        super().submit(_tell, told, partial(work, *args, **kwargs)).add_done_callback(partial(_refuse, told))
+        return told
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002 — Executor's
+        """See Executor."""
+        self._ended = True
+        super().shutdown(wait, cancel_futures=cancel_futures)
+
+
+def _tell(told: "Future[T]", work: Callable[[], T]) -> None:
+    if not told.set_running_or_notify_cancel():
+        return
+    try:
+        told.set_result(work())
+    except BaseException as exc:  # noqa: BLE001 — it is for whoever asked, not for the thread
+        told.set_exception(exc)
+    finally:
+        del told  # an error's traceback holds this frame
+
+
+def _refuse(told: "Future[Any]", done: "Future[None]") -> None:
+    if done.cancelled() and told.set_running_or_notify_cancel():
+        told.set_exception(_closed())
+
+
+def _closed() -> InvalidError:
+    return InvalidError("the catalog was closed before this was begun", op="close", kind="invalid.closed")
 
 
 async def in_thread(threads: Executor, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -70,7 +114,7 @@ class ShortCalls:
             self._taken += 1
             try:
                 over = loop.run_in_executor(self._threads, self._take, turn)
-            except RuntimeError as exc:  # the threads take no more work
+            except (InvalidError, RuntimeError) as exc:  # there is no thread for it, or none any more
                 over = loop.create_future()
                 over.set_exception(exc)
             turn.timer = loop.call_later(self._late_s, self._look, turn)
@@ -108,8 +152,8 @@ class ShortCalls:
         """Tell each what became of his call, or of the whole turn."""
         turn.timer.cancel()
         self._taken -= not turn.late
-        if failed := asyncio.CancelledError() if over.cancelled() else over.exception():
-            told: list[Told] = [(answer, None, failed) for _, answer in turn.calls]
+        if failed := _closed() if over.cancelled() else over.exception():
+            told: list[Told] = [(answer, None, another(failed)) for _, answer in turn.calls]
         else:
             told, each_s = over.result()
             self._turns_max = min(TURNS_MAX, 1 + int(each_s / QUICK_S))

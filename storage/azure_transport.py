@@ -142,10 +142,17 @@ def transport(
 
 
 async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    """Hide a lost connection from aiohttp's own loop; leave a connection that was never made as it is."""
+    """Hide a lost connection from aiohttp's own loop; leave a connection that was never made as it is.
+
+    Closed, aiohttp cancels those who wait for a connection, whom nobody has cancelled: they have lost theirs.
+    """
     try:
         return await handler(request)
     except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
         raise
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as exc:
         raise ConnectionLostError("the connection was lost") from exc
+    except asyncio.CancelledError:
+        if (task := asyncio.current_task()) is None or task.cancelling():
+            raise
+        raise ConnectionLostError("the connections were closed") from None

@@ -24,6 +24,7 @@ from ..flow import first_of
 from ..origin import Origin
 from ..pace import Rate
 from ..settings import Settings
+from ..threads import waited_out
 from .scan import Scanner, Scope
 
 READY: Final[Mapping[str, Any]] = {"ready": True}
@@ -178,7 +179,7 @@ async def _started() -> AsyncIterator[Process]:
     finally:
         with suppress(ProcessLookupError):
             process.kill()
-        await process.wait()
+        await waited_out(asyncio.ensure_future(process.wait()))  # whoever is cancelled now leaves no zombie either
 
 
 async def _tell(process: Process, line: str) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from contextvars import ContextVar
 from typing import Any
@@ -13,14 +12,15 @@ import pytest
 from catalog import Settings, Volume, connect
 from catalog.feed import BATCH_BYTES, Feed
 from catalog.sources import pieces
+from catalog.threads import Threads
 
 WAIT_S = 20
 SMALL = Settings(one_shot_bytes=1 << 10, block_bytes=4 << 10)
 
 
 @pytest.fixture
-def threads() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(2, thread_name_prefix="feed") as threads:
+def threads() -> Iterator[Threads]:
+    with Threads(2, thread_name_prefix="feed") as threads:
         yield threads
 
 
@@ -92,7 +92,7 @@ async def test_no_thread_is_left_of_an_iterable_that_was_cancelled() -> None:
 
 async def test_a_generator_is_closed_even_where_no_thread_is_left() -> None:
     stuck = Stuck()
-    threads = ThreadPoolExecutor(1)
+    threads = Threads(1)
     chunks = Feed(iter(stuck), threads, read_bytes=1).chunks(lambda: 1 << 10)
     step = asyncio.ensure_future(anext(chunks))
     assert await happened(stuck.waiting)
@@ -119,7 +119,7 @@ async def test_a_generator_is_closed_where_its_put_fails(volume: Volume) -> None
     assert await happened(closed)
 
 
-async def test_of_many_small_chunks_a_thread_is_asked_seldom(threads: ThreadPoolExecutor) -> None:
+async def test_of_many_small_chunks_a_thread_is_asked_seldom(threads: Threads) -> None:
     hops: list[int] = []
 
     def most() -> int:
@@ -133,7 +133,7 @@ async def test_of_many_small_chunks_a_thread_is_asked_seldom(threads: ThreadPool
     assert max(map(len, got)) < BATCH_BYTES + 3
 
 
-async def test_a_buffer_that_is_filled_again_may_be_yielded(threads: ThreadPoolExecutor) -> None:
+async def test_a_buffer_that_is_filled_again_may_be_yielded(threads: Threads) -> None:
     def chunks(size: int) -> Iterator[memoryview]:
         buffer = bytearray(size)
         for number in range(5):
@@ -211,7 +211,7 @@ async def test_a_reader_is_content(volume: Volume) -> None:
     assert await volume.read("b") == b"from one to the other"
 
 
-async def test_what_is_left_early_has_been_asked_for_no_more(threads: ThreadPoolExecutor) -> None:
+async def test_what_is_left_early_has_been_asked_for_no_more(threads: Threads) -> None:
     asked: list[int] = []
 
     def chunks() -> Iterator[bytes]:

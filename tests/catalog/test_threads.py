@@ -9,7 +9,19 @@ from functools import partial
 
 import pytest
 
-from catalog.threads import CALLS_MAX, ENDING_S, LATE_S, QUICK_S, SLOW_S, TURNS_MAX, ShortCalls, end, in_thread
+from catalog.threads import (
+    CALLS_MAX,
+    ENDING_S,
+    LATE_S,
+    QUICK_S,
+    SLOW_S,
+    TURNS_MAX,
+    ShortCalls,
+    Threads,
+    end,
+    in_thread,
+)
+from storage.errors import InvalidError
 from tests.harness.counted import Counted
 
 NEVER_S = 600.0
@@ -26,6 +38,43 @@ async def test_work_runs_elsewhere_and_no_thread_is_left() -> None:
     await end(threads)
     await end(threads)
     assert named("blobcat") == []
+
+
+async def test_what_is_dropped_at_the_end_is_refused_and_so_is_what_comes_later() -> None:
+    threads, held = Threads(1, "blobcat-test"), threading.Event()
+    short = ShortCalls(threads)
+    calls = [in_thread(threads, held.wait), in_thread(threads, print), short.run(print), short.run(print)]
+    told = asyncio.gather(*calls, return_exceptions=True)
+    await asyncio.sleep(0)  # they have asked
+    late = asyncio.gather(short.run(print), in_thread(threads, print), return_exceptions=True)
+    await end(threads)
+    held.set()
+    errors = [*(await told)[1:], *await late]
+    assert [(type(error), getattr(error, "kind", "")) for error in errors] == [(InvalidError, "invalid.closed")] * 5
+    assert (await told)[0] is True
+
+
+@pytest.mark.parametrize("error", [KeyError("x"), SystemExit(3), asyncio.CancelledError()], ids=repr)
+async def test_whatever_is_raised_in_a_thread_is_for_who_asked(error: BaseException) -> None:
+    def failing() -> None:
+        raise error
+
+    threads = Threads(1)
+    done = threads.submit(failing)
+    await end(threads)
+    assert done.exception() is error
+    with pytest.raises(InvalidError, match="closed"):
+        threads.submit(print)
+
+
+async def test_what_is_cancelled_before_its_turn_is_not_done() -> None:
+    threads, held, done = Threads(1), threading.Event(), threading.Event()
+    threads.submit(held.wait)
+    waiting = threads.submit(done.set)
+    assert waiting.cancel()
+    held.set()
+    await end(threads)
+    assert (waiting.cancelled(), done.is_set()) == (True, False)
 
 
 async def test_a_thread_that_is_held_for_ever_holds_nobody_else() -> None:
@@ -201,7 +250,7 @@ async def test_threads_that_are_gone_are_an_error_for_each() -> None:
     assert [type(each) for each in told] == [RuntimeError] * 3
 
 
-async def test_a_turn_that_is_dropped_cancels_who_waits_for_it() -> None:
+async def test_a_turn_that_is_dropped_by_any_executor_refuses_who_waits_for_it() -> None:
     threads, held = ThreadPoolExecutor(1, "blobcat-test"), threading.Event()
     threads.submit(held.wait)
     short = ShortCalls(threads)
@@ -211,4 +260,4 @@ async def test_a_turn_that_is_dropped_cancels_who_waits_for_it() -> None:
     threads.shutdown(wait=False, cancel_futures=True)
     told = await asyncio.gather(*waiting, return_exceptions=True)
     held.set()
-    assert [type(each) for each in told] == [asyncio.CancelledError] * 3
+    assert [type(each) for each in told] == [InvalidError] * 3

@@ -1,10 +1,12 @@
 """Threads that count what they are given to do."""
 
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Any
 
+from catalog.threads import Threads
 
-class Counted(ThreadPoolExecutor):
+
+class Counted(Threads):
     """Each thing that it is given is a turn."""
 
     turns = 0

@@ -208,8 +208,8 @@ async def test_a_part_that_kills_whoever_reads_it_leaves_the_plan_incomplete(
     assert await made(scene, work) == await made(scene, tmp_path / "undisturbed")
 
 
-def children() -> set[int]:
-    """The processes that read for this one, and are alive."""
+def children(*, dead: bool = False) -> set[int]:
+    """The processes that read for this one, and are alive; or all of this one, also those that wait to be reaped."""
     found = set[int]()
     for status in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -218,6 +218,6 @@ def children() -> set[int]:
             command = (status.parent / "cmdline").read_bytes()
         except OSError:
             continue  # it has ended meanwhile
-        if parent == f"{os.getpid()}" and state != "Z" and b"catalog.worker" in command:
+        if parent == f"{os.getpid()}" and (dead or (state != "Z" and b"catalog.worker" in command)):
             found.add(int(pid))
     return found

@@ -4,8 +4,9 @@ import asyncio
 import io
 import json
 import os
+import signal
 import sys
-from asyncio.subprocess import PIPE
+from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from catalog import CatalogError, Rate, connect
 from catalog.keys import shard_of
 from catalog.reconcile.scan import Scope
-from catalog.reconcile.workers import READY, Workers, _asked
+from catalog.reconcile.workers import READY, Workers, _asked, _started
 from catalog.worker import serve
 from tests.reconcile import injuries as injury
 from tests.reconcile.cases import Injury
@@ -102,6 +103,26 @@ async def test_a_process_that_has_ended_has_read_nothing() -> None:
     for process in (before, meanwhile):
         await process.communicate()  # and its pipes are closed
         assert process.returncode == 0
+
+
+async def test_who_is_cancelled_while_a_process_ends_waits_for_its_end() -> None:
+    """Else it would be left to a loop that may be closed by then, and nobody would reap it."""
+    begun, over = asyncio.Event(), asyncio.Event()
+    processes = list[Process]()
+
+    async def use() -> None:
+        async with _started() as process:
+            processes.append(process)
+            begun.set()
+            await over.wait()
+
+    using = asyncio.create_task(use())
+    await begun.wait()
+    over.set()
+    await asyncio.sleep(0)  # it is killed
+    using.cancel()
+    await asyncio.wait([using])
+    assert (using.cancelled(), [process.returncode for process in processes]) == (True, [-signal.SIGKILL])
 
 
 async def _hurt(folder: Path) -> tuple[str, str]:

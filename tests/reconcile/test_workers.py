@@ -131,7 +131,8 @@ async def test_a_process_that_cannot_start(
 async def test_a_process_that_is_never_ready(
     program: str, said: str, scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It hears all that it is told, and waits for something else."""
+    """It hears all that it is told, and waits for something else. None of them outlives the call, not as a zombie."""
+    before = children(dead=True)
     file = tmp_path / "python"
     file.write_text(f"#!/bin/sh\n{program}\n")
     file.chmod(0o700)
@@ -144,7 +145,7 @@ async def test_a_process_that_is_never_ready(
         with pytest.raises(UnavailableError, match=rf"{said} 0\.02 s") as caught:
             await workers.scan(scanner, ["shard-00", "shard-01"], scope, tmp_path)
     assert caught.value.kind == "unavailable.worker"
-    await until(lambda: not children())
+    assert children(dead=True) == before
 
 
 async def test_a_process_that_does_not_find_our_code(

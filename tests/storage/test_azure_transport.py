@@ -1,5 +1,6 @@
-"""What the environment has a say in: a proxy, and nothing else."""
+"""What the environment has a say in: a proxy, and nothing else; how a body is sent; how it all ends."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,8 +11,14 @@ from yarl import URL
 
 from storage import Always
 from storage.azure_blob import AzureBlobContent, blob_client
-from storage.azure_transport import PIECE_BYTES, Pieces, SingleShotTransport
-from tests.storage.servers import Server, answer, serving
+from storage.azure_transport import (
+    CONNECTIONS_MAX,
+    PIECE_BYTES,
+    ConnectionLostError,
+    Pieces,
+    SingleShotTransport,
+)
+from tests.storage.servers import Answer, Server, answer, serving
 
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
@@ -98,3 +105,20 @@ async def test_a_body_of_any_length_arrives_with_its_length(size: int) -> None:
         await store.close()
         assert len(server.requests) == 2
         assert server.connections == 1
+
+
+async def test_who_waits_for_a_connection_when_they_are_closed_is_not_cancelled_but_told() -> None:
+    """And whoever is cancelled, is."""
+    async with serving(Answer(then="hang")) as server:
+        transport = SingleShotTransport(trust_env=False)
+        asking = [
+            asyncio.create_task(transport.request("GET", URL(server.url), {}, b"")) for _ in range(CONNECTIONS_MAX + 2)
+        ]
+        while len(server.requests) < CONNECTIONS_MAX:
+            await server.asked.wait()
+            server.asked.clear()
+        asking[-1].cancel()
+        await asyncio.wait(asking[-1:])
+        await transport.close()
+        told = await asyncio.gather(*asking, return_exceptions=True)
+    assert [type(each) for each in told] == [ConnectionLostError] * (CONNECTIONS_MAX + 1) + [asyncio.CancelledError]

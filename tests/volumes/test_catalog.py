@@ -3,7 +3,10 @@
 import asyncio
 import os
 import threading
+from collections.abc import Callable, Mapping
+from io import BytesIO
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -19,12 +22,15 @@ from catalog import (
     Volume,
     connect,
 )
+from catalog.flow import each
 from catalog.keys import REGISTRY, gate_row, partition, volume_row
 from catalog.locations import parse_location
 from catalog.opened import _user
 from catalog.recovery import KEPT_US, check_patience
+from catalog.sources import Content
 from catalog.sqlite_table import SqliteTable
 from catalog.table import Delete, Insert, Replace
+from catalog.threads import HASHED_INLINE_BYTES
 from tests.faults.ports import Fault, Wire
 from tests.faults.world import World
 
@@ -206,12 +212,33 @@ async def test_patience_is_a_number_of_seconds(cat: Catalog, patience: float) ->
         await cat.recover(patience_s=patience)
 
 
-async def test_a_catalog_closed_under_its_puts_tells_each_what_became_of_it(url: str) -> None:
-    """Nobody cancelled them, so none is cancelled: each hears a definite error, or gets a token."""
+CONTENTS: Final[Mapping[str, Callable[[Path], Content]]] = {
+    "bytes": Path.read_bytes,
+    "a file": lambda path: path,
+    "a stream": lambda path: each([path.read_bytes()]),
+    "a reader": lambda path: BytesIO(path.read_bytes()),
+}
+
+
+@pytest.mark.parametrize("size", [1, HASHED_INLINE_BYTES + 1])
+@pytest.mark.parametrize("kind", CONTENTS)
+@pytest.mark.parametrize("moment", [1, 3, 10, None])
+async def test_a_catalog_closed_under_its_puts_tells_each_what_became_of_it(
+    url: str, kind: str, size: int, moment: int | None, tmp_path: Path
+) -> None:
+    """Nobody cancelled them, so none is cancelled: each hears a definite error, or gets a token.
+
+    It is closed after so many steps of each, or once one of them is done.
+    """
+    (tmp_path / "file").write_bytes(b"x" * size)
     async with connect(url) as cat:
         volume = await cat.create_volume("raw", shards=2)
-        puts = [asyncio.create_task(volume.put(f"f{number}", b"x")) for number in range(300)]
-        await asyncio.wait(puts, return_when=asyncio.FIRST_COMPLETED)
+        content = CONTENTS[kind]
+        puts = [asyncio.create_task(volume.put(f"f{number}", content(tmp_path / "file"))) for number in range(150)]
+        if moment is None:
+            await asyncio.wait(puts, return_when=asyncio.FIRST_COMPLETED)
+        for _ in range(moment or 0):
+            await asyncio.sleep(0)
     outcomes = await asyncio.gather(*puts, return_exceptions=True)
     told = {type(outcome) for outcome in outcomes}
     assert told <= {FileVersion, InvalidError, UnavailableError, OutcomeUnknownError}, told
