@@ -147,14 +147,13 @@ async def merged(
     shards: Iterable[AsyncGenerator[Sequence[Entity], None]], *, ahead: bool = True
 ) -> AsyncGenerator[Sequence[Entity], None]:
     """The rows of the pages of many shards, in order of row key: each time most of what is in hand."""
-    cursors = [_Cursor(pages, ahead=ahead) for pages in shards]
+    left = [_Cursor(pages, ahead=ahead) for pages in shards]
     try:
-        left = cursors
         while left := await _turned(left):
             last = min(cursor.last for cursor in left)
             yield sorted(chain.from_iterable(cursor.until(last) for cursor in left), key=_ROW)
     finally:
-        await _let_go(cursors)
+        await _let_go(left)  # the others are at their end
 
 
 class _Cursor:

@@ -13,6 +13,7 @@ import json
 import re
 import sqlite3
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Final, NoReturn
 
 import orjson
@@ -125,14 +126,19 @@ def first_page(
 ) -> Statement:
     """The query for the first rows of a range."""
     body = "body" if bodies else "'{}'"
-    text = f"SELECT row, stamp, {body} FROM entities{_WHERE}partition = ? AND row >= ? AND row < ?"
-    parameters: list[Literal_ | bytes] = [to_stored(partition), to_stored(first), to_stored(stop)]
+    condition, literals = _narrowing(where)
+    text = f"SELECT row, stamp, {body} FROM entities{_WHERE}partition = ? AND row >= ? AND row < ?{condition}"
+    return f"{text} ORDER BY row LIMIT {rows_max}", [to_stored(partition), to_stored(first), to_stored(stop), *literals]
+
+
+@lru_cache(maxsize=256)
+def _narrowing(where: Condition | None) -> tuple[str, Sequence[Literal_]]:
+    """What is said of a condition, and its parameters. Found once for all shards."""
     weaker = pushable(where, SERVICE)
-    if weaker is not None:
-        condition, literals = sql(weaker, "body")
-        text += rf" AND ({condition} OR instr(body, '\u0000'))"  # SQLite's JSON ends a string at its first NUL
-        parameters += literals
-    return f"{text} ORDER BY row LIMIT {rows_max}", parameters
+    if weaker is None:
+        return "", ()
+    condition, literals = sql(weaker, "body")
+    return rf" AND ({condition} OR instr(body, '\u0000'))", literals  # SQLite's JSON ends a string at its first NUL
 
 
 def pushed(partition: str, rows: RowRange, where: Condition | None) -> Pushed:
@@ -151,6 +157,8 @@ def _spelled(parameter: Literal_ | bytes) -> str:
 
 def entities(partition: str, found: Found, select: Sequence[str] | None = None) -> list[Entity]:
     """What was found, as the port gives it. Raises: IntegrityError."""
+    if not found:
+        return []  # as in most shards, where few rows are sought
     bodies = _bodies([body for _, _, body in found], partition)
     if select:
         wanted = frozenset(select)

@@ -6,6 +6,7 @@ import pytest
 
 from catalog.backends import Backend, backend
 from catalog.catalog import Catalog
+from catalog.errors import InvalidError
 from catalog.locations import parse_location
 from catalog.settings import Settings
 
@@ -46,7 +47,7 @@ async def test_a_catalog_closes_its_threads_and_its_credential_whatever_fails() 
     with pytest.raises(OSError, match="table"):
         await catalog.close()
     assert closed == ["table", "content", "credential"]
-    with pytest.raises(RuntimeError, match="shutdown"):
+    with pytest.raises(InvalidError, match="closed"):
         catalog._threads.submit(print)
 
 
