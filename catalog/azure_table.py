@@ -23,7 +23,7 @@ from .filters import Condition
 from .keys import RowRange
 from .pushdown import Pushed, Service, left_open, odata, odata_literal, pushable
 from .rows import Entity, check_key, check_range
-from .table import PAGE_ROWS, Operation, RefusedError, Written, check_batch
+from .table import PAGE_ROWS, LastPage, Operation, RefusedError, Written, check_batch
 from .table_wire import (
     Failure,
     decoded_batch,
@@ -169,7 +169,7 @@ class AzureTable:
                 if not answer.succeeded:
                     raise self._refusal(answer)
                 page, more = decoded_page(answer.body), _continuation(answer)
-            yield page
+            yield LastPage(page) if more is None else page
 
     async def submit(self, partition: str, operations: Sequence[Operation]) -> Sequence[Written]:
         """Apply all operations, or none, in one batch request."""

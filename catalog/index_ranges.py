@@ -67,6 +67,8 @@ def in_order(index: Index, condition: Condition, order: Sequence[str]) -> bool:
 
     A field that has to equal one value may be missing in either: it puts nothing before anything.
     """
+    if not order:
+        return True
     fixed = {plain(field) for field in (*index.on, *order) if is_fixed(field, condition)}
     wanted = [field for field in order if plain(field) not in fixed]
     there = [field for field in index.on if plain(field) not in fixed]

@@ -20,7 +20,7 @@ from .keys import RowRange, partition
 from .retry import Clock, Deadline
 from .rows import Entity
 from .settings import Settings
-from .table import PAGE_ROWS, Table
+from .table import PAGE_ROWS, LastPage, Table
 
 _ROW: Final = attrgetter("row")
 
@@ -74,6 +74,8 @@ class Lister:
                             first = page[-1].row + " "  # U+0020 sorts below all that keys are made of
                         if page or empty:
                             yield page
+                        if isinstance(page, LastPage):
+                            return
                         deadline = self.deadline()  # not before: whoever reads may take his time
                         if page and hop and len(page) >= PAGE_ROWS and (further := hop(page)):
                             first = further

@@ -51,6 +51,8 @@ class Tools:
     def within(self, timeout_s: float | None) -> "Tools":
         """They, for a call with a time limit of its own. Raises: InvalidError."""
         check_timeout(timeout_s)
+        if timeout_s is None:
+            return self
         return replace(
             self,
             writer=self.writer.within(timeout_s),

@@ -131,9 +131,10 @@ class Readers:
 
     def within(self, timeout_s: float | None) -> Self:
         """It, for calls with a time limit of their own."""
+        if timeout_s is None:
+            return self
         limited = copy(self)
-        if timeout_s is not None:
-            limited._settings = replace(self._settings, timeout_s=timeout_s)  # noqa: SLF001 — it is one of our own
+        limited._settings = replace(self._settings, timeout_s=timeout_s)  # noqa: SLF001 — it is one of our own
         return limited
 
     def pulse(self) -> Pulse:

@@ -55,6 +55,7 @@ from .sqlite_rows import (
 from .table import (
     PAGE_ROWS,
     Delete,
+    LastPage,
     Operation,
     Written,
     check_batch,
@@ -140,9 +141,11 @@ class SqliteTable:
         page = first_page(partition, rows.first, rows.stop, where, bodies=bodies, rows_max=self._page_rows)
         while True:
             found = await self._read("query", partition, page)
-            yield entities(partition, found, select)
+            read = entities(partition, found, select)
             if len(found) < self._page_rows:
+                yield LastPage(read)
                 return
+            yield read
             page = page_after(found, page)
 
     def pushed(self, partition: str, rows: RowRange, where: Condition | None) -> Pushed:

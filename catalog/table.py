@@ -90,6 +90,12 @@ class Written:
     timestamp: int | None  # None also where the service's answer does not tell: read the row
 
 
+class LastPage(list[Entity]):
+    """The rows of a query behind which there are no more: whoever has it need not ask."""
+
+    __slots__ = ()
+
+
 class RefusedError(ConflictError):
     """A transaction was refused: a row was there (409), was not there (404), or had another etag (412).
 
@@ -127,7 +133,7 @@ class Table(Protocol):
         where: Condition | None = None,
         select: Sequence[str] | None = None,
     ) -> AsyncGenerator[Sequence[Entity], None]:
-        """Read a range of rows, page by page; a page may be empty.
+        """Read a range of rows, page by page; a page may be empty. Where it is known which is the last, that is said.
 
         `where` is a wish: rows for which it holds are all there, others may be among them, so the caller evaluates it
         again. `select` names the values wanted; others may come along, absent ones do not.

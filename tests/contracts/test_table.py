@@ -26,6 +26,7 @@ from catalog.table import (
     OPERATIONS_MAX,
     Delete,
     Insert,
+    LastPage,
     Merge,
     Operation,
     RefusedError,
@@ -452,6 +453,20 @@ async def test_a_query_goes_on_over_many_pages(table: Table) -> None:
     await put(table, *rows, values={})
     pages = [[entity.row for entity in page] async for page in table.query(P, ALL)]
     assert [len(pages) >= 3, [row for page in pages for row in page]] == [True, rows]
+
+
+@pytest.mark.parametrize("rows", [0, 1, 999, 1000, 1001, 2000])
+async def test_behind_what_is_said_to_be_the_last_page_there_is_none(table: Table, rows: int) -> None:
+    """So nobody has to ask."""
+    names = [f"{number:04}" for number in range(rows)]
+    await put(table, *names, values={})
+    async with aclosing(table.query(P, ALL)) as query:
+        read = list[str]()
+        async for page in query:
+            read += [entity.row for entity in page]
+            if isinstance(page, LastPage):
+                assert await anext(query, None) is None
+    assert read == names
 
 
 async def test_rows_that_stay_are_seen_once_whatever_others_do(table: Table) -> None:
