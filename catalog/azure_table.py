@@ -174,9 +174,9 @@ class AzureTable:
     async def submit(self, partition: str, operations: Sequence[Operation]) -> Sequence[Written]:
         """Apply all operations, or none, in one batch request."""
         self._check_open("submit")
-        check_batch(partition, operations)
+        shapes = check_batch(partition, operations)
         with translating("submit", partition, write=True):
-            kind, body = encoded_batch(self._url, partition, operations)
+            kind, body = encoded_batch(self._url, partition, operations, shapes)
             headers = {"Content-Type": kind, **_BATCH}
             answer = await self._client.sender.send("POST", f"{self._client.endpoint}/$batch", headers, body)
             if answer.status != _ACCEPTED:

@@ -169,7 +169,7 @@ class Downloads:
         if part.ended:
             return
         try:
-            with suppress(InvalidError):  # the catalog is closed, and its threads are no more
+            with suppress(InvalidError, RuntimeError):  # the catalog is closed, and its threads are no more
                 await to_the_end(self._threads, part.abandon)
         finally:
             part.abandon()

@@ -15,6 +15,7 @@ from concurrent.futures import Executor, Future
 from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass
+from threading import Thread
 from typing import IO, Final, cast
 
 from .errors import InvalidError
@@ -93,10 +94,15 @@ class Feed:
             return
         try:
             closing = self._threads.submit(self._context.run, self._close)
-        except InvalidError:  # the catalog is closed, and its threads are no more
+        except (InvalidError, RuntimeError):  # the catalog is closed, and its threads are no more; or all is at its end
             self._close()
         else:
-            closing.add_done_callback(lambda done: self._close() if done.exception() else None)  # it was not begun
+            closing.add_done_callback(self._close_apart)
+
+    def _close_apart(self, closing: "Future[None]") -> None:
+        """Where the threads ended before they came to it: in one of its own, as others are told only after this."""
+        if closing.cancelled() or closing.exception():
+            Thread(target=self._context.run, args=(self._close,), daemon=True).start()
 
     def _close(self) -> None:
         assert isinstance(self._iterator, Generator)  # noqa: S101 — only generators are closed

@@ -205,6 +205,8 @@ class In(_Leaf):
     """A column equals one of the values."""
 
     values: tuple[Literal_, ...]
+    _kinds: tuple[type, ...] = field(init=False, repr=False)
+    """Makes `True` another value than 1."""
     _members: Mapping[type, frozenset[Literal_]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -212,8 +214,9 @@ class In(_Leaf):
         _check_column(self.column)
         each = {(kind_of(value), value): value for value in (checked_literal(v, self._name) for v in self.values)}
         ordered = sorted(each, key=lambda item: (item[0].__name__, item[1]))
-        kinds = {kind: frozenset(value for of, value in each if of is kind) for kind, _ in each}
-        _set(self, values=tuple(each[item] for item in ordered), _members=kinds)
+        members = {kind: frozenset(value for of, value in each if of is kind) for kind, _ in each}
+        kinds = tuple(kind for kind, _ in ordered)
+        _set(self, values=tuple(each[item] for item in ordered), _kinds=kinds, _members=members)
 
     def holds(self, row: Row) -> bool:  # noqa: D102
         value = row.get(self.column)

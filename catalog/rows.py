@@ -95,9 +95,12 @@ def _shape(names: tuple[str, ...], types: tuple[type, ...]) -> Shape:
     return Shape(size, names, tuple(columns[str]), tuple(columns[int]), tuple(columns[float]))
 
 
-def entity_bytes(partition: str, row: str, values: Values) -> int:
-    """The size of an entity by the service's own formula. Raises: InvalidError, TooLargeError, for a wrong value."""
-    kinds = shape(values)
+def entity_bytes(partition: str, row: str, values: Values, kinds: Shape | None = None) -> int:
+    """The size of an entity by the service's own formula. Raises: InvalidError, TooLargeError, for a wrong value.
+
+    `kinds`: its shape, where that is known already.
+    """
+    kinds = kinds or shape(values)
     for name in kinds.integers:
         if not INT64_MIN <= values[name] <= INT64_MAX:  # type: ignore[operator]
             raise InvalidError(f"{name} does not fit into 64 bits", op="submit", key=row)
@@ -146,9 +149,9 @@ def check_range(partition: str, rows: RowRange) -> None:
             raise InvalidError(f"a bound may not contain {wrong[0]!r}", op="query", key=partition)
 
 
-def check_values(partition: str, row: str, values: Values) -> int:
+def check_values(partition: str, row: str, values: Values, kinds: Shape | None = None) -> int:
     """Refuse values that Azure does not take, and return the entity's size. Raises: InvalidError, TooLargeError."""
-    size = entity_bytes(partition, row, values)
+    size = entity_bytes(partition, row, values, kinds)
     if size > ENTITY_BYTES_MAX:
         raise TooLargeError("an entity is at most 1 MiB large", op="submit", key=row)
     return size

@@ -26,7 +26,7 @@ from .errors import ConflictError, InvalidError, TooLargeError
 from .filters import Condition
 from .keys import RowRange
 from .pushdown import Pushed
-from .rows import Entity, Values, check_key, check_keys, check_values, shape, units
+from .rows import Entity, Shape, Values, check_key, check_keys, check_values, shape, units
 
 ANY_ETAG = "*"
 """The etag of an operation that asks only that the row exists."""
@@ -166,8 +166,11 @@ def operation_bytes(partition: str, operation: Operation) -> int:
     return size + _NAMES_FACTOR * kinds.bytes + (12 * len(text) if len(text) <= _SHORT else len(_as_json(text)))
 
 
-def check_batch(partition: str, operations: Sequence[Operation]) -> None:
-    """Refuse what the service would refuse, or worse, half accept. Raises: InvalidError, TooLargeError."""
+def check_batch(partition: str, operations: Sequence[Operation]) -> list[Shape]:
+    """Refuse what the service would refuse, or worse, half accept. Returns the shape of what each operation writes.
+
+    Raises: InvalidError, TooLargeError.
+    """
     if not operations:
         raise InvalidError("a transaction needs at least one operation", op="submit", key=partition)
     if len(operations) > OPERATIONS_MAX:
@@ -178,15 +181,18 @@ def check_batch(partition: str, operations: Sequence[Operation]) -> None:
         raise InvalidError("a transaction may name each row once", op="submit", key=partition)
     check_key("PartitionKey", partition)
     check_keys("RowKey", rows)
-    size = 0
+    shapes, size = list[Shape](), 0
     for operation in operations:
         if not isinstance(operation, Insert):
             _check_etag(operation)
         values = {} if isinstance(operation, Delete) else operation.values
-        size += OPERATION_BYTES + _ENTITY_FACTOR * check_values(partition, operation.row, values)
+        kinds = shape(values)
+        shapes.append(kinds)
+        size += OPERATION_BYTES + _ENTITY_FACTOR * check_values(partition, operation.row, values, kinds)
     if size > BATCH_BYTES_MAX and total_bytes(partition, operations) > BATCH_BYTES_MAX:
         message = f"a transaction's body holds at most {BATCH_BYTES_MAX:,} bytes"
         raise TooLargeError(message, op="submit", key=partition)
+    return shapes
 
 
 def _check_etag(operation: Replace | Merge | Delete) -> None:

@@ -41,7 +41,7 @@ from urllib.parse import quote
 
 import orjson
 
-from .rows import Entity, Shape, Value, Values, shape
+from .rows import Entity, Shape, Value, Values
 from .table import Delete, Insert, Merge, Operation, Replace
 from .times import microseconds
 
@@ -83,14 +83,19 @@ class Failure:
 # Requests.
 
 
-def encoded_batch(table_url: str, partition: str, operations: Sequence[Operation]) -> tuple[str, bytes]:
-    """The content type and the body of a batch. `table_url` is absolute, as in "https://HOST/TABLE"."""
+def encoded_batch(
+    table_url: str, partition: str, operations: Sequence[Operation], shapes: Sequence[Shape]
+) -> tuple[str, bytes]:
+    """The content type and the body of a batch. `table_url` is absolute, as in "https://HOST/TABLE".
+
+    `shapes` are those of what each operation writes, as `check_batch` found them.
+    """
     mark = token_hex(16).encode()  # nobody can guess it, so no value contains it
     start = b"--changeset_" + mark + _CRLF + _PART
     insert = start + b"POST " + table_url.encode() + _HEAD + _JSON + _UNANSWERED
     entity = f"{table_url}(PartitionKey='{_in_url(partition)}',RowKey='".encode()
     body = bytearray(b"--batch_" + mark + b"\r\nContent-Type: multipart/mixed; boundary=changeset_" + mark + _CRLF * 2)
-    for operation in operations:  # into one buffer: hundreds of small ones would cost as much again
+    for operation, kinds in zip(operations, shapes, strict=True):  # into one buffer: hundreds would cost as much again
         if isinstance(operation, Insert):
             body += insert
         else:
@@ -100,7 +105,7 @@ def encoded_batch(table_url: str, partition: str, operations: Sequence[Operation
                 body += _CRLF * 2
                 continue
             body += _JSON
-        sent = _json(partition, operation.row, operation.values)
+        sent = _json(partition, operation.row, operation.values, kinds)
         body += b"Content-Length: %d\r\n\r\n" % len(sent)
         body += sent
         body += _CRLF
@@ -127,9 +132,8 @@ def _in_url(key: str, safe: str = "") -> str:
     return quote(key.replace("'", "''"), safe=safe)
 
 
-def _json(partition: str, row: str, values: Values) -> bytes:
+def _json(partition: str, row: str, values: Values, kinds: Shape) -> bytes:
     """An entity. Text and truth values are as JSON has them; a number has its type beside it."""
-    kinds = shape(values)
     found = {**_blank(kinds), **values, "PartitionKey": partition, "RowKey": row}
     for name in kinds.integers:
         found[name] = int.__repr__(values[name])

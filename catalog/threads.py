@@ -17,6 +17,8 @@ T = TypeVar("T")
 Outcome = tuple[Any, BaseException | None]
 Call = tuple[Callable[[], Any], "asyncio.Future[Any]"]
 Told = tuple["asyncio.Future[Any]", Any, BaseException | None]
+_Held = list["Future[Any]"]
+"""The one future that is to be told: whoever tells it takes it out, so that no error's traceback leads to it."""
 
 TURNS_MAX: Final = 8  # as many as there are threads
 CALLS_MAX: Final = 32
@@ -35,21 +37,42 @@ class Threads(ThreadPoolExecutor):
 
     _ended = False
 
+    def __init__(self, max_workers: int, thread_name_prefix: str = "") -> None:
+        super().__init__(max_workers, thread_name_prefix)
+        self._ended = False
+        self._dropped: deque[_Held] = deque()
+
     def submit(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> "Future[T]":
         """See Executor. After `shutdown` this raises, and the futures hold, InvalidError of kind "invalid.closed"."""
-        if self._ended:
-            raise _closed()
         told: Future[T] = Future()
-        super().submit(_tell, told, partial(work, *args, **kwargs)).add_done_callback(partial(_refuse, told))
+        held: _Held = [told]
+        try:
+            done = super().submit(_tell, held, partial(work, *args, **kwargs))
+        except RuntimeError as exc:
+            if self._ended:
+                raise _closed() from exc
+            raise
+        done.add_done_callback(partial(self._drop, held))
         return told
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002 — Executor's
         """See Executor."""
         self._ended = True
-        super().shutdown(wait, cancel_futures=cancel_futures)
+        super().shutdown(wait=False, cancel_futures=cancel_futures)
+        while self._dropped:
+            (told,) = self._dropped.popleft()
+            if told.set_running_or_notify_cancel():
+                told.set_exception(_closed())
+        if wait:
+            super().shutdown()
+
+    def _drop(self, held: "_Held", done: "Future[None]") -> None:
+        if done.cancelled():  # by `shutdown`, which holds a lock now: nobody is told yet
+            self._dropped.append(held)
 
 
-def _tell(told: "Future[T]", work: Callable[[], T]) -> None:
+def _tell(held: "_Held", work: Callable[[], Any]) -> None:
+    told = held.pop()
     if not told.set_running_or_notify_cancel():
         return
     try:
@@ -57,12 +80,7 @@ def _tell(told: "Future[T]", work: Callable[[], T]) -> None:
     except BaseException as exc:  # noqa: BLE001 — it is for whoever asked, not for the thread
         told.set_exception(exc)
     finally:
-        del told  # an error's traceback holds this frame
-
-
-def _refuse(told: "Future[Any]", done: "Future[None]") -> None:
-    if done.cancelled() and told.set_running_or_notify_cancel():
-        told.set_exception(_closed())
+        del told  # an error's traceback holds this frame, and those below
 
 
 def _closed() -> InvalidError:
@@ -218,7 +236,8 @@ async def to_the_end(threads: Executor, work: Callable[P, T], *args: P.args, **k
 
     For work on what its caller cleans up: a descriptor must not be closed while a thread writes to it.
     """
-    return await waited_out(asyncio.ensure_future(in_thread(threads, work, *args, **kwargs)))
+    loop = asyncio.get_running_loop()  # no task is made: whoever cancels all tasks does not end the wait by that
+    return await waited_out(loop.run_in_executor(threads, lambda: work(*args, **kwargs)))
 
 
 async def waited_out(running: "asyncio.Future[T]") -> T:
@@ -232,3 +251,5 @@ async def waited_out(running: "asyncio.Future[T]") -> T:
         if not running.cancelled():
             running.exception()  # the cancellation is what counts
         raise
+    finally:
+        del running  # an error's traceback holds this frame

@@ -24,7 +24,6 @@ from ..flow import first_of
 from ..origin import Origin
 from ..pace import Rate
 from ..settings import Settings
-from ..threads import waited_out
 from .scan import Scanner, Scope
 
 READY: Final[Mapping[str, Any]] = {"ready": True}
@@ -43,6 +42,7 @@ PROGRAM: Final = (
 LINE_BYTES_MAX: Final = 1 << 20
 LIMIT_S: Final = 120.0
 """Until a process has said that it is ready, and until it has ended: each takes a second or two."""
+ENDING_S: Final = 5.0  # one that was killed is gone at once
 AGAIN: Final = 2
 """How often a part is read again whose process died: it may be the part that kills them."""
 WORKER: Final = "unavailable.worker"
@@ -179,7 +179,26 @@ async def _started() -> AsyncIterator[Process]:
     finally:
         with suppress(ProcessLookupError):
             process.kill()
-        await waited_out(asyncio.ensure_future(process.wait()))  # whoever is cancelled now leaves no zombie either
+        await _reaped(process)
+
+
+async def _reaped(process: Process) -> None:
+    """Wait for the end of a process that was killed, also where the caller is cancelled meanwhile; not for ever.
+
+    Somebody whom it has started may hold its pipes, and then asyncio does not say that it has ended.
+    """
+    assert process.stdin  # noqa: S101 — PIPE
+    process.stdin.close()
+    until, cancelled = asyncio.get_running_loop().time() + ENDING_S, None
+    with suppress(TimeoutError):
+        while process.returncode is None:
+            try:
+                async with asyncio.timeout_at(until):
+                    await process.wait()
+            except asyncio.CancelledError as exc:
+                cancelled = exc
+    if cancelled is not None:
+        raise cancelled
 
 
 async def _tell(process: Process, line: str) -> None:

@@ -203,6 +203,9 @@ def test_true_is_another_literal_than_one() -> None:
 def test_lists_with_the_same_values_are_equal() -> None:
     assert In("a", ("b", 2, "a", 1, 2, True)) == In("a", (True, 1, 2, "a", "b"))
     assert In("a", (1,)) != In("a", (2,))
+    assert In("a", (1,)) != In("a", (True,))
+    assert In("a", (2, 1)) != In("a", (2, True))
+    assert In("a", (1,)) == In("a", (1.0,))
 
 
 def test_a_condition_survives_pickling() -> None:

@@ -1,11 +1,14 @@
 """Blocking work: where it runs, and how the threads end."""
 
 import asyncio
+import gc
 import threading
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+import weakref
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -20,6 +23,7 @@ from catalog.threads import (
     Threads,
     end,
     in_thread,
+    to_the_end,
 )
 from storage.errors import InvalidError
 from tests.harness.counted import Counted
@@ -65,6 +69,84 @@ async def test_whatever_is_raised_in_a_thread_is_for_who_asked(error: BaseExcept
     assert done.exception() is error
     with pytest.raises(InvalidError, match="closed"):
         threads.submit(print)
+
+
+@pytest.mark.parametrize("give", ["submit", "in_thread", "to_the_end"])
+async def test_an_error_from_a_thread_leads_to_no_future_and_so_is_gone_when_nobody_holds_it(give: str) -> None:
+    """Else whatever its traceback holds, a file's content, stays until the next search for garbage."""
+
+    def failing() -> None:
+        raise WrongError
+
+    threads = Threads(1)
+    gc.disable()
+    try:
+        if give == "submit":
+            alive = weakref.ref(threads.submit(failing).exception() or failing)
+        else:
+            alive = await held_by_nobody(in_thread if give == "in_thread" else to_the_end, threads, failing)
+        await end(threads)
+        assert alive() is None
+    finally:
+        gc.enable()
+
+
+class WrongError(Exception):
+    pass
+
+
+async def held_by_nobody(
+    give: Callable[[Threads, Callable[[], None]], Awaitable[None]], threads: Threads, work: Callable[[], None]
+) -> "weakref.ref[Any]":
+    try:
+        await give(threads, work)
+    except WrongError as exc:
+        return weakref.ref(exc)
+    raise AssertionError
+
+
+async def test_who_is_told_that_his_work_was_dropped_may_ask_for_more() -> None:
+    """No lock is held by then."""
+    threads, held, answers = Threads(1), threading.Event(), list[str]()
+    threads.submit(held.wait)
+
+    def again(_: "Future[None]") -> None:
+        try:
+            threads.submit(print)
+        except InvalidError as exc:
+            answers.append(exc.kind)
+
+    threads.submit(print).add_done_callback(again)
+    threads.shutdown(wait=False, cancel_futures=True)
+    held.set()
+    threads.shutdown()
+    assert answers == ["invalid.closed"]
+
+
+def test_work_that_is_waited_for_is_so_where_a_loop_ends_and_cancels_all_tasks() -> None:
+    threads, begun, going_on = Threads(1), threading.Event(), threading.Event()
+    ended = list[bool]()
+
+    def work() -> bool:
+        begun.set()
+        return going_on.wait(NEVER_S)
+
+    async def waiting() -> None:
+        try:
+            await to_the_end(threads, work)
+        finally:
+            ended.append(going_on.is_set())
+
+    async def main() -> None:
+        tasks.append(asyncio.create_task(waiting()))
+        await in_thread(others, begun.wait)
+        asyncio.get_running_loop().call_later(0.05, going_on.set)  # its tasks are cancelled by then
+
+    tasks = list[asyncio.Task[None]]()
+    with Threads(1) as others:
+        asyncio.run(main())
+    threads.shutdown()
+    assert ended == [True]
 
 
 async def test_what_is_cancelled_before_its_turn_is_not_done() -> None:

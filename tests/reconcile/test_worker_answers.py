@@ -15,6 +15,7 @@ import pytest
 
 from catalog import CatalogError, Rate, connect
 from catalog.keys import shard_of
+from catalog.reconcile import workers
 from catalog.reconcile.scan import Scope
 from catalog.reconcile.workers import READY, Workers, _asked, _started
 from catalog.worker import serve
@@ -123,6 +124,21 @@ async def test_who_is_cancelled_while_a_process_ends_waits_for_its_end() -> None
     using.cancel()
     await asyncio.wait([using])
     assert (using.cancelled(), [process.returncode for process in processes]) == (True, [-signal.SIGKILL])
+
+
+async def test_nobody_waits_for_ever_for_who_holds_the_pipes_of_a_process_that_was_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "python"
+    file.write_text("#!/bin/sh\nsleep 600 &\necho $!\nread line\n")
+    file.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(file))
+    monkeypatch.setattr(workers, "ENDING_S", 0.05)
+    async with _started() as process:
+        assert process.stdout
+        held_by = int(await process.stdout.readline())
+    os.kill(held_by, signal.SIGKILL)  # raises if it has ended
+    assert process.returncode == -signal.SIGKILL
 
 
 async def _hurt(folder: Path) -> tuple[str, str]:

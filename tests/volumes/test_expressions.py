@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 
-from catalog import FileVersion, Item, Volume, parse_expression
+from catalog import F, FileVersion, Item, Volume, parse_expression
 from tests.harness.naive_query import NOON, NUMBERS, TEXTS, TIMES, Spec, built, holds, specs, written
 from tests.harness.nightly import NIGHTLY
 
@@ -75,6 +75,20 @@ async def test_a_query_finds_what_the_naive_model_says(volume: Volume) -> None:
         assert asyncio.run_coroutine_threadsafe(found(spec), loop).result(timeout=60) == expected
 
     await asyncio.to_thread(check)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+async def test_conditions_that_look_alike_are_not_taken_for_each_other(volume: Volume, turned: bool) -> None:
+    """What a service is told of a condition is kept, and 1 equals True."""
+    values: dict[str, Value] = {"true": True, "whole": 1, "floating": 1.0, "text": "1"}
+    for path, value in values.items():
+        await volume.put(path, b"", metadata={"k": value})
+    key, truth, numbers = F.meta["k"], ["true"], ["floating", "whole"]
+    asked = [(key.isin([True]), truth), (key.isin([1]), numbers), (key.isin([1.0]), numbers)]
+    asked += [(key.isin([True, 2]), truth), (key.isin([1, 2]), numbers), (key == 1, numbers), (key == True, truth)]  # noqa: E712
+    for where, paths in asked[:: -1 if turned else 1]:
+        assert [file.path async for file in volume.query(where)] == paths
+        assert [file.path async for file in volume.query(str(where))] == paths
 
 
 INJECTED = [
