@@ -32,7 +32,7 @@ from .filters import Condition
 from .keys import RowRange
 from .retry import Clock
 from .rows import Entity
-from .table import Operation, Table, Written
+from .table import LastPage, Operation, Table, Written
 
 ACCOUNT: Final = ""
 FIRST_BRAKE_S: Final = 0.05
@@ -158,6 +158,8 @@ class PacedTable:
                 if page is None:
                     return
                 yield page
+                if isinstance(page, LastPage):
+                    return  # and nobody's turn is taken by a request that is none
 
     async def submit(self, partition: str, operations: Sequence[Operation]) -> Sequence[Written]:
         async with self._pace.request(partition):

@@ -17,7 +17,7 @@ from catalog.filters import Condition
 from catalog.keys import RowRange
 from catalog.pushdown import Pushed
 from catalog.rows import Entity
-from catalog.table import Merge, Operation, Table, Written
+from catalog.table import LastPage, Merge, Operation, Table, Written
 from storage import (
     WHOLE,
     Always,
@@ -212,11 +212,9 @@ async def _never() -> T:
 class FaultTable:
     """A table behind a wire."""
 
-    def __init__(self, table: Table, wire: Wire, *, page_rows: int = 0) -> None:
-        """`page_rows`: what a full page of this table has, where it is known: no request is behind a shorter one."""
+    def __init__(self, table: Table, wire: Wire) -> None:
         self._table = table
         self._wire = wire
-        self._page_rows = page_rows
 
     async def create(self) -> None:
         await self._wire.send("table.create", self._table.create, TABLE)
@@ -234,10 +232,10 @@ class FaultTable:
         async with aclosing(self._table.query(partition, rows, where=where, select=select)) as pages:
             while (page := await self._wire.send(name, lambda: anext(pages, None), touch)) is not None:
                 yield page
+                if isinstance(page, LastPage):
+                    return  # no request is behind it
                 name = "table.next"
-                if len(page) < self._page_rows:
-                    touch = NOTHING
-                elif page:
+                if page:
                     touch = range_of(partition, RowRange(page[-1].row, rows.stop))
 
     def pushed(self, partition: str, rows: RowRange, where: Condition | None) -> Pushed:

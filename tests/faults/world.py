@@ -140,7 +140,7 @@ class World:
         """A client with a wire, healthy or not; or with a table of its own kind; or with ids of its own, by a name."""
         wire, ids = wire or Wire(), count(1) if name else self._ids
         catalog = Catalog(
-            table or FaultTable(self.table, wire, page_rows=PAGE_ROWS),
+            table or FaultTable(self.table, wire),
             FaultContent(self.content, wire),
             settings=settings or self._settings,
             writer="test",

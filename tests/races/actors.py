@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from catalog import Catalog
 from tests.faults.ports import FaultTable
-from tests.faults.world import PAGE_ROWS, SETTINGS, World
+from tests.faults.world import SETTINGS, World
 from tests.harness.nightly import NIGHTLY
 from tests.harness.recorder import Recorder
 from tests.races.gate import Actor, Gate, Pauses
@@ -43,7 +43,7 @@ def actor(world: World, name: str, call: Call, recorder: Recorder, *, table: Tab
     async def act(gate: Gate) -> object:
         fault, gate.fault = gate.fault, None
         clock = Pauses(gate, PATIENT.timeout_s)
-        catalog = world.client(gate, table=table(world.table, gate, page_rows=PAGE_ROWS), clock=clock, name=name)
+        catalog = world.client(gate, table=table(world.table, gate), clock=clock, name=name)
         volume = await catalog.volume("v")
         gate.shut = True
         gate.fault, gate.at = fault, len(gate.sent) + gate.at

@@ -19,7 +19,7 @@ from catalog.keys import RowRange
 from catalog.rows import Entity
 from tests.faults.ports import FaultTable, Send, Wire
 from tests.faults.touch import NOTHING, Touch
-from tests.faults.world import PAGE_ROWS, World
+from tests.faults.world import World
 from tests.harness import tally
 from tests.harness.nightly import NIGHTLY, TIMEOUT_S
 from tests.races.gate import Gate, Schedule, interleave
@@ -203,7 +203,7 @@ async def test_a_file_is_found_wherever_between_two_requests_its_row_moves(name:
         async with World(PATIENT) as world:
             await world.begin_as(RANGE, partial(make, files=BEFORE))
             wire = Beside(places=places, acts=acts, halves=Halves(world=world))
-            volume = await world.client(wire, table=table(world.table, wire, page_rows=PAGE_ROWS)).volume("v")
+            volume = await world.client(wire, table=table(world.table, wire)).volume("v")
             wire.asking = True
             found = [file.path async for file in volume.query(RANGE)]
             most = max(most, wire.asked)

@@ -103,7 +103,7 @@ async def test_without_a_rate_nothing_waits_long(small: Scene, tmp_path: Path) -
     assert wire.clock.now() < len(wire.times) * EACH_S / 100
 
 
-@pytest.mark.parametrize("number", [40, 60, 80])
+@pytest.mark.parametrize("number", [40, 64, 80])
 async def test_where_the_service_is_too_busy_all_slow_down(small: Scene, tmp_path: Path, number: int) -> None:
     """Half as many after a 503, to a read or to a write."""
     saved, journal = await hurt(small, tmp_path), tmp_path / "journal"
