@@ -35,8 +35,6 @@ class Threads(ThreadPoolExecutor):
     The futures of an executor would be cancelled, and whoever awaits one of them would take it that he is.
     """
 
-    _ended = False
-
     def __init__(self, max_workers: int, thread_name_prefix: str = "") -> None:
         super().__init__(max_workers, thread_name_prefix)
         self._ended = False
@@ -53,22 +51,28 @@ class Threads(ThreadPoolExecutor):
                 raise _closed() from exc
             raise
         done.add_done_callback(partial(self._drop, held))
+        if self._ended:  # since the line before, perhaps
+            self._refuse()
         return told
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002 — Executor's
         """See Executor."""
         self._ended = True
         super().shutdown(wait=False, cancel_futures=cancel_futures)
-        while self._dropped:
-            (told,) = self._dropped.popleft()
-            if told.set_running_or_notify_cancel():
-                told.set_exception(_closed())
+        self._refuse()
         if wait:
             super().shutdown()
 
     def _drop(self, held: "_Held", done: "Future[None]") -> None:
         if done.cancelled():  # by `shutdown`, which holds a lock now: nobody is told yet
             self._dropped.append(held)
+
+    def _refuse(self) -> None:
+        with suppress(IndexError):  # that was the last
+            while True:
+                (told,) = self._dropped.popleft()
+                if told.set_running_or_notify_cancel():
+                    told.set_exception(_closed())
 
 
 def _tell(held: "_Held", work: Callable[[], Any]) -> None:

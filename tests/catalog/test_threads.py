@@ -123,6 +123,28 @@ async def test_who_is_told_that_his_work_was_dropped_may_ask_for_more() -> None:
     assert answers == ["invalid.closed"]
 
 
+class Ends(ThreadPoolExecutor):
+    """It ends as soon as it has something to do."""
+
+    def submit(self, *args: Any, **kwargs: Any) -> "Future[Any]":
+        done = super().submit(*args, **kwargs)
+        self.shutdown(wait=False, cancel_futures=True)
+        return done
+
+
+class EndsMeanwhile(Threads, Ends):
+    """Between the moment at which it takes something and the one at which that is known."""
+
+
+async def test_what_is_dropped_at_the_moment_at_which_it_is_given_is_refused_too() -> None:
+    threads, held = EndsMeanwhile(1), threading.Event()
+    ThreadPoolExecutor.submit(threads, held.wait)
+    dropped = threads.submit(print)
+    assert isinstance(dropped.exception(NEVER_S), InvalidError)
+    held.set()
+    threads.shutdown()
+
+
 def test_work_that_is_waited_for_is_so_where_a_loop_ends_and_cancels_all_tasks() -> None:
     threads, begun, going_on = Threads(1), threading.Event(), threading.Event()
     ended = list[bool]()
