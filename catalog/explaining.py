@@ -14,7 +14,7 @@ from .path_ranges import is_point
 from .planner import Plan
 from .ranges import Ranges, within
 from .rows import Entity
-from .table import PAGE_ROWS
+from .table import LastPage
 
 _PROBED = ("schema", "path")
 
@@ -88,7 +88,7 @@ async def _estimated(answer: Answer, plan: Plan, points: int, spans: Sequence[Ro
     async with aclosing(pages):
         first = await anext(pages, None)
     rows = len(first or ())
-    full = rows >= PAGE_ROWS
+    full = first is not None and not isinstance(first, LastPage)
     each, own = info.shards * len(spans), int(plan.index is not None)
     beside = info.shards * beside_pages(len(spans), full=full) if plan.sorts else 0
     cost = Cost(points + each * (1 + full) + beside + own, points + each * rows + own)

@@ -95,14 +95,18 @@ class Feed:
         try:
             closing = self._threads.submit(self._context.run, self._close)
         except (InvalidError, RuntimeError):  # the catalog is closed, and its threads are no more; or all is at its end
-            self._close()
+            self._close_apart()
         else:
-            closing.add_done_callback(self._close_apart)
+            closing.add_done_callback(
+                lambda done: self._close_apart() if done.cancelled() or done.exception() else None
+            )
 
-    def _close_apart(self, closing: "Future[None]") -> None:
-        """Where the threads ended before they came to it: in one of its own, as others are told only after this."""
-        if closing.cancelled() or closing.exception():
+    def _close_apart(self) -> None:
+        """In a thread of its own, where there is no other: the loop, and whoever ends the others, have no time."""
+        try:
             Thread(target=self._context.run, args=(self._close,), daemon=True).start()
+        except RuntimeError:  # the interpreter is at its end
+            self._close()
 
     def _close(self) -> None:
         assert isinstance(self._iterator, Generator)  # noqa: S101 — only generators are closed

@@ -148,7 +148,10 @@ class Lister:
 async def merged(
     shards: Iterable[AsyncGenerator[Sequence[Entity], None]], *, ahead: bool = True
 ) -> AsyncGenerator[Sequence[Entity], None]:
-    """The rows of the pages of many shards, in order of row key: each time most of what is in hand."""
+    """The rows of the pages of many shards, in order of row key: each time most of what is in hand.
+
+    No page may be empty: that is a shard's end.
+    """
     left = [_Cursor(pages, ahead=ahead) for pages in shards]
     try:
         while left := await _turned(left):

@@ -48,9 +48,8 @@ SCHEMA: Final = (
     f"PRAGMA user_version = {VERSION}",
 )
 DROP: Final = "DROP TABLE IF EXISTS entities"
-SERVICE: Final = Service(
-    "sql", comparisons_max=200
-)  # well inside SQLite's default limits on variables and on the depth of an expression
+SERVICE: Final = Service("sql", comparisons_max=200)
+"""Well inside SQLite's default limits on variables and on the depth of an expression."""
 
 Found = list[tuple[bytes, int, str]]
 Statement = tuple[str, list[Literal_ | bytes]]

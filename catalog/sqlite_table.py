@@ -79,7 +79,7 @@ class Batch:
 
 
 class SqliteTable:
-    """A table in a file, or in memory for as long as this object is open. Any task of any event loop may use it."""
+    """A table in a file, or in memory for as long as this object is open. Any task of one event loop may use it."""
 
     def __init__(
         self,

@@ -133,7 +133,7 @@ class Table(Protocol):
         where: Condition | None = None,
         select: Sequence[str] | None = None,
     ) -> AsyncGenerator[Sequence[Entity], None]:
-        """Read a range of rows, page by page; a page may be empty. Where it is known which is the last, that is said.
+        """Read a range of rows, page by page; a page may be empty. One that is known to be the last is a `LastPage`.
 
         `where` is a wish: rows for which it holds are all there, others may be among them, so the caller evaluates it
         again. `select` names the values wanted; others may come along, absent ones do not.

@@ -20,7 +20,7 @@ Told = tuple["asyncio.Future[Any]", Any, BaseException | None]
 _Held = list["Future[Any]"]
 """The one future that is to be told: whoever tells it takes it out, so that no error's traceback leads to it."""
 
-TURNS_MAX: Final = 8  # as many as there are threads
+TURNS_MAX: Final = 8  # as many as a catalog has threads
 CALLS_MAX: Final = 32
 QUICK_S: Final = 0.001  # for each of these that a call takes, one more turn at the same time pays
 SLOW_S: Final = 4 * QUICK_S  # what takes less is over before a turn of its own would have paid
@@ -38,22 +38,24 @@ class Threads(ThreadPoolExecutor):
     def __init__(self, max_workers: int, thread_name_prefix: str = "") -> None:
         super().__init__(max_workers, thread_name_prefix)
         self._ended = False
-        self._dropped: deque[_Held] = deque()
+        self._dropped: deque[Future[Any]] = deque()
 
     def submit(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> "Future[T]":
         """See Executor. After `shutdown` this raises, and the futures hold, InvalidError of kind "invalid.closed"."""
-        told: Future[T] = Future()
-        held: _Held = [told]
+        answer: Future[T] = Future()
+        held: _Held = [answer]
         try:
             done = super().submit(_tell, held, partial(work, *args, **kwargs))
-        except RuntimeError as exc:
+        except RuntimeError as exc:  # ended, or there can be no other thread, and one that is there may come to it yet
+            if not answer.cancel():
+                return answer
             if self._ended:
                 raise _closed() from exc
             raise
         done.add_done_callback(partial(self._drop, held))
         if self._ended:  # since the line before, perhaps
             self._refuse()
-        return told
+        return answer
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002 — Executor's
         """See Executor."""
@@ -65,26 +67,26 @@ class Threads(ThreadPoolExecutor):
 
     def _drop(self, held: "_Held", done: "Future[None]") -> None:
         if done.cancelled():  # by `shutdown`, which holds a lock now: nobody is told yet
-            self._dropped.append(held)
+            self._dropped.append(held.pop())
 
     def _refuse(self) -> None:
         with suppress(IndexError):  # that was the last
             while True:
-                (told,) = self._dropped.popleft()
-                if told.set_running_or_notify_cancel():
-                    told.set_exception(_closed())
+                answer = self._dropped.popleft()
+                if answer.set_running_or_notify_cancel():
+                    answer.set_exception(_closed())
 
 
 def _tell(held: "_Held", work: Callable[[], Any]) -> None:
-    told = held.pop()
-    if not told.set_running_or_notify_cancel():
+    answer = held.pop()
+    if not answer.set_running_or_notify_cancel():
         return
     try:
-        told.set_result(work())
+        answer.set_result(work())
     except BaseException as exc:  # noqa: BLE001 — it is for whoever asked, not for the thread
-        told.set_exception(exc)
+        answer.set_exception(exc)
     finally:
-        del told  # an error's traceback holds this frame, and those below
+        del answer  # an error's traceback holds this frame, and those below
 
 
 def _closed() -> InvalidError:
@@ -150,6 +152,8 @@ class ShortCalls:
         with suppress(IndexError):  # that was the last, or the others were given back
             while not told or now - began < SLOW_S:
                 work, answer = turn.calls.popleft()
+                if answer.cancelled():
+                    continue
                 told.append((answer, *_outcome(work)))
                 now = self._now()
         return told, (now - began) / max(1, len(told))

@@ -33,7 +33,7 @@ SENT_ONCE: Final[dict[str, Any]] = {
 
 CONNECTIONS_MAX: Final = 128
 _NO_TYPE: Final = ("Content-Type",)
-"""aiohttp would add a type that nobody has signed. Asking it not to takes 15 µs a request: so only where it would."""
+"""aiohttp may add a type that nobody has signed. Asking it not to takes 15 µs a request: so not where one is given."""
 READ_BYTES: Final = 1 << 18
 """At most so much of a body is handed on at a time."""
 PIECE_BYTES: Final = 1 << 18
@@ -41,7 +41,7 @@ PIECE_BYTES: Final = 1 << 18
 
 
 class ConnectionLostError(aiohttp.ClientConnectionError):
-    """The connection broke after the request had begun: what the server did with it is not known."""
+    """The connection broke after the request had begun, or all were closed: what the server did is not known."""
 
 
 class Pieces:

@@ -185,10 +185,12 @@ async def _started() -> AsyncIterator[Process]:
 async def _reaped(process: Process) -> None:
     """Wait for the end of a process that was killed, also where the caller is cancelled meanwhile; not for ever.
 
-    Somebody whom it has started may hold its pipes, and then asyncio does not say that it has ended.
+    Its pipes are closed first: asyncio says that it has ended once they are, and somebody else may hold their other
+    ends. Its public ways close but one of them.
     """
-    assert process.stdin  # noqa: S101 — PIPE
-    process.stdin.close()
+    transport = process._transport  # type: ignore[attr-defined]  # noqa: SLF001
+    for pipe in map(transport.get_pipe_transport, (0, 1)):
+        pipe.close()
     until, cancelled = asyncio.get_running_loop().time() + ENDING_S, None
     with suppress(TimeoutError):
         while process.returncode is None:

@@ -45,11 +45,17 @@ async def test_work_runs_elsewhere_and_no_thread_is_left() -> None:
 
 
 async def test_what_is_dropped_at_the_end_is_refused_and_so_is_what_comes_later() -> None:
-    threads, held = Threads(1, "blobcat-test"), threading.Event()
+    threads, begun, held = Threads(1, "blobcat-test"), threading.Event(), threading.Event()
     short = ShortCalls(threads)
-    calls = [in_thread(threads, held.wait), in_thread(threads, print), short.run(print), short.run(print)]
+
+    def hold() -> bool:
+        begun.set()
+        return held.wait(NEVER_S)
+
+    calls = [in_thread(threads, hold), in_thread(threads, print), short.run(print), short.run(print)]
     told = asyncio.gather(*calls, return_exceptions=True)
     await asyncio.sleep(0)  # they have asked
+    assert begun.wait(NEVER_S)
     late = asyncio.gather(short.run(print), in_thread(threads, print), return_exceptions=True)
     await end(threads)
     held.set()
@@ -65,8 +71,8 @@ async def test_whatever_is_raised_in_a_thread_is_for_who_asked(error: BaseExcept
 
     threads = Threads(1)
     done = threads.submit(failing)
-    await end(threads)
     assert done.exception() is error
+    await end(threads)
     with pytest.raises(InvalidError, match="closed"):
         threads.submit(print)
 
@@ -161,8 +167,15 @@ def test_work_that_is_waited_for_is_so_where_a_loop_ends_and_cancels_all_tasks()
 
     async def main() -> None:
         tasks.append(asyncio.create_task(waiting()))
+        tasks.append(asyncio.create_task(last()))
         await in_thread(others, begun.wait)
-        asyncio.get_running_loop().call_later(0.05, going_on.set)  # its tasks are cancelled by then
+
+    async def last() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:  # so is the other one
+            asyncio.get_running_loop().call_soon(going_on.set)
+            raise
 
     tasks = list[asyncio.Task[None]]()
     with Threads(1) as others:
@@ -177,7 +190,7 @@ async def test_what_is_cancelled_before_its_turn_is_not_done() -> None:
     waiting = threads.submit(done.set)
     assert waiting.cancel()
     held.set()
-    await end(threads)
+    threads.shutdown()
     assert (waiting.cancelled(), done.is_set()) == (True, False)
 
 

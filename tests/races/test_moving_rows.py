@@ -18,7 +18,7 @@ from catalog import Catalog, Condition, F
 from catalog.keys import RowRange
 from catalog.rows import Entity
 from tests.faults.ports import FaultTable, Send, Wire
-from tests.faults.touch import NOTHING, Touch
+from tests.faults.touch import Touch
 from tests.faults.world import World
 from tests.harness import tally
 from tests.harness.nightly import NIGHTLY, TIMEOUT_S
@@ -155,7 +155,7 @@ class Beside(Wire):
     done: int = 0
 
     async def send(self, name: str, request: Send[T], touch: Touch) -> T:
-        if self.asking and touch != NOTHING:
+        if self.asking:
             await self.do()
             self.asked += 1
         return await super().send(name, request, touch)

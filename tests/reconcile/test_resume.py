@@ -14,6 +14,7 @@ from random import Random
 import pytest
 
 from catalog import Brake, InvalidError, Rate, connect
+from catalog.reconcile.workers import AGAIN
 from catalog.scratch import LOCK
 from tests.harness.nightly import NIGHTLY
 from tests.reconcile import injuries as injury
@@ -22,7 +23,7 @@ from tests.volumes.conftest import URLS
 
 SHARDS = 16
 PARTS = SHARDS + 1
-SLOWLY = Rate(account=60)
+SLOWLY = Rate(account=20)
 """So that there is time to be killed in."""
 PROGRAM = """
 import asyncio, sys
@@ -177,8 +178,8 @@ async def test_a_part_whose_process_was_killed_is_read_by_another(hurt: tuple[st
     work = tmp_path / "work"
     running = asyncio.create_task(made(scene, work, workers=2, rate=SLOWLY))
     before = set[int]()
-    for _ in range(3):
-        await until(lambda: children() - before and making(work))
+    for _ in range(AGAIN):  # as often as a part is read again, if it is one part that they all read
+        await until(lambda: running.done() or (children() - before and making(work)))
         victim = min(children() - before)
         os.kill(victim, signal.SIGKILL)
         before.add(victim)

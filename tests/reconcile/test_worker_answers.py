@@ -15,7 +15,6 @@ import pytest
 
 from catalog import CatalogError, Rate, connect
 from catalog.keys import shard_of
-from catalog.reconcile import workers
 from catalog.reconcile.scan import Scope
 from catalog.reconcile.workers import READY, Workers, _asked, _started
 from catalog.worker import serve
@@ -133,12 +132,13 @@ async def test_nobody_waits_for_ever_for_who_holds_the_pipes_of_a_process_that_w
     file.write_text("#!/bin/sh\nsleep 600 &\necho $!\nread line\n")
     file.chmod(0o700)
     monkeypatch.setattr(sys, "executable", str(file))
-    monkeypatch.setattr(workers, "ENDING_S", 0.05)
     async with _started() as process:
         assert process.stdout
         held_by = int(await process.stdout.readline())
-    os.kill(held_by, signal.SIGKILL)  # raises if it has ended
-    assert process.returncode == -signal.SIGKILL
+    try:
+        assert process.returncode == -signal.SIGKILL
+    finally:
+        os.kill(held_by, signal.SIGKILL)  # raises if it has ended
 
 
 async def _hurt(folder: Path) -> tuple[str, str]:
