@@ -5,7 +5,6 @@ secret; who has it and may read the volume, goes on. As with the tokens of write
 is a token only if it is written exactly so.
 """
 
-import base64
 import hashlib
 import json
 import re
@@ -15,9 +14,9 @@ from typing import Final
 from .errors import InvalidError
 from .planner import Question
 from .rows import KEY_UNITS_MAX, units
+from .sealed import sealed, unsealed
 
 _PREFIX: Final = "blobcatq1."
-_CHECK_BYTES: Final = 6
 _ID: Final = re.compile(r"[0-9A-Za-z]{1,40}")
 _HASH_DIGITS: Final = 16
 
@@ -42,8 +41,7 @@ class Continuation:
     index: str
 
     def __str__(self) -> str:
-        body = json.dumps(list(asdict(self).values()), separators=(",", ":")).encode()
-        return _PREFIX + base64.urlsafe_b64encode(_check(body) + body).decode().rstrip("=")
+        return sealed(_PREFIX, list(asdict(self).values()))
 
 
 def token_of(epoch: str, question: Question, place: Place) -> str:
@@ -69,14 +67,7 @@ def place_in(token: object, epoch: str, volume: str, question: Question) -> Plac
 
 
 def _parsed(token: object) -> Continuation:
-    if not isinstance(token, str) or not token.startswith(_PREFIX):
-        raise TypeError(token)
-    encoded = token.removeprefix(_PREFIX)
-    decoded = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
-    body = decoded[_CHECK_BYTES:]
-    if decoded[:_CHECK_BYTES] != _check(body):
-        raise ValueError(token)
-    found = Continuation(*json.loads(body))
+    found = Continuation(*unsealed(_PREFIX, token))
     if str(found) != token or any(not isinstance(each, str) for each in asdict(found).values()):
         raise ValueError(token)
     if not _ID.fullmatch(found.epoch) or not found.after or units(found.after) > KEY_UNITS_MAX:
@@ -87,10 +78,6 @@ def _parsed(token: object) -> Continuation:
 def _hash(question: Question) -> str:
     asked = json.dumps([str(question.where), question.prefix, question.order, question.time])
     return hashlib.sha256(asked.encode()).hexdigest()[:_HASH_DIGITS]
-
-
-def _check(body: bytes) -> bytes:
-    return hashlib.sha256(body).digest()[:_CHECK_BYTES]
 
 
 def _wrong(message: str, volume: str) -> InvalidError:

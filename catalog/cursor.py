@@ -5,9 +5,6 @@ name and no secret is in it. A damaged one would pass over changes; so a checksu
 only if it is written exactly as `str` writes it.
 """
 
-import base64
-import hashlib
-import json
 import re
 from dataclasses import dataclass
 from typing import Final
@@ -15,9 +12,9 @@ from typing import Final
 from .arguments import is_whole
 from .errors import InvalidError
 from .keys import SHARDS_MAX
+from .sealed import sealed, unsealed
 
 _PREFIX: Final = "blobcat-changes1."
-_CHECK_CHARACTERS: Final = 8
 _ID: Final = re.compile(r"[0-9A-Za-z]{1,26}")
 _TIME_MAX: Final = 10**16
 
@@ -41,8 +38,7 @@ class Cursor:
     def __str__(self) -> str:
         first = min(position.time for position in self.positions)
         shards = [[each.time - first, each.seen] if each.seen else each.time - first for each in self.positions]
-        text = json.dumps([self.epoch, first, shards], separators=(",", ":")).encode()
-        return _PREFIX + base64.urlsafe_b64encode(_check(text) + text).decode().rstrip("=")
+        return sealed(_PREFIX, [self.epoch, first, shards])
 
     @staticmethod
     def parse(text: str) -> "Cursor":
@@ -58,14 +54,7 @@ class Cursor:
 
 
 def _parsed(text: str) -> Cursor:
-    if not text.startswith(_PREFIX):
-        raise ValueError(text)
-    encoded = text.removeprefix(_PREFIX)
-    decoded = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
-    check, body = decoded[:_CHECK_CHARACTERS], decoded[_CHECK_CHARACTERS:]
-    if check != _check(body):
-        raise ValueError(text)
-    epoch, first, shards = json.loads(body)
+    epoch, first, shards = unsealed(_PREFIX, text)
     if not isinstance(epoch, str) or not _ID.fullmatch(epoch) or not 0 < len(shards) <= SHARDS_MAX:
         raise ValueError(text)
     pairs = [each if isinstance(each, list) else [each, 0] for each in shards]
@@ -73,7 +62,3 @@ def _parsed(text: str) -> Cursor:
     if not all(is_whole(number) and 0 <= number < _TIME_MAX for number in numbers):
         raise ValueError(text)
     return Cursor(epoch, tuple(Position(first + time, seen) for time, seen in pairs))
-
-
-def _check(text: bytes) -> bytes:
-    return hashlib.sha256(text).hexdigest()[:_CHECK_CHARACTERS].encode()

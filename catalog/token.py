@@ -5,9 +5,6 @@ would get an answer about another op, and the answer to that is "not applied"; s
 is a token only if it is written exactly as `str` writes it.
 """
 
-import base64
-import hashlib
-import json
 import re
 from dataclasses import asdict, dataclass
 from typing import Final, get_args
@@ -17,9 +14,9 @@ from .entities import Kind
 from .errors import InvalidError
 from .keys import VERSION_MAX, check_key_length
 from .paths import check_path
+from .sealed import sealed, unsealed
 
 _PREFIX: Final = "blobcat1."
-_CHECK_CHARACTERS: Final = 8
 _ULID: Final = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
 
 
@@ -35,14 +32,13 @@ class Token:
     kind: Kind
 
     def __str__(self) -> str:
-        text = json.dumps(asdict(self), separators=(",", ":")).encode()
-        return _PREFIX + base64.urlsafe_b64encode(_check(text) + text).decode().rstrip("=")
+        return sealed(_PREFIX, asdict(self))
 
     @staticmethod
     def parse(text: str) -> "Token":
         """The token that a string holds. Raises: InvalidError."""
         try:
-            token = _parsed(text)
+            token = Token(**unsealed(_PREFIX, text))
             _validate(token)
             if str(token) != text:
                 raise ValueError(text)
@@ -50,17 +46,6 @@ class Token:
             message = "this is no token: pass the `token` of an OutcomeUnknownError, whole"
             raise InvalidError(message, op="resolve", kind="invalid.token") from exc
         return token
-
-
-def _parsed(text: str) -> Token:
-    if not text.startswith(_PREFIX):
-        raise ValueError(text)
-    encoded = text.removeprefix(_PREFIX)
-    decoded = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
-    check, body = decoded[:_CHECK_CHARACTERS], decoded[_CHECK_CHARACTERS:]
-    if check != _check(body):
-        raise ValueError(text)
-    return Token(**json.loads(body))
 
 
 def _validate(token: Token) -> None:
@@ -77,7 +62,3 @@ def _validate(token: Token) -> None:
     for id_ in (token.epoch, token.op):
         if not _ULID.fullmatch(id_):
             raise ValueError(id_)
-
-
-def _check(text: bytes) -> bytes:
-    return hashlib.sha256(text).hexdigest()[:_CHECK_CHARACTERS].encode()
