@@ -1,5 +1,6 @@
 """What all tests share: one Azurite for the whole run, or for each process of it; and the sums of what was tried."""
 
+import tempfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -7,6 +8,16 @@ import pytest
 
 from azurite.launch import Azurite
 from tests.harness import tally
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _temporary(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The temporary folder of a run goes with it: journals of plans that nobody saved are kept for undo, by design."""
+    folder = str(tmp_path_factory.mktemp("temporary"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", folder)
+        patch.setattr(tempfile, "tempdir", folder)
+        yield
 
 
 @pytest.fixture(scope="session")
