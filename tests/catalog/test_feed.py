@@ -103,6 +103,27 @@ async def test_a_generator_is_closed_even_where_no_thread_is_left() -> None:
     assert await happened(stuck.closed)
 
 
+async def test_a_generator_is_closed_even_where_no_thread_can_be_started() -> None:
+    stuck = Stuck()
+    threads = Threads(1)
+    chunks = Feed(iter(stuck), threads, read_bytes=1).chunks(lambda: 1 << 10)
+    step = asyncio.ensure_future(anext(chunks))
+    assert await happened(stuck.waiting)
+    step.cancel()
+    await asyncio.gather(step, return_exceptions=True)
+    threads.shutdown(wait=False)
+    usual = threading.stack_size(1 << 46)  # more than there are addresses
+    try:
+        with pytest.raises(RuntimeError, match="start new thread"):
+            threading.Thread().start()
+        stuck.let_go.set()
+        async with asyncio.timeout(WAIT_S):
+            while not stuck.closed.is_set():
+                await asyncio.sleep(0)
+    finally:
+        threading.stack_size(usual)
+
+
 async def test_a_generator_is_closed_where_its_put_fails(volume: Volume) -> None:
     closed = threading.Event()
 
