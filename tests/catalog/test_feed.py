@@ -104,10 +104,16 @@ async def test_a_generator_is_closed_even_where_no_thread_is_left() -> None:
 
 
 async def test_a_generator_is_closed_even_where_no_thread_can_be_started() -> None:
-    stuck = Stuck()
+    loop, stuck, closed = asyncio.get_running_loop(), Stuck(), asyncio.Event()
+
+    def chunks() -> Iterator[bytes]:
+        try:
+            yield from stuck
+        finally:
+            loop.call_soon_threadsafe(closed.set)
+
     threads = Threads(1)
-    chunks = Feed(iter(stuck), threads, read_bytes=1).chunks(lambda: 1 << 10)
-    step = asyncio.ensure_future(anext(chunks))
+    step = asyncio.ensure_future(anext(Feed(chunks(), threads, read_bytes=1).chunks(lambda: 1 << 10)))
     assert await happened(stuck.waiting)
     step.cancel()
     await asyncio.gather(step, return_exceptions=True)
@@ -118,8 +124,7 @@ async def test_a_generator_is_closed_even_where_no_thread_can_be_started() -> No
             threading.Thread().start()
         stuck.let_go.set()
         async with asyncio.timeout(WAIT_S):
-            while not stuck.closed.is_set():
-                await asyncio.sleep(0)
+            await closed.wait()
     finally:
         threading.stack_size(usual)
 
