@@ -47,7 +47,7 @@ class Azurite:
     clients made before go on; and the same data, if it has a `location`.
 
     With `https`, a certificate and its key as PEM files, it speaks TLS only, and takes bearer tokens too: it looks at
-    their issuer, audience and times, and at no signature.
+    their issuer, audience and times, and at no signature. Node runs `before`, a module, before it.
 
     Attributes:
         blob_port: where the Blob service listens; 0 before the first start.
@@ -59,6 +59,7 @@ class Azurite:
         *,
         location: Path | None = None,
         https: tuple[Path, Path] | None = None,
+        before: Path | None = None,
         start_s: float = 60.0,
         stop_s: float = 10.0,
     ) -> None:
@@ -66,6 +67,7 @@ class Azurite:
         self.table_port = 0
         self._location = location
         self._https = https
+        self._before = before
         self._start_s = start_s
         self._stop_s = stop_s
         self._process: subprocess.Popen[str] | None = None
@@ -172,7 +174,12 @@ class Azurite:
         flags += [f"--{service}KeepAliveTimeout={_KEEP_ALIVE_S}" for service in ("blob", "table")]
         if self._https:
             flags += ["--cert", f"{self._https[0]}", "--key", f"{self._https[1]}", "--oauth", "basic"]
-        return [f"{node}", "--import", _STOP_WHEN_PARENT_IS_GONE, f"{_SCRIPT}", *flags, *ports, *data]
+        imports = [
+            "--import",
+            _STOP_WHEN_PARENT_IS_GONE,
+            *(["--import", self._before.as_uri()] if self._before else []),
+        ]
+        return [f"{node}", *imports, f"{_SCRIPT}", *flags, *ports, *data]
 
     def _read(self, stdout: IO[str]) -> None:
         """Keep the pipe empty, or Azurite would block."""

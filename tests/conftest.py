@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,8 +23,8 @@ def _temporary(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def azurite() -> Iterator[Azurite]:
-    """A real Azurite, in memory, started for the first test that asks for it."""
-    with Azurite() as running:
+    """A real Azurite, in memory, started for the first test that asks for it; of null it says what Azure says."""
+    with Azurite(before=Path(__file__).with_name("harness") / "as_azure.mjs") as running:
         yield running
 
 
