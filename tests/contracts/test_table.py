@@ -491,7 +491,7 @@ async def test_a_query_may_be_left_in_the_middle(table: Table) -> None:
 async def test_select_brings_the_values_asked_for(table: Table) -> None:
     await put(table, "r", values={"a": 1, "b": "two", "c": 3.0})
     (entity,) = await read(table, select=["a", "c", "missing"])
-    assert entity.values == {"a": 1, "c": 3.0} or entity.values == {"a": 1, "b": "two", "c": 3.0}
+    assert entity.values in ({"a": 1, "c": 3.0}, {"a": 1, "b": "two", "c": 3.0})
 
 
 @pytest.mark.parametrize("select", [[], ["a"], ["missing"]])
