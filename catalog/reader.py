@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Protocol, Self
 
 from storage import Always, ContentStore, Digests, IfMatch, Opened, Span
+from storage.errors import another
 
 from .arguments import check_whole, is_whole
 from .digesting import Digesting
@@ -46,7 +47,10 @@ class Pin:
 
 
 class Reader:
-    """A file that is being read: iterate over it for chunks, or `read()` it. Once, from its beginning."""
+    """A file that is being read: iterate over it for chunks, or `read()` it. Once, from its beginning, by one task.
+
+    A read that was broken off, by an error or a cancellation, may have lost bytes: so every later one is an error.
+    """
 
     def __init__(self, file: FileVersion, chunks: AsyncIterator[bytes], *, whole: bool) -> None:
         self.file = file
@@ -54,6 +58,8 @@ class Reader:
         self._whole = whole
         self._ended = False
         self._rest = b""
+        self._reading = False
+        self._broken: CatalogError | None = None
         self._closed = False
 
     def __repr__(self) -> str:
@@ -74,14 +80,27 @@ class Reader:
         """The next chunk. Raises: IntegrityError in place of the last one where the content is not what was written."""
         if self._closed:
             raise closed(self.file)
+        if self._reading:
+            raise self._invalid("another read is under way: one reader per task", "invalid")
+        if self._broken is not None:
+            raise another(self._broken)
         if self._rest:
             chunk, self._rest = self._rest, b""
             return chunk
+        self._reading = True
         try:
             return await anext(self._chunks)
         except StopAsyncIteration:
             self._ended = True
             raise
+        except CatalogError as exc:
+            self._broken = another(exc)
+            raise
+        except BaseException:
+            self._broken = self._invalid("a read was broken off: open it anew", "invalid.broken")
+            raise
+        finally:
+            self._reading = False
 
     async def read(self, size: int | None = -1) -> bytes:
         """The next `size` bytes, fewer only at the end; all that is left where `size` is negative, or None.
@@ -103,6 +122,9 @@ class Reader:
     async def close(self) -> None:
         """Every use from now on is an error. The `async with` block does it."""
         self._closed = True
+
+    def _invalid(self, message: str, kind: str) -> InvalidError:
+        return InvalidError(f"{message} ({self.file.path!r})", op="read", key=self.file.path, kind=kind)
 
 
 IsPurged = Callable[[FileVersion], Awaitable[bool]]

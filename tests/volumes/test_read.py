@@ -183,10 +183,12 @@ async def collect(volume: Volume, received: list[bytes]) -> None:
 
 
 class Dripping(MemoryContent):
-    """Gives its content in chunks of 64 KiB and counts them, until it breaks off; counts who listens to it."""
+    """Gives its content in chunks of 64 KiB and counts them, until it breaks off or stalls; counts who listens to it."""
+
+    stalled: asyncio.Event
 
     given = listeners = 0
-    breaks_after = math.inf
+    breaks_after = stalls_after = math.inf
 
     @asynccontextmanager
     async def open(self, name: str, *, span: Span = WHOLE, when: Precondition = Always()) -> AsyncIterator[Opened]:
@@ -202,6 +204,9 @@ class Dripping(MemoryContent):
         for start in range(0, len(data), DRIP_BYTES):
             if self.given >= self.breaks_after:
                 raise IntegrityError("it breaks off", kind="integrity.size")
+            if self.given >= self.stalls_after:
+                self.stalled.set()
+                await asyncio.get_running_loop().create_future()
             self.given += 1
             yield data[start : start + DRIP_BYTES]
 
@@ -247,6 +252,40 @@ async def test_what_arrived_before_an_error_is_given_out_before_it(dripping: tup
     with pytest.raises(IntegrityError, match="it breaks off"):
         await collect(volume, received)
     assert b"".join(received) == LARGE[: 39 * DRIP_BYTES]  # the last one is held until there is another
+
+
+async def test_behind_an_error_a_reader_has_no_end(dripping: tuple[Volume, Dripping]) -> None:
+    volume, content = dripping
+    content.breaks_after = 40
+    async with volume.open("a") as reader:
+        for _ in range(3):
+            with pytest.raises(IntegrityError, match="it breaks off") as caught:
+                await reader.read()
+            assert caught.value.kind == "integrity.size"
+        with pytest.raises(IntegrityError):
+            await reader.read(1)
+        assert not reader.verified
+
+
+@pytest.mark.parametrize("span", [{}, {"start": 5}])
+async def test_behind_a_read_that_was_cancelled_a_reader_has_no_end(
+    dripping: tuple[Volume, Dripping], span: dict[str, int]
+) -> None:
+    volume, content = dripping
+    content.stalls_after, content.stalled = 20, asyncio.Event()
+    async with volume.open("a", **span) as reader:
+        await reader.read(1)
+        rest = asyncio.create_task(reader.read())
+        await content.stalled.wait()
+        with pytest.raises(InvalidError, match="one reader per task"):
+            await reader.read(1 << 30)
+        rest.cancel()
+        assert isinstance((await asyncio.gather(rest, return_exceptions=True))[0], asyncio.CancelledError)
+        for size in (1, -1):
+            with pytest.raises(InvalidError, match=r"broken off: open it anew \('a'\)") as caught:
+                await reader.read(size)
+            assert caught.value.kind == "invalid.broken"
+        assert not reader.verified
 
 
 async def test_nothing_goes_on_behind_a_reader_that_is_left_early(dripping: tuple[Volume, Dripping]) -> None:
