@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from storage.disk_errors import DISK, meaning
+from storage.own_files import is_own
 
 from .errors import CatalogError, InvalidError, NotFoundError
 from .feed import Feed
@@ -152,16 +153,20 @@ def file_chunks(path: Path, size: int = 1 << 20) -> Iterator[bytes]:
         _check_unchanged(path, before, os.fstat(file.fileno()), seen)
 
 
-def read_file(path: Path) -> bytes:
-    """A whole small file. Blocks. Raises: as `file_chunks`.
+def read_file(path: Path, bytes_max: int | None = None) -> bytes | int:
+    """A whole small file; how large it is, unread, where that is more than `bytes_max`. Blocks.
 
     It asks for one byte more than there should be, not for many: what is asked for is allocated.
+    Raises: as `file_chunks`.
     """
+    _check_not_own(path)
     with _readable(path):
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_BINARY", 0))
     try:
         with _readable(path):
             before = os.fstat(descriptor)
+            if bytes_max is not None and before.st_size > bytes_max:
+                return before.st_size
             data = os.read(descriptor, before.st_size + 1)
             while data and len(data) < before.st_size and (more := os.read(descriptor, before.st_size + 1 - len(data))):
                 data += more
@@ -186,6 +191,7 @@ def unreadable(path: Path, exc: OSError, *, op: str, key: str) -> CatalogError:
 
 
 def _opened(path: Path) -> IO[bytes]:
+    _check_not_own(path)
     with _readable(path):
         return path.open("rb", buffering=0)
 
@@ -202,6 +208,13 @@ def _readable(path: Path) -> Iterator[None]:
         yield
     except OSError as exc:
         raise unreadable(path, exc, op="read", key=str(path)) from exc
+
+
+def _check_not_own(path: Path) -> None:
+    """Before it is opened: to close it would be too much already."""
+    if is_own(path):
+        message = f"{path} belongs to a catalog that is open here: reading it would take SQLite's locks away"
+        raise InvalidError(message, op="read", key=str(path), kind="invalid.own-file")
 
 
 def _check_unchanged(path: Path, before: os.stat_result, after: os.stat_result, seen: int) -> None:

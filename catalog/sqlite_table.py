@@ -25,6 +25,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, Literal, TypeVar
 
+from storage.own_files import OwnFiles
 from storage.turns import Call, Turns
 
 from .errors import InvalidError, NotFoundError, OutcomeUnknownError
@@ -102,6 +103,7 @@ class SqliteTable:
         self._batches = Turns(self._submit_all, calls_max=BATCHES_MAX)
         self._own = threading.local()
         self._connections: list[sqlite3.Connection] = []
+        self._own_files = OwnFiles()
         self._closed = False
 
     def __repr__(self) -> str:
@@ -217,7 +219,12 @@ class SqliteTable:
         except BaseException:
             connection.close()
             raise
+        self._hold()
         return connection
+
+    def _hold(self) -> None:
+        if self._path != MEMORY:
+            self._own_files.hold(Path(self._path))
 
     def _check_version(self, connection: sqlite3.Connection) -> None:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -233,6 +240,7 @@ class SqliteTable:
         with _transaction(connection, "create", ""):
             for statement in SCHEMA:
                 connection.execute(statement)
+        self._hold()  # with the log, by now
 
     def _use_log(self, connection: sqlite3.Connection) -> None:
         """Turn on the write-ahead log: the one step at which SQLite does not wait for others by itself."""
@@ -289,6 +297,7 @@ class SqliteTable:
             self._readers.shutdown()
         for connection in self._connections:
             connection.close()
+        self._own_files.let_go()
 
 
 @contextmanager

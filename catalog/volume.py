@@ -146,6 +146,7 @@ class Volume(TendedVolume):
         Unchanged is what has the head's size and digest; with `trust_mtime`, its size and modification time, without
         reading it. `exclude` are shell patterns, matched against names and against paths in the tree. Files keep the
         metadata they have unless `metadata` is given. Nothing is deleted. Started again after a crash, it carries on.
+        Links to folders are not followed, and what catalogs on this disk that are open here are made of is left out.
         What `progress` raises ends the run and is raised, whatever it is; what was written stays, and what was under
         way is as if it was cancelled. `timeout_s` is for each file; once none has got through for so long, those that
         were not begun fail at once.

@@ -6,7 +6,7 @@ Links to files are read as files. Links to folders are not followed, since they 
 `FolderLink`, so that it can be counted. What cannot become a file of the catalog (no permission, no regular file, a
 name that is no text or too long) is a `Failure`, not an error; a folder of which this is true is one, with all that is
 in it. So is the second of two names that are one path in NFC: of these the one that is in NFC itself gets in, else the
-lowest, on every walk the same.
+lowest, on every walk the same. What catalogs are made of that are open in this process is left out (`own_files`).
 """
 
 import os
@@ -18,6 +18,8 @@ from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
+
+from storage.own_files import is_own_entry
 
 from .errors import CatalogError, InvalidError
 from .keys import check_key_length, encode
@@ -96,7 +98,7 @@ class _Walk:
         try:
             with os.scandir(folder) as entries:
                 ordered = sorted(
-                    (_Entry(entry) for entry in entries if not self._excluded(entry.name, below + entry.name)),
+                    (_Entry(entry) for entry in entries if not self._left_out(entry, below + entry.name)),
                     key=lambda entry: entry.order,
                 )
         except OSError as exc:
@@ -116,8 +118,10 @@ class _Walk:
             else:
                 yield _linked_folder(entry.source, path) if entry.is_link else _local_file(entry.source, path)
 
-    def _excluded(self, name: str, path: str) -> bool:
-        return any(fnmatchcase(name, pattern) or fnmatchcase(path, pattern) for pattern in self._exclude)
+    def _left_out(self, entry: "os.DirEntry[str]", path: str) -> bool:
+        if is_own_entry(entry):
+            return True
+        return any(fnmatchcase(entry.name, pattern) or fnmatchcase(path, pattern) for pattern in self._exclude)
 
 
 @dataclass(frozen=True, slots=True)

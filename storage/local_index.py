@@ -25,6 +25,7 @@ from .content import Blob, Precondition
 from .errors import CatalogError, InvalidError, NotFoundError
 from .local_errors import CommitError, is_busy
 from .local_rows import COLUMNS, FORGET, SCHEMA, VERSION, Kept, check_put, find, kept_of, put
+from .own_files import OwnFiles
 
 _PAGE: Final = f"SELECT {COLUMNS} FROM blob WHERE name >= ? ORDER BY name LIMIT ?"  # noqa: S608 — our own words
 _NEXT: Final = f"SELECT {COLUMNS} FROM blob WHERE name > ? ORDER BY name LIMIT ?"  # noqa: S608
@@ -47,6 +48,7 @@ class Index:
         self._busy_timeout_s = busy_timeout_s
         self._synchronous = synchronous
         self._connections: list[sqlite3.Connection] = []
+        self._own_files = OwnFiles()
         self._here = threading.local()
         self._writing = threading.Lock()
         self._forgettable: list[str] = []
@@ -121,6 +123,7 @@ class Index:
         for connection in self._connections:
             connection.close()
         self._connections.clear()
+        self._own_files.let_go()
         self._here = threading.local()
 
     @contextmanager
@@ -166,6 +169,7 @@ class Index:
             connection.close()
             message = f"{self._path} was written by a newer blobcat"
             raise InvalidError(message, op="open", key=str(self._path), kind="invalid.newer-schema")
+        self._own_files.hold(self._path, self._path.parent)
         return connection
 
 
