@@ -153,7 +153,7 @@ def file_chunks(path: Path, size: int = 1 << 20) -> Iterator[bytes]:
         _check_unchanged(path, before, os.fstat(file.fileno()), seen)
 
 
-def read_file(path: Path, bytes_max: int | None = None) -> bytes | int:
+def read_file(path: Path, bytes_max: int) -> bytes | int:
     """A whole small file; how large it is, unread, where that is more than `bytes_max`. Blocks.
 
     It asks for one byte more than there should be, not for many: what is asked for is allocated.
@@ -165,7 +165,7 @@ def read_file(path: Path, bytes_max: int | None = None) -> bytes | int:
     try:
         with _readable(path):
             before = os.fstat(descriptor)
-            if bytes_max is not None and before.st_size > bytes_max:
+            if before.st_size > bytes_max:
                 return before.st_size
             data = os.read(descriptor, before.st_size + 1)
             while data and len(data) < before.st_size and (more := os.read(descriptor, before.st_size + 1 - len(data))):

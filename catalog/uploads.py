@@ -52,12 +52,12 @@ from .budget import Budget, Places
 from .changes import Facts
 from .concurrency import is_silence
 from .digesting import Digested, Digesting
-from .errors import CatalogError, TooLargeError, UnavailableError
+from .errors import CatalogError, InvalidError, TooLargeError, UnavailableError
 from .flow import first_of
 from .retry import Deadline, Progress
 from .settings import Settings
 from .sources import Content, Known, is_replayable, pieces, pieces_of_known, read_file
-from .threads import ShortCalls, hashed, in_thread, waited_out
+from .threads import ShortCalls, hashed, waited_out
 
 T = TypeVar("T")
 
@@ -168,10 +168,8 @@ class SmallFile:
         return etag
 
     async def _read(self, deadline: Deadline) -> Ready:
-        self.held = await self.uploads.memory(self.size, deadline)
-        with deadline.stopped():
-            data, digests = await self.uploads.short_calls.run(partial(_read_and_hash, self.path))
-        return Ready(self.uploads, data, facts_of(digests))
+        ready, self.held = await self.uploads.small_file(self.path, self.size, deadline)
+        return ready
 
     def leave(self) -> None:
         """See Payload."""
@@ -181,9 +179,10 @@ class SmallFile:
         self.ready, self.held = None, 0
 
 
-def _read_and_hash(path: Path) -> tuple[bytes, Digests]:
-    data = read_file(path)
-    return data, Digests.of(data)
+def _read_and_hash(path: Path, bytes_max: int) -> tuple[bytes, Digests] | int:
+    """What a file holds; how large it is, where that is more."""
+    data = read_file(path, bytes_max)
+    return data if isinstance(data, int) else (data, Digests.of(data))
 
 
 def with_facts(headers: Headers, facts: Facts) -> Headers:
@@ -268,6 +267,27 @@ class Uploads:
         async with aclosing(pieces_of_known(content, block, self.threads)) as parts:
             return await self._staged(parts, blob, deadline, ahead=min(size, block))
 
+    async def small_file(self, path: Path, size: int, deadline: Deadline) -> tuple[Ready, int]:
+        """A file of about this size, and the memory that was taken for what it is by now: to be given back.
+
+        Raises: as `prepare`; InvalidError where it is no small file any more.
+        """
+        while True:
+            held = await self.memory(size, deadline)
+            try:
+                with deadline.stopped():
+                    found = await self.short_calls.run(partial(_read_and_hash, path, size))
+                if not isinstance(found, int):
+                    return Ready(self, found[0], facts_of(found[1])), held
+            except BaseException:
+                self.budget.give(held)
+                raise
+            self.budget.give(held)
+            size = found
+            if size > self._settings.one_shot_bytes:
+                message = f"{path} has grown since it was looked at; nothing of it was written"
+                raise InvalidError(message, op="read", key=str(path), kind="invalid.source-changed")
+
     async def discard(self, blob: str) -> None:
         """Forget the blocks that were staged for a blob; done, or soon given up, also where the caller is cancelled."""
         if self._discards:
@@ -276,11 +296,11 @@ class Uploads:
     async def _small(self, content: Known, size: int, deadline: Deadline, memory: AsyncExitStack) -> Ready:
         if isinstance(content, bytes):  # the caller holds it anyway
             return await self._hashed(content, deadline)
-        memory.callback(self.budget.give, await self.memory(size, deadline))
         if isinstance(content, os.PathLike):
-            with deadline.stopped():
-                data, digests = await in_thread(self.threads, _read_and_hash, Path(content))
-            return Ready(self, data, facts_of(digests))
+            ready, held = await self.small_file(Path(content), size, deadline)
+            memory.callback(self.budget.give, held)
+            return ready
+        memory.callback(self.budget.give, await self.memory(size, deadline))
         return await self._hashed(bytes(content), deadline)
 
     async def _streamed(self, content: Content, blob: str, deadline: Deadline, memory: AsyncExitStack) -> Ready:

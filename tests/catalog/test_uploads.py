@@ -17,14 +17,14 @@ from hypothesis import strategies as st
 from catalog import Catalog
 from catalog.budget import Budget
 from catalog.changes import Facts
-from catalog.errors import AccessDeniedError, UnavailableError
+from catalog.errors import AccessDeniedError, InvalidError, UnavailableError
 from catalog.flow import concurrently
 from catalog.retry import Deadline
 from catalog.settings import Settings
 from catalog.sources import Content, pieces
 from catalog.sqlite_table import SqliteTable
 from catalog.table import Insert, Operation, Written
-from catalog.uploads import Uploads, facts_of
+from catalog.uploads import SmallFile, Uploads, facts_of
 from storage import Always, Blocks, Digests, Headers, Precondition
 from storage.local import LocalContent
 from storage.memory import Container, MemoryContent
@@ -211,6 +211,30 @@ async def test_large_content_is_staged_in_bounded_memory(threads: ThreadPoolExec
     assert 0 < store.most <= SMALL.buffer_bytes
     assert most <= SMALL.buffer_bytes + 6 * (SMALL.one_shot_bytes + 1 + 700)
     assert await read(store, "blob3") == data
+    assert repr(uploads.budget) == "<Budget: 10,000 of 10,000 bytes free>"
+
+
+async def test_files_that_grow_before_their_turn_take_the_memory_that_they_need_by_then(
+    threads: ThreadPoolExecutor, tmp_path: Path
+) -> None:
+    store, path = Watched(), tmp_path / "file"
+    await store.create()
+    path.write_bytes(bytes(SMALL.one_shot_bytes))
+    uploads, deadline = Uploads(store, threads, SMALL), Deadline(Ticking(), SMALL)
+    files = [SmallFile(uploads, path, 1) for _ in range(20)]
+    await asyncio.gather(*(file.put(f"{n}", Headers(), deadline, math.inf) for n, file in enumerate(files)))
+    assert await read(store, "19") == path.read_bytes()
+    assert SMALL.one_shot_bytes < store.most <= SMALL.buffer_bytes
+    assert repr(uploads.budget) == "<Budget: 10,000 of 10,000 bytes free>"
+
+
+async def test_a_file_that_grows_large_before_its_turn_is_refused(threads: ThreadPoolExecutor, tmp_path: Path) -> None:
+    store, path = Watched(), tmp_path / "file"
+    path.write_bytes(bytes(SMALL.one_shot_bytes + 1))
+    uploads = Uploads(store, threads, SMALL)
+    with pytest.raises(InvalidError, match="has grown since") as caught:
+        await SmallFile(uploads, path, 1).put("a", Headers(), Deadline(Ticking(), SMALL), math.inf)
+    assert caught.value.kind == "invalid.source-changed"
     assert repr(uploads.budget) == "<Budget: 10,000 of 10,000 bytes free>"
 
 
