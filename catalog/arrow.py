@@ -116,16 +116,20 @@ class Batches:
         if name not in self._kinds:
             self._kinds[name] = self._said.get(name) or kind_of(values)
         kind = self._kinds[name]
-        if wrong := found - _TAKES[kind]:
-            at = next(index for index, value in enumerate(values) if type(value) in wrong)
-            raise self._unfit(name, kind, values[at], str(rows[at].values["path"]))
-        return values if found <= {kind} else [value if value is None else kind(value) for value in values]
+        if found <= {kind}:
+            return values
+        for value, row in zip(values, rows, strict=True):
+            if value is not None and not _fits(value, kind):
+                raise self._unfit(name, kind, value, str(row.values["path"]))
+        return [value if value is None else kind(value) for value in values]
 
     def _unfit(self, name: str, kind: type, value: object, path: str) -> InvalidError:
         why = "as types says" if name in self._said else "as the first files have it, or none of them did"
-        also = " or float" if {kind, type(value)} == {int, float} else ""
+        said, also = _SAID[type(value)], " or float" if {kind, type(value)} == {int, float} else ""
+        if kind is float and type(value) is int:
+            said, also = "a whole number that no floating one is equal to", ""
         message = (
-            f"{name} of file {path!r} is {_SAID[type(value)]}, but its column is of {kind.__name__}, {why}: "
+            f"{name} of file {path!r} is {said}, but its column is of {kind.__name__}, {why}: "
             f"say types={{'{name}': str}}{also}, where all of them fit"
         )
         return InvalidError(message, op=self._op, key=path, kind="invalid.type")
@@ -145,6 +149,13 @@ def _type(pa: Any, field: Selected, kinds: Types) -> "pa.DataType":
         return {TEXT: pa.string(), WHOLE: pa.int64(), TIME: time}[field.kind]
     types = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_(), datetime: time}
     return types[kinds[field.name]]
+
+
+def _fits(value: Any, kind: type) -> bool:
+    """Whether a column of this kind holds this very value."""
+    if type(value) is int and kind is float:
+        return int(float(value)) == value
+    return type(value) in _TAKES[kind]
 
 
 def kind_of(values: Sequence[Any]) -> type:
