@@ -9,6 +9,7 @@ What a caller can rely on:
 - A unit is never split, and two units that touch the same row never share a transaction.
 - A refused transaction is taken apart until the unit that was refused is alone with its refusal; the others go on.
   The service's word about which one it was is a hint: a unit that was blamed wrongly looks at its rows and comes back.
+  Where it does not say, halves are tried: some ten transactions more for a full one, and not one for each unit.
 - After an unknown outcome every unit of the transaction hears of it, and each is judged by its own rows.
 - Cancelling a caller takes its unit out if it still waits. If it is under way it may be applied; nobody else notices.
 - Closing answers all: who waited was not applied (`invalid.closed`), what was under way has an unknown outcome.
@@ -52,12 +53,13 @@ class Unit:
 class Ticket:
     """A unit in the queue, and the promise of its answer."""
 
-    __slots__ = ("alone", "answer", "rows", "size", "unit")
+    __slots__ = ("answer", "company", "rows", "size", "unit")
 
     def __init__(self, partition: str, unit: Unit, answer: "asyncio.Future[Sequence[Written]]") -> None:
         self.unit = unit
         self.answer = answer
-        self.alone = False
+        self.company: object = None
+        """It goes with those of the same alone."""
         self.rows = {operation.row for operation in unit.operations}
         self.size = total_bytes(partition, unit.operations + unit.shared)
 
@@ -82,15 +84,15 @@ def pack(waiting: Iterable[Ticket], operations_max: int = OPERATIONS_MAX) -> lis
         own += len(ticket.unit.operations)
         size += ticket.size
         more = shared.union(operation.row for operation in ticket.unit.shared)
-        if batch and (ticket.alone or own + len(more) > operations_max or size > BATCH_BYTES_MAX):
+        if batch and (own + len(more) > operations_max or size > BATCH_BYTES_MAX):
+            break
+        if batch and ticket.company is not batch[0].company:
             break
         if not rows.isdisjoint(ticket.rows):
             break  # the same path again: it goes with the next one, and keeps its place
         rows |= ticket.rows
         shared = more
         batch.append(ticket)
-        if ticket.alone:
-            break
     return batch
 
 
@@ -217,15 +219,18 @@ class Lane:
             raise OutcomeUnknownError(message, op="submit", kind="outcome-unknown.timeout") from exc
 
     def _take_apart(self, batch: list[Ticket], error: CatalogError, blamed: Ticket | None) -> None:
-        """Answer the one that was refused; where it is not known which one, try each alone."""
+        """Answer the one that was refused; where it is not known which one, try one half and then the other."""
         if blamed is None and len(batch) == 1:
             blamed = batch[0]
         rest = [ticket for ticket in batch if ticket is not blamed]
         if blamed is not None:
             blamed.fail(error)
         else:
-            for ticket in rest:
-                ticket.alone = True
+            middle = len(rest) // 2
+            for half in (rest[:middle], rest[middle:]):
+                company = object()
+                for ticket in half:
+                    ticket.company = company
         self._prompt.extendleft(reversed(rest))
 
     async def close(self) -> None:

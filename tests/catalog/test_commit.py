@@ -135,6 +135,20 @@ async def test_a_refused_unit_is_alone_with_its_refusal(table: Recording, blame:
         assert (await table.get("p", name) is not None) == (name in applied | {"taken"})
 
 
+async def test_where_nobody_is_blamed_halves_are_tried_and_not_each_alone(table: Recording) -> None:
+    queue = lane(table)
+    await queue.commit(unit("taken"))
+    table.blame = None
+    table.transactions.clear()
+    names = [f"{number:02}" for number in range(64)]
+    names[40] = "taken"
+    outcomes = await asyncio.gather(*(queue.commit(unit(name)) for name in names), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes].count(RefusedError) == 1
+    assert isinstance(outcomes[40], RefusedError)
+    sizes = [len(operations) for operations in table.transactions]
+    assert sizes == [64, 32, 32, 16, 8, 8, 4, 2, 1, 1, 2, 4, 16]
+
+
 async def test_all_hear_of_a_refusal_of_what_they_share(table: Recording) -> None:
     queue = lane(table)
     gone = Merge("gone", {"n": 1})
@@ -238,7 +252,9 @@ async def test_a_seat_is_patient_once(table: Recording) -> None:
     first = asyncio.create_task(seat.commit(unit("a")))
     await queue.commit(unit("b"))
     await first
-    await seat.commit(unit("c"))
+    async with asyncio.timeout(5):
+        await seat.commit(unit("c"))
+    assert [len(operations) for operations in table.transactions] == [2, 1]
     other.leave()
 
 
