@@ -17,11 +17,14 @@ from .flow import first_of
 from .garbage import searched_seldom
 from .op import Op
 from .protocol import Known
+from .table import OPERATIONS_MAX
 from .uploads import Ready, SmallFile
 from .walk import LocalFile
 
-COHORT: Final = 99  # intents in a transaction, with the gate beside them
-FIRST: Final = 33  # files whose commits, of three operations each, fill a transaction
+COHORT: Final = OPERATIONS_MAX - 1
+"""Intents in a transaction, with the gate beside them."""
+FIRST: Final = OPERATIONS_MAX // 3
+"""Files whose commits fill a transaction: of three operations each, more where there are indexes or a change log."""
 COHORTS_MAX: Final = 16
 
 

@@ -2,9 +2,9 @@
 
 The tree is walked in the order of the catalog's own listing of the prefix, so both are read once, side by side. A file
 is unchanged where size and digest are the head's (`trust_mtime`: size and time), and costs no write; where the head is
-adopted, and nobody has read it, its MD5 stands for the digest. The others are
-packed: 99 of one shard go together, so that their intents are one transaction and their commits, as their contents
-arrive, are three. What is held are records; the content of a small file is read when it is its turn.
+adopted, and nobody has read it, its MD5 stands for the digest. The others are packed: 99 of one shard go together, so
+that their intents are one transaction and their commits, as their contents arrive, are three; more where the volume has
+indexes or a change log. What is held are records; the content of a small file is read when it is its turn.
 
 Nothing is remembered between runs. An ingest that was killed and is started again finds what it committed in the
 listing, and goes on. Where two ingests meet, who comes second finds the same content and makes no version of it. One
