@@ -97,8 +97,15 @@ _BY_CODE: Final = {
         AccessDeniedError, "access-denied.role", f"the credential may not do this: {_ROLE_HINT}"
     ),
     "BlobAlreadyExists": _Meaning(ConflictError, "conflict.exists", "a blob of this name is there already"),
+    "BlobArchived": _Meaning(AccessDeniedError, "access-denied.archived", "it is archived: rehydrate it first"),
+    "BlobBeingRehydrated": _Meaning(
+        AccessDeniedError, "access-denied.archived", "it is archived, and being rehydrated: wait until that is done"
+    ),
     "BlobImmutableDueToPolicy": _Meaning(AccessDeniedError, "access-denied.policy", "a policy makes it immutable"),
     "BlobNotFound": _Meaning(NotFoundError, "not-found.blob", "there is no such blob"),
+    "BlobUsesCustomerSpecifiedEncryption": _Meaning(
+        AccessDeniedError, "access-denied.encryption", "it is encrypted with a key that its writer kept"
+    ),
     "ContainerAlreadyExists": _Meaning(ConflictError, "conflict.exists", "the container is there already"),
     "ContainerBeingDeleted": _Meaning(UnavailableError, "unavailable.deleting", "the container is being deleted"),
     "ContainerNotFound": _Meaning(NotFoundError, "not-found.container", "the container does not exist"),

@@ -5,7 +5,7 @@
     ├── ConflictError                          someone else won: expected and found say what
     ├── InvalidError             (ValueError)  the request can never succeed as it is
     │   └── TooLargeError                      … because of its size
-    ├── AccessDeniedError                      the credential may not do this
+    ├── AccessDeniedError                      the credential may not do this, or nobody may for now
     ├── UnavailableError                       not applied, and never will be: try again later
     ├── OutcomeUnknownError                    may or may not be applied: `resolve(token)` says which
     └── IntegrityError                         what is stored is not what was written
@@ -75,7 +75,10 @@ class TooLargeError(InvalidError):
 
 
 class AccessDeniedError(CatalogError):
-    """The service refused the credential (401, 403)."""
+    """The service refused the credential (401, 403), or nobody may do this for now: it is archived, held by a policy.
+
+    Nothing was applied. Of content it says nothing: it may be as whole as ever.
+    """
 
     default_kind = "access-denied"
 

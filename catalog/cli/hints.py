@@ -125,6 +125,8 @@ _HINTS: Final[dict[str, str | Callable[["CatalogError"], str]]] = {
     "access-denied": _ROLES,
     "access-denied.disk": "choose another place, or see who owns it and who may use it",
     "access-denied.account": "whoever owns the account can enable it again",
+    "access-denied.archived": "az storage blob set-tier --tier Hot rehydrates it, within hours; nothing is damaged",
+    "access-denied.encryption": "blobcat has no such key: copy it without one, then adopt the copy",
     "access-denied.key": "put the right account key into BLOBCAT_CREDENTIAL, or let this machine through the firewall",
     "access-denied.network": "let this machine through the firewall; another SAS goes into BLOBCAT_CREDENTIAL",
     "access-denied.policy": "whoever set the policy can lift it",

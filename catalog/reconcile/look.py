@@ -118,7 +118,7 @@ class Looker:
     async def digests(self, blob: Blob) -> Digests | str:
         """What a blob's bytes are, or why they cannot be read.
 
-        Raises: UnavailableError, ConflictError, NotFoundError.
+        Raises: UnavailableError, ConflictError, NotFoundError, AccessDeniedError (it is archived, perhaps).
         """
         digester = Digester()
 

@@ -13,7 +13,7 @@ from storage import ContentStore, Digests
 from storage.names import check_name
 
 from ..entities import IntentRow
-from ..errors import ConflictError, InvalidError, NotFoundError
+from ..errors import AccessDeniedError, ConflictError, InvalidError, NotFoundError
 from ..flow import concurrently, each
 from ..listing import Lister
 from ..scratch import Scratch, sweep
@@ -92,8 +92,8 @@ class Reconciler:
         """Compare, and write a plan into the folder. What is there of an earlier run is not read again.
 
         Raises: InvalidError (rows of a kind or schema that is not known), IntegrityError (rows that are none of ours),
-        NotFoundError (also where nothing is below the prefix), AccessDeniedError, UnavailableError (while a suspicion
-        was looked at).
+        NotFoundError (also where nothing is below the prefix), AccessDeniedError (also where a blob that must be read
+        is archived), UnavailableError (while a suspicion was looked at).
         """
         last = LastRun(self._wanted.counts, self._scope.volume, self._scope.prefix) if self._wanted.counts else None
         before = await to_the_end(self._threads, last.read) if last else NOTHING
@@ -188,11 +188,11 @@ class Reconciler:
         return replace(found, action="none", why=f"{found.why}; no other blob has the same bytes")
 
     async def _has(self, name: str, digest: str) -> bool:
-        """Whether a blob has the bytes of that digest, as it is now."""
+        """Whether a blob has the bytes of that digest, as it is now, and gives them out."""
         try:
             blob = await self._looker.stat(name)
             found = await self._looker.digests(blob) if blob else ""
-        except (ConflictError, NotFoundError):  # it was changed meanwhile
+        except (ConflictError, NotFoundError, AccessDeniedError):  # it was changed meanwhile; or it is archived
             return False
         return isinstance(found, Digests) and found.digest == digest
 

@@ -1,5 +1,6 @@
 """`blobcat verify`."""
 
+from collections.abc import Sequence
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ async def verify(session: Session, prefix: PrefixArgument = "") -> int:
     """Read all content again, and compare it with what was written.
 
     Old versions count: history is only as good as its bytes.
-    Whatever is damaged or missing is named, and the exit code is 1.
+    Whatever is damaged, missing or could not be read is named, and the exit code is 1.
 
     --json: one VerifyReport (checked, bytes_read, findings), where findings lists Finding (file, error). See
     docs/json.md.
@@ -40,13 +41,20 @@ async def verify(session: Session, prefix: PrefixArgument = "") -> int:
         _show(session, finding)
     session.output.line(
         (
-            f"{len(report.findings):,} damaged or missing" if report.findings else "all whole",
+            summary(report.findings) or "all whole",
             "bold red" if report.findings else "bold green",
         ),
         f"{GAP}{report.checked:,} checked, {size(report.bytes_read)} read",
         (f"{GAP}in {monotonic() - began:.1f} s", "dim"),
     )
     return OK if report.ok else FINDINGS
+
+
+def summary(findings: "Sequence[Finding]") -> str:
+    """How many contents are not as they should be, and of how many nobody knows."""
+    unread = sum(not finding.error.kind.startswith("integrity") for finding in findings)
+    told = {"damaged or missing": len(findings) - unread, "not read": unread}
+    return ", ".join(f"{number:,} {what}" for what, number in told.items() if number)
 
 
 def _show(session: Session, finding: "Finding") -> None:
