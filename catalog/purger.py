@@ -65,6 +65,7 @@ from .table import Merge
 
 READS: Final = (ReadHead, ReadVersion, SearchIntents, SearchVersions, StatBlob)
 KEPT: Final = {
+    "access-denied.policy": "a policy or a legal hold is on its blob {}: purge again when that has ended",
     "conflict.leased": "somebody has a lease on its blob {}: have it broken, or purge again when it has ended",
     "conflict.snapshots": "its blob {} has snapshots: delete those, then purge again",
 }

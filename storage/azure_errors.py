@@ -4,7 +4,8 @@ Theory. A class of ours says what a handler may do, so the question is never wha
 request. For a write there are three answers:
 
 - It was refused: the service answered 400, 401, 403, 404, 409, 412 or 413. Its status alone decides; SDKs pick their
-  classes by error code, and code and status may disagree.
+  classes by error code, and code and status may disagree. A 409 is a conflict only where its code says that somebody
+  else won, or where it has none: whoever lost looks again and asks again. All others would be answered so for ever.
 - It was never sent, and there is proof: the connection was refused or timed out, the host has no address, TLS failed,
   no token could be had. The proof is the exception of aiohttp inside the SDK's, never the SDK's own: azure-core raises
   `ServiceRequestError` ("No request was sent") also for connections that were lost after the service had applied all.
@@ -72,6 +73,10 @@ _BY_STATUS: Final = {
     413: _Meaning(TooLargeError, "too-large.request", "the request is over the service's limit"),
 }
 
+_UNKNOWN_409: Final = _Meaning(InvalidError, "invalid.refused", "the service does not do this, as things stand")
+_CONFLICTS: Final = frozenset({"", "ConditionNotMet", "TargetConditionNotMet", "UpdateConditionNotSatisfied"})
+"""The codes of a 409 that are conflicts, beside those that `_BY_CODE` calls so."""
+
 _FOR_SUPPORT: Final = frozenset({400, 401, 403})  # what else is refused is nothing to ask anybody about
 _THROTTLED: Final = frozenset({429, 503})  # the service says 503 ServerBusy; proxies in front of it, 429
 
@@ -79,6 +84,7 @@ _THROTTLED: Final = frozenset({429, 503})  # the service says 503 ServerBusy; pr
 _KEY_TEXT: Final = "the account key is wrong, or the account's firewall does not let this machine in"
 _REFUSED_KEY: Final = _Meaning(AccessDeniedError, "access-denied.key", _KEY_TEXT)
 
+_CONFLICT: Final = 409
 _SERVERS_FAULT: Final = 500
 _NO_SIGNATURE: Final = _Meaning(
     AccessDeniedError, "access-denied.credential", "the credential gives no token or signature"
@@ -102,6 +108,7 @@ _BY_CODE: Final = {
         AccessDeniedError, "access-denied.archived", "it is archived, and being rehydrated: wait until that is done"
     ),
     "BlobImmutableDueToPolicy": _Meaning(AccessDeniedError, "access-denied.policy", "a policy makes it immutable"),
+    "BlobImmutableDueToLegalHold": _Meaning(AccessDeniedError, "access-denied.policy", "a legal hold is on it"),
     "BlobNotFound": _Meaning(NotFoundError, "not-found.blob", "there is no such blob"),
     "BlobUsesCustomerSpecifiedEncryption": _Meaning(
         AccessDeniedError, "access-denied.encryption", "it is encrypted with a key that its writer kept"
@@ -179,6 +186,8 @@ def _refusal(exc: Exception) -> _Meaning | None:
         too_large = code == "RequestBodyTooLarge"  # a batch's answer is a 202 with the refusal inside
         return _BY_CODE[code] if too_large and status is not None else None
     meaning = _BY_CODE.get(code) or _BY_STATUS[status]
+    if status == _CONFLICT and code not in _BY_CODE and code not in _CONFLICTS:
+        meaning = _UNKNOWN_409
     if code == "AuthorizationFailure" and _signed_by_key(exc):
         meaning = _REFUSED_KEY
     told = " ".join(filter(None, (str(status), code)))

@@ -16,10 +16,13 @@ from catalog.op import Op, Phase, intent_of
 from catalog.purger import Purger
 from catalog.purging import DeleteBlob, Flag, Held, MarkPurged, Purged, PurgeResult, Unfinished
 from catalog.retention import Sharing
-from storage import Always, Headers
+from storage import Always, Headers, Precondition
+from storage.azure_errors import translating
+from storage.azure_sender import RefusedAnswerError
 from storage.memory import MemoryContent
-from tests.faults.ports import ONCE, Fault, Wire
+from tests.faults.ports import ONCE, Fault, FaultContent, Wire
 from tests.faults.test_every_fault import for_every_request
+from tests.faults.touch import NOTHING
 from tests.faults.world import World, outlived
 from tests.harness.invariants import check, check_grown
 
@@ -231,3 +234,48 @@ async def test_one_who_is_killed_leaves_it_to_the_next(fault: Fault) -> None:
             await outlived(wire, place.purge("a", wire=wire))
             check(await world.look())
             assert await place.purge("a", run="later") == Purged(), wire
+
+
+class Holding(FaultContent):
+    """A store that answers a delete as Azure does, where something keeps the blob."""
+
+    code = ""
+
+    async def delete(self, name: str, *, when: Precondition) -> None:
+        await self._wire.send("content.delete", lambda: self._refuse(name), NOTHING)
+
+    async def _refuse(self, name: str) -> None:
+        with translating("delete", name, write=True):
+            raise RefusedAnswerError(409, self.code, "", signed_by_key=False)
+
+
+async def purged_under(place: Place, code: str) -> tuple[PurgeResult, Wire]:
+    await overwritten(place)
+    wire = Wire()
+    content = Holding(place.world.content, wire)
+    content.code = code
+    (result,) = await replace(place.purger(), content=content).purge("run", [Sharing([await place.row("a")], {})])
+    return result, wire
+
+
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        ("BlobImmutableDueToPolicy", "policy or a legal hold"),
+        ("BlobImmutableDueToLegalHold", "policy or a legal hold"),
+        ("LeaseIdMissing", "has a lease"),
+        ("SnapshotsPresent", "has snapshots"),
+    ],
+)
+async def test_what_the_service_keeps_is_held_and_it_is_told_by_what(place: Place, code: str, why: str) -> None:
+    result, wire = await purged_under(place, code)
+    assert isinstance(result, Held)
+    assert why in result.why
+    assert wire.sent.count("content.delete") == 1
+
+
+async def test_what_the_service_refuses_for_another_reason_is_not_asked_again(place: Place) -> None:
+    result, wire = await purged_under(place, "SystemInUse")
+    assert isinstance(result, Unfinished)
+    assert "409 SystemInUse" in result.error.message
+    assert wire.sent.count("content.delete") == 1

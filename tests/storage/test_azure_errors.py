@@ -67,6 +67,18 @@ REFUSALS: list[tuple[Answer, type[CatalogError], str]] = [
     (answer(409, "BlobArchived"), AccessDeniedError, "access-denied.archived"),
     (answer(409, "BlobBeingRehydrated"), AccessDeniedError, "access-denied.archived"),
     (answer(409, "BlobUsesCustomerSpecifiedEncryption"), AccessDeniedError, "access-denied.encryption"),
+    (answer(409, "BlobImmutableDueToPolicy"), AccessDeniedError, "access-denied.policy"),
+    (answer(409, "BlobImmutableDueToLegalHold"), AccessDeniedError, "access-denied.policy"),
+    (answer(409, "ContainerAlreadyExists"), ConflictError, "conflict.exists"),
+    (answer(409, "TableAlreadyExists"), ConflictError, "conflict.exists"),
+    (answer(409, "EntityAlreadyExists"), ConflictError, "conflict.exists"),
+    (answer(409, "UpdateConditionNotSatisfied"), ConflictError, "conflict"),
+    (answer(409, "ConditionNotMet"), ConflictError, "conflict"),
+    (answer(409, "TargetConditionNotMet"), ConflictError, "conflict"),
+    (answer(409, "LeaseIdMissing"), ConflictError, "conflict.leased"),
+    (answer(409, "InvalidBlobType"), InvalidError, "invalid.refused"),
+    (answer(409, "SomethingNew"), InvalidError, "invalid.refused"),
+    (answer(412, "SomethingNew"), ConflictError, "conflict.etag"),
     (answer(409, "ContainerBeingDeleted"), UnavailableError, "unavailable.deleting"),
     (answer(412, "ConditionNotMet"), ConflictError, "conflict.etag"),
     (answer(409, "SnapshotsPresent"), ConflictError, "conflict.snapshots"),
@@ -130,6 +142,11 @@ async def test_what_is_the_services_to_explain_names_the_request_for_its_support
     async with serving(answer(status, headers=f"x-ms-request-id: {ID}\r\n")) as server, connected(server.url) as store:
         for attempt in (WRITES["put"], READS["stat"]):
             assert f"request {ID})" in str(await error_of(attempt(store)))
+
+
+async def test_a_409_that_is_no_conflict_names_its_code() -> None:
+    async with serving(answer(409, "PendingCopyOperation")) as server, connected(server.url) as store:
+        assert str(await error_of(WRITES["put"](store))).endswith("as things stand (409 PendingCopyOperation)")
 
 
 @pytest.mark.parametrize("status", [404, 409, 412])
