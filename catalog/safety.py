@@ -7,11 +7,18 @@ from storage import Examination
 from .diagnosis import DoctorItem
 
 SOFT_DELETE_DAYS: Final = 7
+_HIERARCHICAL: Final = DoctorItem(
+    "namespace",
+    "fail",
+    "hierarchical (Data Lake Gen2), which is not supported yet: it lists directories, and in another order",
+    "use an account without hierarchical namespace; it cannot be switched off",
+)
 
 
 def safety(found: Examination) -> list[DoctorItem]:
     """What is to be said of how an account is used and set up. The emulator may do what would be careless elsewhere."""
-    return [_of_credential(found), _of_transport(found), _of_soft_delete(found)]
+    kind = [_HIERARCHICAL] if found.hierarchical else []
+    return [*kind, _of_credential(found), _of_transport(found), _of_soft_delete(found)]
 
 
 def _of_credential(found: Examination) -> DoctorItem:

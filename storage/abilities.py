@@ -37,6 +37,8 @@ class Examination:
     credential: CredentialKind
     soft_delete_days: int | None
     """For how many days a deleted blob can be brought back; 0 where it cannot."""
+    hierarchical: bool | None = None
+    """Whether the account has a hierarchical namespace."""
 
 
 @runtime_checkable

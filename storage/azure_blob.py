@@ -179,13 +179,13 @@ class AzureBlobContent:
     async def examine(self) -> Examination:
         """See `abilities.Examined`."""
         with self._asking("examine", self._client.name, write=False):
-            try:
-                answer = await self._answer("GET", f"{self._client.endpoint}/?restype=service&comp=properties", {})
-            except RefusedAnswerError as exc:
-                if status_of(exc) not in _UNTOLD:
-                    raise
-                return examination(self._client, None)
-            return examination(self._client, answer.body)
+            service = await self._told(f"{self._client.endpoint}/?restype=service&comp=properties")
+            account = await self._told(self._address("", "restype=account&comp=properties"))
+            return examination(
+                self._client,
+                properties=service.body if service else None,
+                account=account.headers if account else {},
+            )
 
     def unwrap(self) -> "ContainerClient":
         """The SDK's client, which stays this store's own; made when it is first asked for."""
@@ -212,6 +212,15 @@ class AzureBlobContent:
         if not self._closed:
             self._closed = True
             await self._client.close()
+
+    async def _told(self, url: str) -> Answer | None:
+        """The answer to GET; None where it is not for this credential, or the service does not know the question."""
+        try:
+            return await self._answer("GET", url, {})
+        except RefusedAnswerError as exc:
+            if status_of(exc) not in _UNTOLD:
+                raise
+            return None
 
     async def _changed(self, name: str, query: str, headers: Mapping[str, str], when: IfMatch) -> str:
         with self._asking("touch", name, write=True):

@@ -1,5 +1,6 @@
 """What a Blob account tells of itself: for `doctor`. Pure; the request is the adapter's."""
 
+from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit
 from xml.etree import ElementTree as ET
@@ -7,11 +8,12 @@ from xml.etree import ElementTree as ET
 from .abilities import Examination
 from .azure_client import AzureClient
 
+_FLAGS: Final = {"true": True, "false": False}
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
-def examination(client: AzureClient, properties: bytes | None) -> Examination:
-    """What a client and the service's properties tell; None where the service would not give them.
+def examination(client: AzureClient, *, properties: bytes | None, account: Mapping[str, str]) -> Examination:
+    """What a client tells, the service's properties, None where it would not give them, and headers of the account.
 
     Raises: ParseError for what are no properties.
     """
@@ -22,6 +24,7 @@ def examination(client: AzureClient, properties: bytes | None) -> Examination:
         loopback=parts.hostname in _LOOPBACK,
         credential=client.kind,
         soft_delete_days=None if properties is None else _soft_delete_days(properties),
+        hierarchical=_FLAGS.get(account.get("x-ms-is-hns-enabled", "").lower()),
     )
 
 

@@ -12,6 +12,7 @@ from urllib.parse import quote, unquote
 from xml.etree import ElementTree as ET
 
 from .content import Always, Blob, Headers, IfAbsent, IfMatch, Precondition, Span
+from .errors import InvalidError
 from .metadata import decoded, decoded_metadata, encoded_metadata
 
 _META: Final = "x-ms-meta-"
@@ -20,6 +21,11 @@ _WHOLE: Final = 200
 _PART: Final = 206
 _RANGE: Final = re.compile(r"bytes (\d+)-(-?\d+)/(\d+)")  # Azurite says 0--1/0 of an empty blob; Azure, 416
 _FIRST_REORDERED: Final = "\ue000"
+
+HIERARCHICAL: Final = (
+    "the account has a hierarchical namespace (Data Lake Gen2), which is not supported yet; nothing was changed"
+)
+"""Such an account lists directories as blobs, and names in another order: in it "/" comes before all else."""
 
 
 def quoted(name: str) -> str:
@@ -130,7 +136,10 @@ def answered_bytes(span: Span, status: int, answer: Mapping[str, str]) -> int:
 
 
 def page_of_blobs(body: bytes) -> tuple[tuple[Blob, ...], str]:
-    """A page of a listing, and the marker of the next: "" where there is none. Raises: ParseError, ValueError."""
+    """A page of a listing, and the marker of the next: "" where there is none.
+
+    Raises: ParseError, ValueError; InvalidError, where it is one of a hierarchical account.
+    """
     root = ET.fromstring(body)  # noqa: S314 — the service's own answer; expat bounds what entities expand to
     if root.tag != "EnumerationResults" or root.find("Blobs") is None or root.find("NextMarker") is None:
         raise ValueError("no page of a listing, or not all of one")
@@ -155,6 +164,8 @@ def _blob_from_item(item: ET.Element) -> Blob:
     tag = item.find("Name")
     name = "" if tag is None else tag.text or ""
     properties = {child.tag: child.text or "" for child in item.iterfind("Properties/*")}
+    if "ResourceType" in properties:  # a file or a directory: flat accounts know neither
+        raise InvalidError(HIERARCHICAL, op="list", key=name, kind="invalid.hierarchical")
     md5 = properties.get("Content-MD5")
     return Blob(
         name=unquote(name) if tag is not None and tag.get("Encoded") == "true" else name,

@@ -150,6 +150,7 @@ _HINTS: Final[dict[str, str | Callable[["CatalogError"], str]]] = {
     "integrity.head": "blobcat reconcile --plan FILE, then blobcat apply FILE: the file is back; then delete it first",
     "integrity.history": "blobcat history PATH shows it; the table was changed behind blobcat's back",
     "invalid.order": "blobcat index FIELD … makes one; created:desc has the highest first",
+    "invalid.hierarchical": "use a storage account without hierarchical namespace: it cannot be switched off",
     "invalid.newer-dump": "upgrade blobcat",
     "integrity.row": _row,
     "invalid.brake": "read the plan first; where it is meant, blobcat apply PLAN --force with that hash",

@@ -13,7 +13,7 @@ from azurite.launch import ACCOUNT_KEY, ACCOUNT_NAME, Azurite
 from storage.azure_blob import AzureBlobContent, blob_client
 from storage.content import Always, Blocks, Headers, IfAbsent, Span
 from storage.errors import AccessDeniedError, CatalogError, InvalidError, OutcomeUnknownError, UnavailableError
-from tests.storage.servers import answer, serving
+from tests.storage.servers import Answer, answer, serving
 
 PLAIN = Headers()
 DESCRIBED = 'ETag: "0x1"\r\nContent-Type: text/plain\r\n'
@@ -198,3 +198,50 @@ async def test_a_long_read_holds_little_at_a_time(azurite: Azurite) -> None:
     assert sum(sizes) == len(content)
     assert max(sizes) <= 1 << 20
     await store.close()
+
+
+SOFT = "<StorageServiceProperties><DeleteRetentionPolicy><Enabled>true</Enabled><Days>9</Days></DeleteRetentionPolicy>"
+PROPERTIES = answer(200, body=f"{SOFT}</StorageServiceProperties>")
+
+
+@pytest.mark.parametrize(
+    ("given", "hierarchical"),
+    [
+        (answer(200, headers="x-ms-is-hns-enabled: true\r\n"), True),
+        (answer(200, headers="x-ms-is-hns-enabled: false\r\n"), False),
+        (answer(200), None),
+        (answer(400, "InvalidQueryParameterValue"), None),
+        (answer(403, "AuthorizationFailure"), None),
+    ],
+)
+async def test_an_account_is_asked_once_whether_it_is_hierarchical(given: Answer, *, hierarchical: bool | None) -> None:
+    """A refusal is no answer, and no trouble."""
+    async with serving(PROPERTIES, given) as server:
+        store = AzureBlobContent(blob_client(server.url, "container", AzureNamedKeyCredential("account", "a2V5")))
+        found = await store.examine()
+        await store.close()
+    assert (found.soft_delete_days, found.hierarchical) == (9, hierarchical)
+    assert server.requests == [
+        "GET /account/?restype=service&comp=properties",
+        "GET /account/container?restype=account&comp=properties",
+    ]
+
+
+async def test_what_the_service_does_not_tell_does_not_keep_it_from_being_asked_on() -> None:
+    async with serving(answer(403), answer(200, headers="x-ms-is-hns-enabled: true\r\n")) as server:
+        store = AzureBlobContent(blob_client(server.url, "container", AzureNamedKeyCredential("account", "a2V5")))
+        found = await store.examine()
+        await store.close()
+    assert (found.soft_delete_days, found.hierarchical) == (None, True)
+
+
+async def test_a_hierarchical_account_is_not_listed() -> None:
+    properties = "<Etag>1</Etag><Content-Length>0</Content-Length><ResourceType>directory</ResourceType>"
+    blob = f"<Blob><Name>a</Name><Properties>{properties}</Properties></Blob>"
+    page = f"<EnumerationResults><Blobs>{blob}</Blobs><NextMarker /></EnumerationResults>"
+    async with serving(answer(200, body=page)) as server:
+        store = AzureBlobContent(blob_client(server.url, "container", AzureNamedKeyCredential("account", "a2V5")))
+        with pytest.raises(InvalidError) as caught:
+            await anext(aiter(store.list()))
+        await store.close()
+    assert (caught.value.kind, len(server.requests)) == ("invalid.hierarchical", 1)

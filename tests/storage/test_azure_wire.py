@@ -3,12 +3,14 @@
 from itertools import groupby
 from urllib.parse import unquote
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from yarl import URL
 
 from storage.azure_wire import page_of_blobs, quoted, reorder_key
 from storage.content import Blob, Headers
+from storage.errors import InvalidError
 
 NAMES = st.lists(
     st.text(st.sampled_from("a~日\ud7ff\ue000\uff5e\U00010000\U0001f600"), min_size=1, max_size=5), unique=True
@@ -39,6 +41,16 @@ def test_a_page_of_a_listing() -> None:
         Blob("foreign\uffff", 0, "0x8E", Headers("", None, {})),
     )
     assert marker == "2!next"
+
+
+@pytest.mark.parametrize("kind", ["file", "directory"])
+def test_a_listing_of_a_hierarchical_account_is_none_of_ours(kind: str) -> None:
+    page = PAGE.replace("</Properties>", f"<ResourceType>{kind}</ResourceType></Properties>", 1)
+    with pytest.raises(
+        InvalidError, match=r"hierarchical namespace .* not supported yet; nothing was changed"
+    ) as caught:
+        page_of_blobs(page.encode())
+    assert caught.value.kind == "invalid.hierarchical"
 
 
 def test_an_empty_page_may_go_on() -> None:

@@ -167,6 +167,7 @@ GOOD = Examination("https://a.blob.core.windows.net", True, False, "token", 14)
         ({"soft_delete_days": 0}, {"soft delete"}, "enable-delete-retention"),
         ({"soft_delete_days": 2}, {"soft delete"}, "only 2 days"),
         ({"soft_delete_days": None}, {}, "cannot tell"),
+        ({"hierarchical": False}, {}, "token"),
     ],
     ids=str,
 )
@@ -174,6 +175,11 @@ def test_what_is_unsafe_is_warned_of(change: dict[str, Any], status: set[str], w
     items = safety(replace(GOOD, **change))
     assert {item.name for item in items if item.status == "warn"} == set(status)
     assert words in " ".join(f"{item.detail} {item.hint}" for item in items)
+
+
+def test_a_hierarchical_account_fails() -> None:
+    (item,) = [item for item in safety(replace(GOOD, hierarchical=True)) if item.status == "fail"]
+    assert (item.name, "not supported yet" in item.detail) == ("namespace", True)
 
 
 async def test_where_nothing_answers_the_report_says_so() -> None:
