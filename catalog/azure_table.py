@@ -21,6 +21,7 @@ from storage.azure_transport import SingleShotTransport
 from .errors import ConflictError, InvalidError, NotFoundError
 from .filters import Condition
 from .keys import RowRange
+from .locations import AZURITE_ACCOUNT
 from .pushdown import Pushed, Service, left_open, odata, odata_literal, pushable
 from .rows import Entity, check_key, check_range
 from .table import PAGE_ROWS, LastPage, Operation, RefusedError, Written, check_batch
@@ -92,9 +93,9 @@ class AzureTable:
         self._url = f"{client.endpoint}/{client.name}"
         self._sdk: TableClient | None = None
         self._closed = False
-        # Azurite, which has the account in the url's path, compares numbers of either kind with a floating literal,
-        # and answers 500 where it meets a floating number at a comparison with an Int64 literal.
-        self._strict_types = not urlsplit(client.endpoint).path
+        # Azurite compares numbers of either kind with a floating literal, and answers 500 where it meets a floating
+        # number at a comparison with an Int64 literal. Azure compares an Int64 with such a literal alone.
+        self._strict_types = not _is_emulator(client.endpoint)
 
     def __repr__(self) -> str:
         return f"<AzureTable {self._name!r} at {self._client.endpoint}, {'closed' if self._closed else 'open'}>"
@@ -225,6 +226,12 @@ def _keys(partition: str, rows: RowRange) -> str:
         f"PartitionKey eq {odata_literal(partition)}"
         f" and RowKey ge {odata_literal(rows.first)} and RowKey lt {odata_literal(rows.stop)}"
     )
+
+
+def _is_emulator(endpoint: str) -> bool:
+    """Whether the account is Azurite's, in the path or as the host's first label. A path alone may be a proxy's."""
+    parts = urlsplit(endpoint)
+    return AZURITE_ACCOUNT in (*parts.path.split("/"), (parts.hostname or "").partition(".")[0])
 
 
 def _url_length(text: str) -> int:
