@@ -8,8 +8,9 @@ checks, and what is inside one stays. (The documentation has white space made on
 not, and where it is the user's it is percent-encoded: see `metadata`.)
 
 A SAS is part of the url, and nothing is signed. A token is asked for before it is needed, kept while it is good, and
-sent over https only. Where the service answers 401 with a challenge, which names a tenant or asks for claims, a new
-token is got for it, once: a 401 says that nothing was done, so that request may be sent again.
+sent over https only: who gives tokens may fail for minutes, and no request does. Where the service answers 401 with a
+challenge, which names a tenant or asks for claims, a new token is got for it, once: a 401 says that nothing was done,
+so that request may be sent again.
 
 Credentials are read at each request: a key or a SAS that its owner replaces is used at once, and none is kept here.
 """
@@ -18,7 +19,7 @@ import asyncio
 import hmac
 import time
 from base64 import b64decode, b64encode, urlsafe_b64decode
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from email.utils import formatdate
 from functools import lru_cache
@@ -29,7 +30,9 @@ from urllib.parse import unquote, urlsplit
 from azure.core.credentials import AzureNamedKeyCredential, AzureSasCredential
 
 SCOPE: Final = "https://storage.azure.com/.default"
-_REFRESH_S: Final = 300.0  # a token that is good for less is replaced
+_REFRESH_S: Final = 300.0  # a token that is good for less is replaced, if it can be
+_ENDING_S: Final = 10.0  # one that is good for less may be none any more when it arrives
+_AGAIN_S: Final = 30.0  # after asking in vain, while the old one is good
 _HYPHENS: Final = str.maketrans({"-": None, "_": " "})
 
 
@@ -143,20 +146,21 @@ class BlobKey(TableKey):
 class Token(Nobody):
     """An identity's token."""
 
-    def __init__(self, credential: Any) -> None:
+    def __init__(self, credential: Any, *, now_s: Callable[[], float] = time.time) -> None:
         self._credential = credential
+        self._now_s = now_s
         self._token = ""
-        self._expires = 0.0
+        self._expires = self._ask_at = 0.0
         self._asking = asyncio.Lock()
 
     async def sign(self, method: str, url: str, headers: dict[str, str]) -> None:  # noqa: ARG002 — see Signer
         """See Signer."""
         if not url.startswith("https:"):
             raise UnsignedError("a token is sent over https only")
-        if self._expires - time.time() < _REFRESH_S:
+        if self._is_due():
             async with self._asking:
-                if self._expires - time.time() < _REFRESH_S:
-                    await self._ask()
+                if self._is_due():
+                    await self._refresh()
         headers["x-ms-date"] = _date(int(time.time()))
         headers["Authorization"] = f"Bearer {self._token}"
 
@@ -170,6 +174,20 @@ class Token(Nobody):
             if more:
                 await self._ask(**more)
             return bool(more)
+
+    def _is_due(self) -> bool:
+        now_s = self._now_s()
+        left_s = self._expires - now_s
+        return left_s < _ENDING_S or (left_s < _REFRESH_S and now_s >= self._ask_at)
+
+    async def _refresh(self) -> None:
+        """Get another token, or go on with this one. Raises: UnsignedError, where it is good no more."""
+        self._ask_at = self._now_s() + _AGAIN_S  # in case that it fails, or gives one that is hardly better
+        try:
+            await self._ask()
+        except UnsignedError:
+            if self._expires - self._now_s() < _ENDING_S:
+                raise
 
     async def _ask(self, **more: str) -> None:
         try:

@@ -167,9 +167,85 @@ async def test_a_token_is_asked_for_once_by_all_who_need_it() -> None:
     assert identity.asked == [(("https://storage.azure.com/.default",), {})]
 
 
+class Clock:
+    """A time that a test sets."""
+
+    def __init__(self) -> None:
+        self.now_s = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+class Clocked(Identity):
+    """One by that clock; it fails while it is told to."""
+
+    def __init__(self, clock: Clock, *lives_s: float) -> None:
+        super().__init__(*lives_s)
+        self.clock = clock
+        self.fails = False
+
+    async def get_token(self, *scopes: str, **options: str) -> AccessToken:
+        found = await super().get_token(*scopes, **options)
+        if self.fails:
+            raise ConnectionError("who gives tokens is gone")
+        return AccessToken(found.token, int(self.clock.now_s + found.expires_on - time.time() + 0.5))
+
+
 async def test_a_token_that_ends_soon_is_replaced() -> None:
-    signing = signer(Identity(200, 3600), blob=True)
-    assert [await bearer(signing) for _ in range(3)] == ["Bearer token1", "Bearer token2", "Bearer token2"]
+    clock = Clock()
+    signing = Token(Clocked(clock, 3600), now_s=clock)
+    told = list[str]()
+    for passed_s in (0, 3299, 2, 0):
+        clock.now_s += passed_s
+        told.append(await bearer(signing))
+    assert told == ["Bearer token1", "Bearer token1", "Bearer token2", "Bearer token2"]
+
+
+async def test_a_token_that_is_still_good_is_used_while_no_other_can_be_had() -> None:
+    """Somebody asks every 30 seconds, and no request fails until ten are left; then each asks."""
+    clock = Clock()
+    identity = Clocked(clock, 3600)
+    signing = Token(identity, now_s=clock)
+    assert await bearer(signing) == "Bearer token1"
+    identity.fails = True
+    clock.now_s += 3310
+    for asked in range(2, 11):  # 290 s are left, and in the end 20
+        assert await bearer(signing) == "Bearer token1"
+        clock.now_s += 29
+        assert await bearer(signing) == "Bearer token1"
+        assert len(identity.asked) == asked
+        clock.now_s += 1
+    clock.now_s += 11
+    for asked in (11, 12):
+        with pytest.raises(UnsignedError) as raised:
+            await bearer(signing)
+        assert isinstance(raised.value.__cause__, ConnectionError)
+        assert len(identity.asked) == asked
+    identity.fails = False
+    assert await bearer(signing) == "Bearer token13"
+
+
+async def test_a_token_that_is_hardly_better_is_not_asked_for_at_each_request() -> None:
+    clock = Clock()
+    identity = Clocked(clock, 200)
+    signing = Token(identity, now_s=clock)
+    assert [await bearer(signing) for _ in range(3)] == ["Bearer token1"] * 3
+    clock.now_s += 30
+    assert [await bearer(signing) for _ in range(3)] == ["Bearer token2"] * 3
+
+
+async def test_a_refused_token_is_replaced_at_once_though_nobody_could_give_one_just_now() -> None:
+    clock = Clock()
+    identity = Clocked(clock, 3600)
+    signing = Token(identity, now_s=clock)
+    await bearer(signing)
+    clock.now_s += 3400
+    identity.fails = True
+    refused = {"Authorization": await bearer(signing)}
+    identity.fails = False
+    assert not await signing.answer([], refused)
+    assert await bearer(signing) == "Bearer token3"
 
 
 async def test_a_credential_may_be_of_the_synchronous_kind() -> None:
