@@ -23,6 +23,7 @@ from .errors import InvalidError
 
 DEFAULT_NAME: Final = "blobcat"
 SUFFIXES: Final = ("core.windows.net", "core.chinacloudapi.cn", "core.usgovcloudapi.net")
+ZONED: Final = "ACCOUNT.zNN.blob.storage.azure.net"  # what connection strings of accounts in a DNS zone say
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 AZURITE_ACCOUNT: Final = "devstoreaccount1"
 # Published with Azurite, the same for everyone: https://learn.microsoft.com/azure/storage/common/storage-use-azurite
@@ -31,6 +32,7 @@ AZURITE_KEY: Final = (
 )
 
 _ACCOUNT = re.compile(r"[a-z0-9]{3,24}")
+_ZONED = re.compile(r"[a-z0-9-]+\.z[0-9]{1,3}\.(blob|table)\.storage\.azure\.net")
 _FORMS: Final = "local:DIR, memory:, azurite:, azure://ACCOUNT/CONTAINER or a connection string"
 _SAS_KEYS: Final = frozenset(  # of account, service and user delegation SAS
     {"sv", "ss", "srt", "sr", "sp", "se", "st", "spr", "sip", "sig", "si", "tn", "spk", "srk", "epk", "erk"}
@@ -214,10 +216,11 @@ def check_endpoint(endpoint: str, hosts_allowed: tuple[str, ...] = ()) -> str:
         raise _wrong(f"plain http goes to this machine only, not to {host}: use https")
     if parts.scheme not in ("http", "https") or not host:
         raise _wrong("an endpoint begins with https://")
-    trusted = (*SUFFIXES, *hosts_allowed)
-    if host not in LOOPBACK and not any(host == suffix or host.endswith("." + suffix) for suffix in trusted):
-        message = f"{host} is no host of Azure Storage ({', '.join(SUFFIXES)}): allow it with Settings(hosts_allowed=…)"
-        raise _wrong(message)
+    suffixes = (*SUFFIXES, *hosts_allowed)
+    trusted = host in LOOPBACK or _ZONED.fullmatch(host)
+    if not trusted and not any(host == suffix or host.endswith("." + suffix) for suffix in suffixes):
+        known = ", ".join((*SUFFIXES, ZONED))
+        raise _wrong(f"{host} is no host of Azure Storage ({known}): allow it with Settings(hosts_allowed=…)")
     return endpoint
 
 

@@ -70,6 +70,15 @@ def test_a_connection_string_as_its_endpoints_say() -> None:
     assert (shared.key, shared.sas) == (None, Secret("sv=1&sig=abc"))
 
 
+def test_a_connection_string_of_an_account_in_a_dns_zone() -> None:
+    """As the portal has it."""
+    services = ("blob", "queue", "file", "table")
+    endpoints = ";".join(f"{each.title()}Endpoint=https://acc.z12.{each}.storage.azure.net/" for each in services)
+    location = azure(f"DefaultEndpointsProtocol=https;{endpoints};AccountName=acc;AccountKey={KEY}==")
+    assert location.blob_endpoint == "https://acc.z12.blob.storage.azure.net"
+    assert location.table_endpoint == "https://acc.z12.table.storage.azure.net"
+
+
 def test_a_connection_string_needs_no_secret_where_a_credential_is_beside_it() -> None:
     location = azure("AccountName=acc;EndpointSuffix=core.windows.net", keyless=True)
     assert (location.key, location.sas) == (None, None)
@@ -100,6 +109,25 @@ REFUSED = {
     "a wrong account": ("azure://My_Account/files", "3 to 24"),
     "a foreign suffix": ("azure://acc/files?suffix=evil.example", "no host of Azure Storage"),
     "a suffix that only ends alike": ("azure://acc/files?suffix=evilcore.windows.net", "no host of Azure Storage"),
+    "a zone without its number": ("azure://acc/files?suffix=storage.azure.net", "no host of .* ACCOUNT.zNN.blob"),
+    "a zone elsewhere": (
+        "azure://acc/files?suffix=z12.blob.storage.azure.net.evil.example",
+        "no host of Azure Storage",
+    ),
+    "a zone that only ends alike": (
+        (
+            f"AccountName=acc;AccountKey={KEY};BlobEndpoint=https://acc.z1.blob.storage.azure.net;"
+            "TableEndpoint=https://acc.z1.table.evilstorage.azure.net"
+        ),
+        "no host of Azure Storage",
+    ),
+    "a zone over plain http": (
+        (
+            f"AccountName=acc;AccountKey={KEY};BlobEndpoint=http://acc.z1.blob.storage.azure.net;"
+            "TableEndpoint=https://acc.z1.table.storage.azure.net"
+        ),
+        "plain http",
+    ),
     "unknown option": ("azure://acc/files?tabel=x", "unknown option 'tabel'"),
     "an option twice": ("azure://acc/files?table=x&table=y", "given twice"),
     "http elsewhere": (f"AccountName=acc;AccountKey={KEY};DefaultEndpointsProtocol=http", "plain http"),
