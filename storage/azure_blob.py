@@ -43,8 +43,9 @@ from .preconditions import decide_there
 from .requests import check_delete, check_list, check_open, check_put, check_stage, check_stat, check_touch
 
 if TYPE_CHECKING:
-    from azure.storage.blob import UserDelegationKey
     from azure.storage.blob.aio import ContainerClient
+
+    from .azure_signing import DelegationKey
 
 DONE: Final = 200
 CREATED: Final = 201
@@ -78,7 +79,7 @@ class AzureBlobContent:
         self._client = client
         self._url = f"{client.endpoint}/{client.name}"
         self._sdk: ContainerClient | None = None
-        self._signing_key: UserDelegationKey | None = None
+        self._signing_key: DelegationKey | None = None
         self._closed = False
 
     def __repr__(self) -> str:
@@ -165,16 +166,16 @@ class AzureBlobContent:
 
         check_stat(name)
         with self._asking("sign", name, write=False):
-            key = None
             match self._client.kind:
                 case "token":
                     key = await self._delegation(name, expires)
                 case "account key":
-                    pass
+                    key = self._client.credential
                 case kind:
                     message = f"a catalog opened with {kind} signs no urls: that takes an identity or the account's key"
                     raise InvalidError(message, op="sign", key=name, kind="invalid.unsupported")
-            return signed_url(self.unwrap(), name, expires=expires, filename=filename, key=key)
+            client = self._client
+            return signed_url(client.endpoint, client.name, name, expires=expires, filename=filename, key=key)
 
     async def examine(self) -> Examination:
         """See `abilities.Examined`."""
@@ -269,7 +270,7 @@ class AzureBlobContent:
         with translating(op, key, write=write):
             yield
 
-    async def _delegation(self, name: str, expires: datetime) -> "UserDelegationKey":
+    async def _delegation(self, name: str, expires: datetime) -> "DelegationKey":
         from .azure_signing import DELEGATION_MAX, key_request, parse_key, reaches
 
         if expires > datetime.now(UTC) + DELEGATION_MAX:

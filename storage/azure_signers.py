@@ -115,7 +115,7 @@ class TableKey(Nobody):
         """See Signer."""
         headers["x-ms-date"] = _date(int(time.time()))
         account, key = self._credential.named_key
-        headers["Authorization"] = f"SharedKey {account}:{_hmac(key, self.text(method, url, headers, account))}"
+        headers["Authorization"] = f"SharedKey {account}:{signature(key, self.text(method, url, headers, account))}"
 
     def text(self, method: str, url: str, headers: Mapping[str, str], account: str) -> str:
         """What is signed."""
@@ -214,7 +214,8 @@ def _rank(name: str) -> str:
     return name.translate(_HYPHENS)
 
 
-def _hmac(key: str, text: str) -> str:
+def signature(key: str, text: str) -> str:
+    """The HMAC-SHA256 of a text, by a key in base64. Raises: UnsignedError."""
     try:
         return b64encode(hmac.digest(b64decode(key), text.encode(), "sha256")).decode()
     except ValueError:  # its text may show the key
