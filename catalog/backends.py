@@ -59,7 +59,7 @@ def _local(location: LocalLocation) -> Backend:
 
     from .sqlite_table import SqliteTable
 
-    folder = location.folder
+    folder = location.folder.absolute()
     table = SqliteTable(folder / "catalog.db", sync=location.sync)
     return Backend(table, LocalContent(folder / "content", sync=location.sync))
 

@@ -16,7 +16,7 @@ from .entities import FileVersion, VolumeInfo
 from .events import OnEvent
 from .finality import check_time
 from .load import LoadListener, LoadReport, Wishes
-from .locations import parse_sealed_location
+from .locations import LocalLocation, parse_sealed_location
 from .mended import MendedCatalog
 from .opened import check_writer
 from .origin import Origin
@@ -236,6 +236,7 @@ async def connect(
     if writer is not None:
         check_writer(writer)
     ports = backend(location, secret, settings)
+    folder = location.folder.absolute() if isinstance(location, LocalLocation) else None
     catalog = traced(Catalog)(
         ports.table,
         ports.content,
@@ -243,7 +244,7 @@ async def connect(
         writer=writer,
         on_event=on_event,
         credential=ports.credential,
-        origin=Origin(place, secret, container, table),
+        origin=Origin(place, secret, container, table, folder),
     )
     try:
         yield catalog

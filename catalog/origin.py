@@ -1,6 +1,7 @@
 """How a catalog was opened: for another process that is to open the same."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from storage import Secret
@@ -17,6 +18,8 @@ class Origin:
     credential: Any
     container: str | None
     table: str | None
+    folder: Path | None
+    """Where a catalog on this machine is, whichever folder a process is in by then."""
 
     def opening(self) -> dict[str, Any]:
         """For the first line to a worker. Raises: InvalidError for what only this process has."""
@@ -27,4 +30,10 @@ class Origin:
             message = f"a {kind} cannot be handed to other processes: use one worker, or connect with a key or a SAS"
             raise InvalidError(message, op="reconcile")
         credential = self.credential.reveal() if self.credential else ""
-        return {"url": self.url.reveal(), "credential": credential, "container": self.container, "table": self.table}
+        return {
+            "url": self.url.reveal(),
+            "credential": credential,
+            "container": self.container,
+            "table": self.table,
+            "catalog": str(self.folder) if self.folder else None,
+        }

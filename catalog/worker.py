@@ -13,6 +13,7 @@ import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +23,7 @@ from .backends import backend
 from .entities import Index, VolumeInfo
 from .errors import CatalogError
 from .listing import Lister
-from .locations import parse_sealed_location
+from .locations import LocalLocation, parse_sealed_location
 from .pace import Pace, PacedContent, PacedTable, Rate
 from .reconcile.scan import Scanner, Scope
 from .reconcile.workers import READY
@@ -56,6 +57,8 @@ async def _serve(first: Mapping[str, Any]) -> None:
         hosts_allowed=settings.hosts_allowed,
         keyless=secret is not None,
     )
+    if isinstance(location, LocalLocation):
+        location = replace(location, folder=Path(first["catalog"]))  # a relative one was meant from another folder
     ports, pace = backend(location, secret, settings), Pace(clock, Rate(*first["rate"]))
     threads = ThreadPoolExecutor(THREADS)
     try:

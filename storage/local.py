@@ -55,7 +55,10 @@ _T = TypeVar("_T")
 
 
 class LocalContent:
-    """The port `storage.content.ContentStore` over a directory. Constructing does no I/O."""
+    """The port `storage.content.ContentStore` over a directory. Constructing does no I/O.
+
+    A relative directory is meant from the folder that this process is in at that moment.
+    """
 
     def __init__(
         self,
@@ -65,7 +68,7 @@ class LocalContent:
         busy_timeout_s: float = 30.0,
         threads: int = THREADS,
     ) -> None:
-        self._directory = directory
+        self._directory = directory = directory.absolute()  # where it is now, wherever this process goes
         self._long = ThreadPoolExecutor(threads, "local-content-long")
         full = sync == "full"
         self._disk = Disk(directory, full=full, busy_timeout_s=busy_timeout_s, flushing=self._long if full else None)

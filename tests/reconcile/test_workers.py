@@ -161,6 +161,17 @@ async def test_a_process_that_does_not_find_our_code(
     assert not capfd.readouterr().err
 
 
+async def test_workers_open_a_relative_folder_where_it_was(
+    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    async with connect("local:cat") as cat:
+        os.chdir("elsewhere")
+        plan = await cat.reconcile(scene.volume.info.name, workers=2)
+    assert plan.complete
+
+
 async def test_an_interrupt_of_a_terminal_is_not_for_workers(scene: Scene) -> None:
     """It goes to all processes of a group, and each would show where it was: theirs is another one."""
     running = asyncio.create_task(scene.cat.reconcile("raw", workers=2, rate=SLOWLY))

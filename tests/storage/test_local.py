@@ -285,6 +285,21 @@ async def test_a_wrong_folder_is_not_found_and_not_made(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+async def test_a_relative_folder_is_where_it_was_when_the_store_was_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    store = LocalContent(Path("store"))
+    await store.create()
+    os.chdir("elsewhere")
+    await store.put("a", b"1", when=IfAbsent(), headers=PLAIN)
+    assert await contents(store) == {"a": b"1"}
+    assert store.unwrap() == tmp_path / "store"
+    await store.close()
+    await assert_tidy(tmp_path / "store")
+
+
 async def test_a_file_in_the_way_of_the_folder_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     store = LocalContent(tmp_path / "file")

@@ -31,6 +31,7 @@ from catalog.sources import Content
 from catalog.sqlite_table import SqliteTable
 from catalog.table import Delete, Insert, Replace
 from catalog.threads import HASHED_INLINE_BYTES
+from catalog.unwrap import LocalPaths
 from tests.faults.ports import Fault, Wire
 from tests.faults.world import World
 
@@ -120,6 +121,23 @@ async def test_closing_twice_is_fine_and_a_closed_catalog_says_so(cat: Catalog, 
     await cat.close()
     with pytest.raises(Exception, match="closed"):
         await volume.put("a", b"x")
+
+
+async def test_a_relative_folder_is_where_it_was_when_the_catalog_was_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    async with connect("local:cat") as cat:
+        os.chdir("elsewhere")
+        volume = await cat.create_volume("raw", shards=1)
+        await volume.put("a", b"x" * 300_000)
+        os.chdir("..")
+        assert await volume.read("a") == b"x" * 300_000
+        paths = cat.unwrap()
+    assert paths == LocalPaths(tmp_path / "cat" / "catalog.db", tmp_path / "cat" / "content")
+    assert [path.name for path in tmp_path.rglob("content.db")] == ["content.db"]
+    assert [*(tmp_path / "elsewhere").iterdir()] == []
 
 
 async def test_no_thread_and_no_task_outlives_the_block(url: str, tmp_path: Path) -> None:
