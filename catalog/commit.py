@@ -19,6 +19,7 @@ What a caller can rely on:
 import asyncio
 from collections import deque
 from collections.abc import Iterable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Final
 
@@ -233,16 +234,23 @@ class Lane:
                     ticket.company = company
         self._prompt.extendleft(reversed(rest))
 
-    async def close(self) -> None:
-        """Stop; whoever still waits hears that it was not applied, and so does who comes later."""
+    def stop(self) -> None:
+        """Send nothing more: `close` tells those who wait."""
         self._closed = True
         if self._task is not None:
             self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-        for ticket in (*self._prompt, *self._patient):
-            ticket.fail(_closed(self._partition))
-        self._prompt.clear()
-        self._patient.clear()
+
+    async def close(self) -> None:
+        """Stop; whoever still waits hears that it was not applied, and so does who comes later. Also if cancelled."""
+        self.stop()
+        try:
+            if self._task is not None:
+                await asyncio.gather(self._task, return_exceptions=True)
+        finally:
+            for ticket in (*self._prompt, *self._patient):
+                ticket.fail(_closed(self._partition))
+            self._prompt.clear()
+            self._patient.clear()
 
 
 class Committer:
@@ -267,10 +275,13 @@ class Committer:
         return self._lanes[partition]
 
     async def close(self) -> None:
-        """Stop all lanes. May be called twice."""
+        """Stop all lanes. May be called twice. Cancelled, it stops them first, and all are told."""
         self._closed = True
-        await asyncio.gather(*(lane.close() for lane in self._lanes.values()))
-        self._lanes.clear()
+        lanes, self._lanes = self._lanes, {}
+        async with AsyncExitStack() as closing:
+            for lane in lanes.values():
+                lane.stop()
+                closing.push_async_callback(lane.close)
 
 
 def _now() -> float:

@@ -174,9 +174,10 @@ class Readers:
             await reader.close()
 
     async def close(self) -> None:
-        """Close all that is still open."""
-        for reader in list(self._open):
-            await reader.close()
+        """Close all that is still open, whatever becomes of one of them."""
+        async with AsyncExitStack() as closing:
+            for reader in self._open:
+                closing.push_async_callback(reader.close)
 
     @asynccontextmanager
     async def open(self, file: FileVersion, span: Span) -> AsyncIterator[Reader]:

@@ -25,6 +25,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, Literal, TypeVar
 
+from storage.endings import waited_out
 from storage.own_files import OwnFiles
 from storage.turns import Call, Turns
 
@@ -164,14 +165,16 @@ class SqliteTable:
         return [gone if isinstance(operation, Delete) else written for operation in operations]
 
     async def close(self) -> None:
-        """Finish what was begun, then let go of threads and files. May be called twice."""
+        """Finish what was begun, then let go of threads and files. May be called twice. Cancelled, it does so first."""
         if self._closed:
             return
         self._closed = True
         done = asyncio.get_running_loop().run_in_executor(self._writer, self._let_go)
         self._writer.shutdown(wait=False)  # takes no more work, and ends after what it has
-        await done
-        self._writer.shutdown()
+        try:
+            await waited_out(done)
+        finally:
+            self._writer.shutdown()
 
     async def _run(
         self, threads: ThreadPoolExecutor, op: str, key: str, work: Callable[..., _T], *arguments: object

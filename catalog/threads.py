@@ -9,6 +9,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Final, ParamSpec, TypeVar
 
+from storage.endings import waited_out
 from storage.errors import InvalidError, another
 
 P = ParamSpec("P")
@@ -222,9 +223,13 @@ def _outcome(work: Callable[[], Any]) -> Outcome:
 
 
 async def end(threads: Executor) -> None:
-    """Take no more work, drop what has not begun, and wait until no thread is left: off the loop, and not for ever."""
+    """Take no more work, drop what has not begun, and wait until no thread is left: off the loop, and not for ever.
+
+    Cancelled, it waits no longer: the threads end by themselves.
+    """
+    threads.shutdown(wait=False, cancel_futures=True)  # at once: what a thread is to do may be cancelled with us
     waiting = ThreadPoolExecutor(1, thread_name_prefix="blobcat-end")
-    done = asyncio.get_running_loop().run_in_executor(waiting, lambda: threads.shutdown(cancel_futures=True))
+    done = asyncio.get_running_loop().run_in_executor(waiting, threads.shutdown)
     waiting.shutdown(wait=False)  # takes no more work, and ends after what it has
     try:
         await asyncio.wait([done], timeout=ENDING_S)
@@ -246,18 +251,3 @@ async def to_the_end(threads: Executor, work: Callable[P, T], *args: P.args, **k
     """
     loop = asyncio.get_running_loop()  # no task is made: whoever cancels all tasks does not end the wait by that
     return await waited_out(loop.run_in_executor(threads, lambda: work(*args, **kwargs)))
-
-
-async def waited_out(running: "asyncio.Future[T]") -> T:
-    """What comes of it. Cancelled, it waits for its end, and then is."""
-    try:
-        return await asyncio.shield(running)
-    except asyncio.CancelledError:
-        while not running.done():
-            with suppress(asyncio.CancelledError):
-                await asyncio.wait([running])
-        if not running.cancelled():
-            running.exception()  # the cancellation is what counts
-        raise
-    finally:
-        del running  # an error's traceback holds this frame

@@ -46,6 +46,7 @@ from pathlib import Path
 from typing import Final, Protocol, TypeVar, cast
 
 from storage import Blocks, ContentStore, Digests, Discards, Headers, IfAbsent
+from storage.endings import waited_out
 from storage.names import BLOCKS_MAX
 
 from .budget import Budget, Places
@@ -57,7 +58,7 @@ from .flow import first_of
 from .retry import Deadline, Progress
 from .settings import Settings
 from .sources import Content, Known, is_replayable, pieces, pieces_of_known, read_file
-from .threads import ShortCalls, hashed, waited_out
+from .threads import ShortCalls, hashed
 
 T = TypeVar("T")
 

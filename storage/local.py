@@ -25,9 +25,10 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final, Literal, ParamSpec, TypeVar
+from typing import Final, Literal, ParamSpec, TypeVar
 
 from .content import WHOLE, Always, Blob, Blocks, Capabilities, Headers, IfMatch, Opened, Precondition, Span
+from .endings import waited_out
 from .errors import InvalidError
 from .local_disk import Disk
 from .local_errors import explaining, own_error
@@ -75,7 +76,6 @@ class LocalContent:
         self._reader = ThreadPoolExecutor(1, "local-content-reader")
         self._writer = ThreadPoolExecutor(1, "local-content-writer")
         self._writes = Turns(self._write)
-        self._running: set[Future[Any]] = set()
         self._closed = False
 
     def __repr__(self) -> str:
@@ -154,13 +154,22 @@ class LocalContent:
         return await self._done(self._reader, "stat", name, self._disk.file_of, name)
 
     async def close(self) -> None:
+        """Finish what was begun, then let go of threads and files. May be called twice. Cancelled, it does so first."""
         if self._closed:
             return
         self._closed = True
-        await asyncio.gather(*map(asyncio.wrap_future, list(self._running)), return_exceptions=True)
-        await asyncio.wrap_future(self._writer.submit(self._disk.close))  # after all that is to be written
-        for threads in (self._writer, self._reader, self._long):
+        done = asyncio.wrap_future(self._writer.submit(self._let_go))  # after all that is to be written
+        self._writer.shutdown(wait=False)  # takes no more work, and ends after what it has
+        try:
+            await waited_out(done)
+        finally:
+            self._writer.shutdown()
+
+    def _let_go(self) -> None:
+        """In the writing thread."""
+        for threads in (self._reader, self._long):
             threads.shutdown()
+        self._disk.close()
 
     async def _opened(self, name: str, span: Span, when: Precondition) -> Reading:
         work = self._begun(self._reader, "open", name, self._disk.open, name, span, when)
@@ -209,10 +218,7 @@ class LocalContent:
             with explaining(op, key):
                 return work(*args, **kwargs)
 
-        future = threads.submit(explained)
-        self._running.add(future)
-        future.add_done_callback(self._running.discard)
-        return future
+        return threads.submit(explained)
 
     def _check_open(self, op: str, key: str) -> None:
         if self._closed:

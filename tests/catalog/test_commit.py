@@ -1,7 +1,7 @@
 """Group commit: who shares a transaction with whom, and who hears what."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
@@ -51,10 +51,11 @@ class Recording(SqliteTable):
 
 
 @pytest.fixture
-async def table() -> Recording:
+async def table() -> AsyncIterator[Recording]:
     made = Recording()
     await made.create()
-    return made
+    yield made
+    await made.close()
 
 
 def unit(*names: str, shared: tuple[Operation, ...] = ()) -> Unit:
@@ -273,6 +274,24 @@ async def test_closing_tells_who_waits_what_became_of_it(table: Recording) -> No
     assert told == [unknown, unknown, waited]
     with pytest.raises(InvalidError, match="closed"):
         committer.lane("p")
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3, 4])
+async def test_closing_that_is_cancelled_tells_all_nevertheless(table: Recording, turns: int) -> None:
+    committer = Committer(table, 5)
+    table.gate.clear()
+    tasks = [asyncio.create_task(committer.lane(key).commit(unit("a"))) for key in "pqr"]
+    await spin()
+    tasks += [asyncio.create_task(committer.lane(key).commit(unit("b"))) for key in "pqr"]
+    await spin()
+    closing = asyncio.create_task(committer.close())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    closing.cancel()
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    told = [outcome.kind for outcome in outcomes if isinstance(outcome, CatalogError)]
+    assert told == ["outcome-unknown.closed"] * 3 + ["invalid.closed"] * 3
+    await asyncio.wait([closing])
 
 
 async def test_closing_tells_those_who_have_no_place_yet(table: Recording) -> None:

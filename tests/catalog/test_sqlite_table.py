@@ -640,6 +640,21 @@ async def test_close_waits_for_what_was_begun(file: Path, table: SqliteTable) ->
     await again.close()
 
 
+async def test_a_close_that_is_cancelled_is_done_before_it_is(file: Path, table: SqliteTable) -> None:
+    await read(table)
+    held = threading.Event()
+    table._writer.submit(held.wait)
+    closing = asyncio.create_task(table.close())
+    for _ in range(3):
+        await asyncio.sleep(0)
+        closing.cancel()
+    asyncio.get_running_loop().call_soon(held.set)
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("sqlite")]
+    assert list(file.parent.iterdir()) == [file]
+
+
 async def test_its_repr_says_where_and_how_it_is(file: Path, table: SqliteTable) -> None:
     open_repr = repr(table)
     await table.close()

@@ -44,6 +44,23 @@ async def test_work_runs_elsewhere_and_no_thread_is_left() -> None:
     assert named("blobcat") == []
 
 
+async def test_who_is_cancelled_while_threads_end_does_not_keep_them() -> None:
+    threads, held = Threads(2, "blobcat-test"), threading.Event()
+    threads.submit(held.wait)
+    ending = asyncio.create_task(end(threads))
+    await asyncio.sleep(0)
+    ending.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await ending
+    with pytest.raises(InvalidError, match="closed"):
+        threads.submit(print)
+    held.set()
+    threads.shutdown()
+    for thread in threading.enumerate():
+        if thread.name.startswith("blobcat"):
+            thread.join()
+
+
 async def test_what_is_dropped_at_the_end_is_refused_and_so_is_what_comes_later() -> None:
     threads, begun, held = Threads(1, "blobcat-test"), threading.Event(), threading.Event()
     short = ShortCalls(threads)

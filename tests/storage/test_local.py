@@ -560,6 +560,24 @@ async def test_threads_files_and_staged_blocks_end_with_close(tmp_path: Path) ->
     await assert_tidy(tmp_path)
 
 
+async def test_a_close_that_is_cancelled_is_done_before_it_is(tmp_path: Path) -> None:
+    threads, descriptors = threading.active_count(), open_files()
+    store = LocalContent(tmp_path)
+    await store.create()
+    await store.stage("staged", "1", b"x")
+    held = threading.Event()
+    store._writer.submit(held.wait)
+    closing = asyncio.create_task(store.close())
+    for _ in range(3):
+        await asyncio.sleep(0)
+        closing.cancel()
+    asyncio.get_running_loop().call_soon(held.set)
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    assert (threading.active_count(), open_files()) == (threads, descriptors)
+    await assert_tidy(tmp_path)
+
+
 async def test_a_cancelled_read_leaves_no_file_open(store: LocalContent) -> None:
     await store.put("a", b"x" * 1_000_000, when=Always(), headers=PLAIN)
     await store.stat("a")

@@ -4,6 +4,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Final
@@ -152,6 +153,42 @@ async def test_no_thread_and_no_task_outlives_the_block(url: str, tmp_path: Path
     names = [thread.name for thread in threading.enumerate()]
     assert [name for name in names if name.startswith(("blobcat", "sqlite", "local"))] == []
     assert asyncio.all_tasks() == tasks
+
+
+def open_below(folder: Path) -> list[str]:
+    """What of a folder this process has open."""
+    found = []
+    for number in os.listdir("/proc/self/fd"):  # noqa: PTH208 — names of numbers
+        with suppress(FileNotFoundError):  # the one that listed them
+            found.append(os.readlink(f"/proc/self/fd/{number}"))  # noqa: PTH115
+    return [path for path in found if path.startswith(f"{folder}/")]
+
+
+async def test_a_catalog_that_is_cancelled_while_it_closes_leaves_nothing_open(tmp_path: Path) -> None:
+    """At whatever moment: so many turns of the loop after the last thing that was done in the block."""
+    async with connect(f"local:{tmp_path}") as cat:
+        await cat.create_volume("raw", shards=1)
+
+    async def run(done: asyncio.Event) -> None:
+        async with connect(f"local:{tmp_path}") as cat:
+            volume = await cat.volume("raw")
+            await volume.put("a", os.urandom(9))
+            async with volume.open_seekable("a") as file:
+                assert await file.read()
+                done.set()
+
+    for turns in [*range(25)] * 4:
+        done = asyncio.Event()
+        running = asyncio.create_task(run(done))
+        await done.wait()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        running.cancel()
+        await asyncio.wait([running])
+        assert open_below(tmp_path) == []
+        assert [*(tmp_path / "content" / "staging").iterdir()] == []
+    names = [thread.name for thread in threading.enumerate()]
+    assert [name for name in names if name.startswith(("sqlite", "local"))] == []
 
 
 async def test_a_stream_that_never_comes_holds_the_block_for_a_moment_only() -> None:
