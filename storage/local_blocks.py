@@ -14,7 +14,7 @@ import errno
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -153,19 +153,21 @@ class Staged:
                 self.drop_chosen(name, assembly)
 
     def drop_chosen(self, name: str, assembly: Assembly, *, keep: Part | None = None) -> None:
-        """Forget blocks that a put has chosen and used."""
+        """Forget blocks that a put has chosen and used. What cannot be removed keeps no other. Raises: OSError."""
         with self._lock:
             assembly.dropped = True
             assembly.blocks.clear()
             if self._assemblies.get(name) is assembly:
                 del self._assemblies[name]
-        for part in assembly.parts:
-            part.drop(keep=part is keep)
+        with ExitStack() as dropping:
+            for part in assembly.parts:
+                dropping.callback(part.drop, keep=part is keep)
 
     def close(self) -> None:
-        """Forget all blocks."""
+        """Forget all blocks. What cannot be removed is not held open: the next sweep looks at it again."""
         for name in list(self._assemblies):
-            self.drop(name)
+            with suppress(OSError):
+                self.drop(name)
 
 
 def whole(extents: Sequence[Extent]) -> Part | None:

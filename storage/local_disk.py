@@ -18,7 +18,7 @@ import os
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from .content import Always, Blob, Blocks, Headers, Precondition, Span
@@ -132,14 +132,15 @@ class Disk:
         return self.files.keep(self.index.get(name, when, op="keep").file)
 
     def close(self) -> None:
-        """Remove what is staged, and let go of everything. No other thread may be at work."""
-        self.staged.close()
-        with suppress(Exception):  # put off once more: the next sweep does it
-            for file in self._unmoved:
-                self.files.settle(file)
-            self.index.forget((), now=True)
-        self.files.close()
-        self.index.close()
+        """Remove what is staged, and let go of everything, whatever fails. No other thread may be at work."""
+        with ExitStack() as closing:
+            closing.callback(self.index.close)
+            closing.callback(self.files.close)
+            self.staged.close()
+            with suppress(Exception):  # put off once more: the next sweep does it
+                for file in self._unmoved:
+                    self.files.settle(file)
+                self.index.forget((), now=True)
 
     def sweep(self) -> None:
         """Settle the sessions of processes that died since this one began, and remove what is garbage."""

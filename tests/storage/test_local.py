@@ -560,6 +560,24 @@ async def test_threads_files_and_staged_blocks_end_with_close(tmp_path: Path) ->
     await assert_tidy(tmp_path)
 
 
+async def test_staged_blocks_that_cannot_be_removed_are_not_held_open(tmp_path: Path) -> None:
+    threads, descriptors = threading.active_count(), open_files()
+    store = LocalContent(tmp_path)
+    await store.create()
+    for name in ("a", "b"):
+        await store.stage(name, "1", b"x")
+        with pytest.raises(InvalidError):
+            await store.put(name, Blocks(["2"]), when=Always(), headers=PLAIN)
+        await store.stage(name, "1", b"x")  # in another file, since a put has looked at the first
+    first, *_ = staged = sorted(files_under(tmp_path / "staging"))
+    assert len(staged) == 4
+    first.unlink()
+    (first / "in the way").mkdir(parents=True)
+    await store.close()
+    assert (threading.active_count(), open_files()) == (threads, descriptors)
+    assert files_under(tmp_path / "staging") == set()
+
+
 async def test_a_close_that_is_cancelled_is_done_before_it_is(tmp_path: Path) -> None:
     threads, descriptors = threading.active_count(), open_files()
     store = LocalContent(tmp_path)
