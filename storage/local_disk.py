@@ -103,7 +103,8 @@ class Disk:
                     self.staged.drop_chosen(name, assembly, keep=part)
                 raise
             self._tidy(kept.file, replaced)
-            self.staged.drop_chosen(name, assembly, keep=part)
+            with suppress(OSError):  # what is left the next sweep removes
+                self.staged.drop_chosen(name, assembly, keep=part)
             return token
 
     def open(self, name: str, span: Span, when: Precondition) -> Reading:

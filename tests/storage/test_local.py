@@ -578,6 +578,19 @@ async def test_staged_blocks_that_cannot_be_removed_are_not_held_open(tmp_path: 
     assert files_under(tmp_path / "staging") == set()
 
 
+async def test_a_put_whose_blocks_cannot_be_removed_has_succeeded(store: LocalContent, tmp_path: Path) -> None:
+    """The blob is there: nobody is to be told that it failed."""
+    await store.stage("a", "1", b"x")
+    with pytest.raises(InvalidError):
+        await store.put("a", Blocks(["3"]), when=Always(), headers=PLAIN)
+    await store.stage("a", "2", b"y")
+    first = min(files_under(tmp_path / "store" / "staging"))
+    first.unlink()
+    (first / "in the way").mkdir(parents=True)
+    await store.put("a", Blocks(["1", "2"]), when=Always(), headers=PLAIN)
+    assert await contents(store) == {"a": b"xy"}
+
+
 async def test_a_close_that_is_cancelled_is_done_before_it_is(tmp_path: Path) -> None:
     threads, descriptors = threading.active_count(), open_files()
     store = LocalContent(tmp_path)
