@@ -60,8 +60,9 @@ class Session:
         return f"{self.path.name}-{next(self._numbers)}"
 
     def tokens(self) -> list[str]:
-        """The tokens of the files that are here now."""
-        return [f"{self.path.name}-{file.name}" for file in self.path.iterdir()]
+        """The tokens of the files that are here now. What else there is, is nobody's of ours: it stays."""
+        with os.scandir(self.path) as found:
+            return [f"{self.path.name}-{file.name}" for file in found if not file.is_dir(follow_symlinks=False)]
 
     def flush(self) -> None:
         """Make what was made here survive a loss of power."""

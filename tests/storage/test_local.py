@@ -708,6 +708,19 @@ def test_blocks_are_copied_where_the_system_cannot_copy_by_itself(tmp_path: Path
     assert (tmp_path / "to").read_bytes() == b"23456"
 
 
+async def test_a_folder_that_is_left_in_a_dead_session_stops_no_write(store: LocalContent, tmp_path: Path) -> None:
+    """Somebody else's, or a disk's: nothing of ours is a folder there. It stays, and what is ours goes."""
+    dead = tmp_path / "store" / "staging" / "dead"
+    (dead / "stray" / "deep").mkdir(parents=True)
+    (dead / "1").write_bytes(b"never committed")
+    await store.sweep()
+    again = LocalContent(tmp_path / "store")
+    await again.put("a", b"1", when=IfAbsent(), headers=PLAIN)
+    await again.close()
+    assert [path.name for path in dead.iterdir()] == ["stray"]
+    assert (dead / "stray" / "deep").is_dir()
+
+
 def test_a_session_that_has_ended_meanwhile_is_not_taken_over(tmp_path: Path) -> None:
     assert Session.taken_over(tmp_path / "gone") is None
 
