@@ -403,6 +403,49 @@ async def test_a_clock_that_runs_backwards_repeats_no_stamp(file: Path) -> None:
     assert all(earlier < later for earlier, later in pairwise(map(int, filter(None, stamps))))
 
 
+YEARS_S = 10 * 365 * 86_400
+
+
+async def stamps_at(file: Path, *seconds: int) -> list[int]:
+    """The stamps of writes at these times by the machine's clock, each by a table that is opened anew."""
+    stamps: list[int] = []
+    for now in seconds:
+        table = SqliteTable(file, clock=lambda now=now: now * 10**9)  # type: ignore[misc]
+        await table.create()
+        written = await submit_one(table, Merge("r", {})) if stamps else await submit_one(table, Insert("r", {}))
+        stamps.append(written.timestamp or 0)
+        await table.close()
+    return stamps
+
+
+async def test_where_the_clock_was_put_back_stamps_go_on_as_time_passes(file: Path) -> None:
+    """Else ages would not pass before it is as late again: for years, after one wrong time."""
+    stamps = await stamps_at(file, 1000, YEARS_S, 2000, 2300, 2300, 5000, YEARS_S * 2)
+    passed = [later - earlier for earlier, later in pairwise(stamps)]
+    assert passed[1:5] == [1, 297_000_000, 1, 2_673_000_000]
+    assert stamps[-1] == YEARS_S * 2 * 10**6
+
+
+async def test_stamps_that_are_a_little_ahead_are_caught_up_with(file: Path) -> None:
+    """Also by one who writes all the time: else each time that a clock is put right would add to their lead."""
+    seconds = [1010, *range(1000, 2200, 9)]
+    times = iter(seconds)
+    table = SqliteTable(file, clock=lambda: next(times) * 10**9)
+    await table.create()
+    stamps = [(await table.submit(P, [Insert(f"{now}", {})]))[0].timestamp or 0 for now in seconds]
+    await table.close()
+    assert all(earlier < later for earlier, later in pairwise(stamps))
+    assert stamps[-1] == seconds[-1] * 10**6
+
+
+async def test_a_blobcat_that_only_counted_on_harms_no_stamp(file: Path) -> None:
+    """One that is older wrote in between: for how long is not known."""
+    *_, last = await stamps_at(file, YEARS_S, 2000)
+    sql(file, "UPDATE clock SET stamp = stamp + 1")
+    sql(file, "DELETE FROM entities")
+    assert await stamps_at(file, 900_000, 900_100) == [last + 2, last + 2 + 99_000_000]
+
+
 async def test_a_stamp_is_the_clock_s_in_microseconds(file: Path) -> None:
     table = SqliteTable(file, clock=lambda: 1_700_000_000_123_456_789)
     await table.create()
