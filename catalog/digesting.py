@@ -55,6 +55,7 @@ class Digesting:
         loop = asyncio.get_running_loop()
         steps = self._digester.steps(*self._emptied())
         begun: Digested = asyncio.gather(*(loop.run_in_executor(self._threads, step) for step in steps))
+        begun.add_done_callback(_looked_at)
         self._under_way = begun
         return begun
 
@@ -66,3 +67,9 @@ class Digesting:
         if self._under_way:
             await self._under_way
             self._under_way = None
+
+
+def _looked_at(batch: Digested) -> None:
+    """Whoever awaits it is told of its error; where nobody does any more, asyncio is not to say that nobody did."""
+    if not batch.cancelled():
+        batch.exception()

@@ -1,6 +1,7 @@
 """Digests taken in threads: the same as at one go, with little held, and a thread asked no more often than it pays."""
 
 import asyncio
+import gc
 import threading
 from collections.abc import Iterator, Sequence
 
@@ -9,6 +10,7 @@ import pytest
 from catalog.digesting import BATCH_BYTES, Digesting
 from catalog.threads import HASHED_INLINE_BYTES
 from storage import Digests
+from storage.errors import InvalidError
 from tests.harness.counted import Counted
 
 DATA = bytes(range(251)) * (3 * BATCH_BYTES // 251)
@@ -76,3 +78,35 @@ async def test_no_more_is_taken_than_the_threads_get_done(threads: Counted) -> N
     await second
     assert done == [False, False, False]
     assert await digesting.digests() == Digests.of(DATA[:BATCH_BYTES] + b"of the next batch" + DATA[:BATCH_BYTES])
+
+
+@pytest.mark.parametrize("waiting", [False, True])
+async def test_of_a_batch_that_nobody_waits_for_any_more_nothing_is_said(threads: Counted, waiting: bool) -> None:
+    """A catalog was closed under it, say. Who waits is told."""
+    said: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: said.append(context))
+    held = threading.Event()
+    for _ in range(2):
+        threads.submit(held.wait)
+    digesting = Digesting(threads)
+    begun = await digesting.take(DATA[:BATCH_BYTES])
+    threads.shutdown(wait=False, cancel_futures=True)
+    held.set()
+    await spin()
+    assert begun is not None
+    assert begun.done()
+    if waiting:
+        with pytest.raises(InvalidError, match="closed"):
+            await digesting.digests()
+    del begun, digesting
+    gc.collect()
+    assert said == []
+
+
+async def test_a_batch_may_be_cancelled(threads: Counted) -> None:
+    digesting = Digesting(threads)
+    begun = await digesting.take(DATA[:BATCH_BYTES])
+    assert begun is not None
+    begun.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await digesting.digests()
