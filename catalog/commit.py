@@ -22,6 +22,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Final
+from weakref import WeakValueDictionary
 
 from storage.errors import another
 
@@ -41,6 +42,8 @@ from .table import (
 UNITS_MAX: Final = 512
 LANES_MAX: Final = 64
 """Transactions of one account under way at the same time, at most: of so many partitions."""
+LANES_KEPT: Final = 1024
+"""Idle ones, for what they have learned of their partition: of a hundred volumes, or of four large ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,13 +257,17 @@ class Lane:
 
 
 class Committer:
-    """The lanes of a table, made as they are needed."""
+    """The lanes of a table, made as they are needed: one of a partition at a time.
+
+    Those used last are kept. Another one lives as long as somebody holds it, or its task has work: it is found again.
+    """
 
     def __init__(self, table: Table, request_timeout_s: float) -> None:
         self._table = table
         self._request_timeout_s = request_timeout_s
         self._under_way = Places(LANES_MAX)
-        self._lanes: dict[str, Lane] = {}
+        self._lanes: WeakValueDictionary[str, Lane] = WeakValueDictionary()
+        self._recent: dict[str, Lane] = {}
         self._closed = False
 
     def __repr__(self) -> str:
@@ -270,16 +277,21 @@ class Committer:
         """The lane of a partition. Raises: InvalidError once all are closed."""
         if self._closed:
             raise _closed(partition)
-        if partition not in self._lanes:
-            self._lanes[partition] = Lane(self._table, partition, self._request_timeout_s, self._under_way)
-        return self._lanes[partition]
+        lane = self._lanes.get(partition)
+        if lane is None:
+            lane = self._lanes[partition] = Lane(self._table, partition, self._request_timeout_s, self._under_way)
+        self._recent.pop(partition, None)
+        self._recent[partition] = lane
+        if len(self._recent) > LANES_KEPT:
+            del self._recent[next(iter(self._recent))]
+        return lane
 
     async def close(self) -> None:
         """Stop all lanes. May be called twice. Cancelled, it stops them first, and all are told."""
         self._closed = True
-        lanes, self._lanes = self._lanes, {}
+        self._recent.clear()
         async with AsyncExitStack() as closing:
-            for lane in lanes.values():
+            for lane in list(self._lanes.values()):
                 lane.stop()
                 closing.push_async_callback(lane.close)
 

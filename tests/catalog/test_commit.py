@@ -1,11 +1,12 @@
 """Group commit: who shares a transaction with whom, and who hears what."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from catalog.commit import UNITS_MAX, Committer, Lane, Seat, Ticket, Unit, pack
+from catalog.commit import LANES_KEPT, UNITS_MAX, Committer, Lane, Seat, Ticket, Unit, pack
 from catalog.errors import CatalogError, InvalidError, OutcomeUnknownError, TooLargeError, UnavailableError
 from catalog.sqlite_table import SqliteTable
 from catalog.table import (
@@ -68,6 +69,10 @@ def lane(table: Recording) -> Lane:
 
 def settled(*tasks: "asyncio.Task[object]") -> bool:
     return all(task.done() for task in tasks)
+
+
+def rows(operations: Sequence[Operation]) -> list[str]:
+    return [operation.row for operation in operations]
 
 
 async def spin() -> None:
@@ -304,6 +309,59 @@ async def test_closing_tells_those_who_have_no_place_yet(table: Recording) -> No
     outcomes = await asyncio.gather(*tasks, return_exceptions=True)
     kinds = [outcome.kind for outcome in outcomes if isinstance(outcome, CatalogError)]
     assert kinds == ["outcome-unknown.closed"] * OPERATIONS_MAX + ["invalid.closed"] * (UNITS_MAX + 50 - OPERATIONS_MAX)
+
+
+def use_others(committer: Committer) -> None:
+    """So many partitions that an idle lane is forgotten for them."""
+    for number in range(LANES_KEPT):
+        committer.lane(f"other {number}")
+    gc.collect()
+
+
+async def test_no_more_idle_lanes_are_kept_than_may_be(table: Recording) -> None:
+    committer = Committer(table, 5)
+    for number in range(10):
+        await committer.lane(f"p{number}").commit(unit("a"))
+    use_others(committer)
+    assert repr(committer) == f"<Committer of {LANES_KEPT} lanes>"
+    await committer.lane("p0").commit(unit("b"))
+    await committer.close()
+    assert repr(committer) == "<Committer of 0 lanes>"
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_a_lane_that_has_work_is_the_only_one_of_its_partition(table: Recording, cancelled: bool) -> None:
+    committer = Committer(table, 5)
+    table.gate.clear()
+    first = asyncio.create_task(committer.lane("p").commit(unit("a")))
+    await spin()
+    if cancelled:
+        first.cancel()
+        await asyncio.wait([first])
+    use_others(committer)
+    second = asyncio.create_task(committer.lane("p").commit(unit("b")))
+    await spin()
+    assert [rows(operations) for operations in table.transactions] == [["a"]]
+    table.gate.set()
+    await second
+    assert [rows(operations) for operations in table.transactions] == [["a"], ["b"]]
+    await committer.close()
+
+
+async def test_a_lane_that_somebody_holds_is_the_only_one_of_its_partition(table: Recording) -> None:
+    committer = Committer(table, 5)
+    seat, held = Seat(committer.lane("p")), committer.lane("q")
+    use_others(committer)
+    assert committer.lane("q") is held
+    patient = asyncio.create_task(Seat(committer.lane("p")).commit(unit("a")))
+    await spin()
+    assert not patient.done()
+    seat.leave()
+    await patient
+    use_others(committer)
+    await committer.close()
+    with pytest.raises(InvalidError, match="closed"):
+        await held.commit(unit("b"))
 
 
 async def test_each_hears_of_a_shared_trouble_by_an_error_of_its_own(table: Recording) -> None:
