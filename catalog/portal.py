@@ -62,9 +62,7 @@ class Portal:
 
     def strand(self) -> "Strand":
         """See Runs."""
-        strand = Strand(self)
-        strand.task = self._waited(lambda: _made(self._task(strand.serve)))
-        return strand
+        return Strand(self)
 
     def end(self) -> None:
         """Cancel what is under way, and end the thread. In a fork there is nothing to end."""
@@ -148,7 +146,7 @@ class Portal:
 
 
 class Strand:
-    """One task that does what it is given, in turn: what is entered in it is left in it."""
+    """One task that does what it is given, in turn: what is entered in it is left in it. The first work begins it."""
 
     def __init__(self, portal: Portal) -> None:
         self._portal = portal
@@ -196,6 +194,7 @@ class Strand:
             done.set_exception(InvalidError(message, op="blocking", kind="invalid.closed"))
         else:
             self._queue.put_nowait((work, done))
+            self.task = self.task or asyncio.get_running_loop().create_task(self.serve())
 
         def cancel() -> None:
             if self._current is done and self.task is not None:
@@ -268,13 +267,6 @@ def _result(done: "Future[T]") -> T:
 
 async def _awaited(work: Work) -> Any:
     return await work()
-
-
-def _made(task: "asyncio.Task[Any]") -> "asyncio.Future[Any]":
-    """A future that is done, and holds the task."""
-    made: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-    made.set_result(task)
-    return made
 
 
 def _hand_over(ended: "asyncio.Future[Any]", done: "Future[Any]") -> None:

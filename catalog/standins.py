@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from .arrow import as_reader
+from .errors import InvalidError
 from .portal import Runs
 
 _END: Final = object()
@@ -90,10 +91,17 @@ def iterate(items: Any, runs: Runs) -> Iterator[Any]:
 
 
 class _Iteration:
+    """An iteration that threads may share: each item goes to one of them.
+
+    There is no lock, since any thread may let go of it at any time. It begins, goes on and ends in its strand, in turn;
+    what is kept here is only what was asked for.
+    """
+
     def __init__(self, items: Any, runs: Runs) -> None:
         self._items = items
-        self._runs = runs
-        self._strand: Any = None
+        self._strand: Any = runs.strand()
+        self._iterator: Any = None
+        self._asked = False
         self._ended = False
 
     def __iter__(self) -> Self:
@@ -102,12 +110,15 @@ class _Iteration:
     def __next__(self) -> Any:
         if self._ended:
             raise StopIteration
-        if self._strand is None:
-            self._strand = self._runs.strand()
-            self._items = aiter(self._items)
-            self._strand.at_end(self._items_closed(self._items))
+        self._asked = True
         try:
             item = self._strand.run(self._next)
+        except InvalidError as exc:
+            closed_meanwhile = self._ended and exc.kind == "invalid.closed"
+            self.close()
+            if closed_meanwhile:
+                raise StopIteration from None
+            raise
         except BaseException:
             self.close()
             raise
@@ -117,25 +128,32 @@ class _Iteration:
         return wrapped(item, self._strand)
 
     async def _next(self) -> Any:
-        return await anext(self._items, _END)
+        if self._ended:  # since it was asked for
+            self._strand.end()
+            return _END
+        if self._iterator is None:
+            self._iterator = aiter(self._items)
+            self._strand.at_end(self._closing(self._iterator))
+        return await anext(self._iterator, _END)
 
     def close(self) -> None:
         """End it, as `aclose` does. May be called twice."""
         if not self._ended:
             self._ended = True
-            if self._strand is not None:
+            if self._asked:
                 self._strand.last(self._close)
 
     async def _close(self) -> None:
-        await self._items_closed(self._items)()
+        if self._iterator is not None:
+            await self._closing(self._iterator)()
 
     @staticmethod
-    def _items_closed(items: Any) -> Callable[[], Awaitable[None]]:
-        """What closes them, holding nothing else: whoever lets go of the iteration ends it."""
+    def _closing(iterator: Any) -> Callable[[], Awaitable[None]]:
+        """What closes it, holding nothing else: whoever lets go of the iteration ends it."""
 
         async def close() -> None:
-            if hasattr(items, "aclose"):
-                await items.aclose()
+            if hasattr(iterator, "aclose"):
+                await iterator.aclose()
 
         return close
 

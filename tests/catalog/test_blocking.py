@@ -8,15 +8,27 @@ import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from catalog import ConflictError, Create, F, InvalidError, Item, NotFoundError, OutcomeUnknownError, blocking
-from catalog.portal import Portal
-from catalog.standins import Blocking
+from catalog import (
+    ConflictError,
+    Create,
+    F,
+    FileVersion,
+    InvalidError,
+    Item,
+    NotFoundError,
+    OutcomeUnknownError,
+    blocking,
+)
+from catalog.portal import Portal, Strand, Work
+from catalog.standins import Blocking, iterate
 from scripts.blocking_stubs import stubs
 
 ROOT = Path(__file__).parents[2]
@@ -126,6 +138,68 @@ def test_threads_share_one(volume: blocking.Volume) -> None:
         files = list(threads.map(lambda number: volume.put(f"{number}", b"x"), range(64)))
     assert {file.version for file in files} == {1}
     assert len(list(volume.list())) == 64
+
+
+def test_threads_share_one_iteration(volume: blocking.Volume, capfd: pytest.CaptureFixture[str]) -> None:
+    """From its first item on: each item goes to one of them, and all of them come to its end."""
+    list(volume.put_many(Item(f"{number:02}", b"x") for number in range(40)))
+    threads = 5
+    for _ in range(20):
+        shared, together = iter(volume.query()), threading.Barrier(threads)
+
+        def all_of(shared: Iterator[FileVersion], together: threading.Barrier) -> list[str]:
+            together.wait()
+            return [file.path for file in shared]
+
+        with ThreadPoolExecutor(threads) as pool:
+            found = pool.map(all_of, [shared] * threads, [together] * threads)
+            assert sorted(chain(*found)) == [f"{number:02}" for number in range(40)]
+    gc.collect()
+    assert capfd.readouterr() == ("", "")
+
+
+async def numbers() -> AsyncIterator[int]:
+    for number in range(3):
+        yield number
+
+
+@pytest.fixture
+def portal() -> Iterator[Portal]:
+    portal = Portal()
+    portal.start()
+    yield portal
+    portal.end()
+
+
+class Overtaken(Strand):
+    """A strand on whose way to the loop something else happens, once."""
+
+    def __init__(self, portal: Portal) -> None:
+        super().__init__(portal)
+        self.happens: list[Callable[[], None]] = []
+
+    def run(self, work: Work) -> Any:
+        if self.happens:
+            self.happens.pop()()
+        return super().run(work)
+
+    def strand(self) -> Strand:
+        return self
+
+
+def test_an_iteration_that_is_closed_before_its_first_item_is_made_has_none(portal: Portal) -> None:
+    strand = Overtaken(portal)
+    shared: Any = iterate(numbers(), strand)
+    strand.happens.append(shared.close)
+    assert list(shared) == []
+
+
+def test_who_asks_for_an_item_while_another_closes_the_iteration_is_at_its_end(portal: Portal) -> None:
+    strand = Overtaken(portal)
+    shared: Any = iterate(numbers(), strand)
+    assert next(shared) == 0
+    strand.happens.append(shared.close)
+    assert list(shared) == []
 
 
 def test_it_works_where_a_loop_is_running(volume: blocking.Volume) -> None:
