@@ -6,14 +6,16 @@ what a `with` block gives. A caller who is interrupted (Ctrl-C) cancels its task
 Errors are the very objects that were raised, and keep their tracebacks.
 
 The thread is a daemon and belongs to the process that made it: in a fork there is no such thread, so calls are refused
-there. So are calls on the thread itself, from a callback, which would wait for ever.
+there. So are calls on the thread itself, from a callback, which would wait for ever. Nobody waits for a thread that is
+no more, or that runs no more because the interpreter is at its end.
 """
 
 import asyncio
 import os
+import sys
 import threading
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Future, wait
+from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from contextvars import copy_context
 from typing import Any, Final, Protocol, TypeVar
@@ -69,7 +71,8 @@ class Portal:
         loop, self._loop = self._loop, None
         if loop is not None and os.getpid() == self._pid:
             loop.call_soon_threadsafe(self._over.set)
-            self._thread.join()
+            if not sys.is_finalizing():  # it would never end any more
+                self._thread.join()
 
     def soon(self, work: Callable[[], Any]) -> None:
         """Do it on the loop, if there still is one, and wait for nothing."""
@@ -89,7 +92,7 @@ class Portal:
 
     def wait(self, begin: Callable[["Future[Any]"], Callable[[], object]]) -> Any:
         """Begin something on the loop that ends in the future, and wait; interrupted, call what `begin` returned."""
-        loop = self._checked()
+        self._checked()
         done: Future[Any] = Future()
         cancel: list[Callable[[], object]] = []
         context = copy_context()
@@ -102,16 +105,29 @@ class Portal:
                 done.cancel()
 
         try:
-            loop.call_soon_threadsafe(lambda: cancel.append(context.run(begin, done)))
-            return _result(done)
+            self.soon(lambda: cancel.append(context.run(begin, done)))
+            if self._ends(done):
+                return done.result()
         except asyncio.CancelledError as exc:
-            message = "the catalog was closed while the call was under way"
-            raise OutcomeUnknownError(message, op="blocking", kind="outcome-unknown.closed") from exc
+            raise _cut_off() from exc
         except BaseException:
             if not done.done():  # it is the caller who was interrupted, not the work
-                loop.call_soon_threadsafe(stop)
-                wait([done])
+                self.soon(stop)
+                self._ends(done)
             raise
+        raise _cut_off() if cancel else _closed()
+
+    def _ends(self, done: "Future[Any]") -> bool:
+        """Wait for its end. False: nobody comes to it any more.
+
+        Python may miss a Ctrl-C that comes just as a wait begins, so that none is long.
+        """
+        while not done.done():
+            if not self._thread.is_alive() or sys.is_finalizing():
+                return done.done()  # it may have been the last that the thread did
+            with suppress(TimeoutError, CancelledError):
+                done.exception(LOOKS_UP_S)
+        return True
 
     def _waited(self, task: Callable[[], "asyncio.Future[Any]"]) -> Any:
         def begin(done: "Future[Any]") -> Callable[[], object]:
@@ -124,7 +140,7 @@ class Portal:
     def _task(self, work: Work) -> "asyncio.Task[Any]":
         return asyncio.get_running_loop().create_task(_awaited(work))
 
-    def _checked(self) -> asyncio.AbstractEventLoop:
+    def _checked(self) -> None:
         if os.getpid() != self._pid:
             message = "this catalog was opened before a fork: connect anew in the child"
             raise InvalidError(message, op="blocking", kind="invalid.forked")
@@ -132,8 +148,7 @@ class Portal:
             message = "a callback may not call the catalog that calls it: it would wait for itself"
             raise InvalidError(message, op="blocking", kind="invalid.callback")
         if self._loop is None:
-            raise InvalidError("the catalog is closed", op="blocking", kind="invalid.closed")
-        return self._loop
+            raise _closed()
 
     def _serve(self) -> None:
         with asyncio.Runner() as runner:  # leaving it cancels all tasks, and ends all generators
@@ -184,7 +199,7 @@ class Strand:
         if self._portal.here:
             self._portal.soon(lambda: self._given(work, Future()))
         else:
-            with suppress(InvalidError):  # closed, or forked: it ended with the loop
+            with suppress(InvalidError, OutcomeUnknownError):  # closed, or forked: it ended with the loop
                 self.run(work)
         self.end()
 
@@ -253,16 +268,17 @@ class _Part(Strand):
         """Nothing: the strand goes on."""
 
     def last(self, work: Work) -> None:
-        with suppress(InvalidError):
+        with suppress(InvalidError, OutcomeUnknownError):
             self.run(work)
 
 
-def _result(done: "Future[T]") -> T:
-    """What it ends in. Python may miss a Ctrl-C that comes just as a wait begins, so that none is long."""
-    while not done.done():
-        with suppress(TimeoutError):
-            done.exception(LOOKS_UP_S)
-    return done.result()
+def _closed() -> InvalidError:
+    return InvalidError("the catalog is closed", op="blocking", kind="invalid.closed")
+
+
+def _cut_off() -> OutcomeUnknownError:
+    message = "the catalog was closed while the call was under way"
+    return OutcomeUnknownError(message, op="blocking", kind="outcome-unknown.closed")
 
 
 async def _awaited(work: Work) -> Any:

@@ -58,18 +58,19 @@ class BlockingQuery(Blocking):
 
 
 class Context:
-    """An async context manager, for `with`: entered and left in one task."""
+    """An async context manager, for `with`: entered and left in one task, and left also where that is ended before."""
 
     def __init__(self, manager: Any, runs: Runs, *, apart: bool = True) -> None:
         self._manager = manager
         self._runs = runs
         self._apart = apart
-        self._strand: Runs
+        self._strand: Any = None
+        self._left = False
 
     def __enter__(self) -> Any:
         self._strand = self._runs.strand()
         try:
-            entered = self._strand.run(self._manager.__aenter__)
+            entered = self._strand.run(self._enter)
         except BaseException:
             self._strand.end()
             raise
@@ -79,10 +80,21 @@ class Context:
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
         try:
-            swallowed: bool | None = self._strand.run(lambda: self._manager.__aexit__(kind, exc, trace))
+            swallowed: bool | None = self._strand.run(lambda: self._leave(kind, exc, trace))
             return swallowed
         finally:
             self._strand.end()
+
+    async def _enter(self) -> Any:
+        entered = await self._manager.__aenter__()
+        self._strand.at_end(self._leave)
+        return entered
+
+    async def _leave(self, *why: Any) -> Any:
+        if self._left:
+            return None
+        self._left = True
+        return await self._manager.__aexit__(*(why or (None, None, None)))
 
 
 def iterate(items: Any, runs: Runs) -> Iterator[Any]:

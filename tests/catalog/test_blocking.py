@@ -288,6 +288,23 @@ def test_closing_ends_the_calls_of_other_threads() -> None:
     assert hanging.ended == ["cancelled"]
 
 
+def test_closing_tells_also_those_who_waited_for_their_turn() -> None:
+    hanging, portal = Hanging(), Portal()
+    portal.start()
+    strand = portal.strand()
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(strand.run, hanging.hang)
+        hanging.begun.wait()
+        second = threads.submit(strand.run, hanging.hang)
+        while repr(strand) != "<Strand, 1 waiting>":
+            portal.run(lambda: asyncio.sleep(0))
+        portal.end()
+        for call in (first, second):
+            with pytest.raises(OutcomeUnknownError, match="closed while"):
+                call.result()
+    assert hanging.ended == ["cancelled"]
+
+
 def test_closing_ends_what_a_strand_of_another_thread_does() -> None:
     hanging, portal = Hanging(), Portal()
     portal.start()
@@ -319,6 +336,58 @@ with blocking.connect("memory:") as cat:
 """
     ran = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=60)
     assert ran.stdout.strip() == "1"
+
+
+@pytest.mark.parametrize("place", ["memory:", "local:"])
+def test_a_process_ends_that_never_leaves_the_block(tmp_path: Path, place: str) -> None:
+    """What is open then is closed, and nothing is printed of it; later code of the process is refused, not held up."""
+    program = """
+import sys
+from catalog import InvalidError, Item, blocking
+
+class Late:
+    def __del__(self):
+        try:
+            volume.put("late", b"1")
+        except InvalidError as exc:
+            print(exc.kind)
+
+def endless():
+    for number in range(100):
+        yield Item(f"more/{number}", b"1")
+
+opened = blocking.connect(sys.argv[1])
+volume = opened.__enter__().create_volume("raw", shards=1)
+volume.put("a", b"1")
+outcomes, files = volume.put_many(endless()), iter(volume.query())
+print(next(outcomes).ok, next(files).path)
+reading = volume.open("a")
+reader = reading.__enter__()
+late = Late()
+print("end of script")
+"""
+    url = place if place == "memory:" else f"{place}{tmp_path}"
+    command = [sys.executable, "-W", "always", "-c", program, url]
+    ran = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+    assert ran.stdout.splitlines() == ["True a", "end of script", "invalid.closed"]
+    assert ran.stderr == ""
+
+
+def test_a_process_ends_that_opens_a_catalog_at_its_end() -> None:
+    """Too late to be closed: nobody waits for its thread."""
+    program = """
+import atexit
+from catalog import blocking
+
+def late():
+    global opened
+    opened = blocking.connect("memory:")
+    print(opened.__enter__().capabilities.signed_urls)
+
+atexit.register(late)
+"""
+    ran = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=60)
+    assert ran.stdout == "False\n"
 
 
 def test_what_was_closed_says_so_instead_of_waiting_for_ever(volume: blocking.Volume) -> None:
