@@ -50,13 +50,18 @@ class Feed:
         return f"<Feed of {type(self._content).__name__}, {'stopped' if self._stopped else 'open'}>"
 
     async def chunks(self, most: Callable[[], int]) -> AsyncGenerator[bytes, None]:
-        """All chunks; of small ones, batches of `most()` bytes, asked each time. Raises: what the content does."""
+        """All chunks; of small ones, batches of `most()` bytes, asked each time.
+
+        Raises: what the content does; InvalidError for a cancellation of its own.
+        """
         step: Future[_Batch] | None = None
         batch = _Batch(b"")
         try:
             while not batch.ended:
                 step = self._threads.submit(self._context.run, self._batch, min(most(), BATCH_BYTES))
                 batch = await asyncio.wrap_future(step)
+                if isinstance(batch.error, asyncio.CancelledError):  # of the content, not of whoever awaits it here
+                    raise cancelled_itself() from batch.error
                 if batch.error is not None:
                     raise batch.error
                 yield cast("bytes", batch.chunk)
@@ -112,3 +117,9 @@ class Feed:
         assert isinstance(self._iterator, Generator)  # noqa: S101 — only generators are closed
         with suppress(Exception):  # nobody is left to be told
             self._iterator.close()
+
+
+def cancelled_itself() -> InvalidError:
+    """What is said of content that raises CancelledError though nobody cancelled its reader, who would take it so."""
+    message = "content cannot be read: it raised CancelledError, though nobody cancelled the write"
+    return InvalidError(message, op="put", kind="invalid.source")

@@ -18,7 +18,7 @@ from storage.disk_errors import DISK, meaning
 from storage.own_files import is_own
 
 from .errors import CatalogError, InvalidError, NotFoundError
-from .feed import Feed
+from .feed import Feed, cancelled_itself
 from .threads import in_thread
 
 READ_BYTES: Final = 1 << 20  # at a time, of what is not known to be a regular file
@@ -107,8 +107,14 @@ def _chunks(content: Content, size: int, threads: Executor, missing: Callable[[]
 
 
 async def _as_it_comes(content: AsyncIterable[bytes]) -> AsyncGenerator[bytes, None]:
-    async for chunk in content:
-        yield chunk
+    try:
+        async for chunk in content:
+            yield chunk
+    except asyncio.CancelledError as exc:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise cancelled_itself() from exc  # of somebody else's task, for which it waited
 
 
 async def _file_chunks(path: Path, size: int, threads: Executor) -> AsyncGenerator[bytes, None]:

@@ -76,7 +76,8 @@ class Volume(TendedVolume):
         an id of your own: the same id for the same path again, from anywhere, returns the version that it made instead
         of making another. A change that makes no version, because nothing changed, is not remembered; an id that
         another verb used is a conflict. `timeout_s` limits the time spent on the services, for larger content since its
-        last block got through; reading content does not count.
+        last block got through; reading content does not count. What reading content raises is raised as it is; but a
+        CancelledError of its own, where nobody cancelled the put, as InvalidError.
 
         Raises: ConflictError (the mode's condition does not hold: says expected and found), InvalidError and
         TooLargeError (nothing was sent), AccessDeniedError, UnavailableError: not applied, and never will be.

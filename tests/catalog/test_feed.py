@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from catalog import Settings, Volume, connect
+from catalog import InvalidError, Settings, Volume, connect
 from catalog.feed import BATCH_BYTES, Feed
 from catalog.sources import pieces
 from catalog.threads import Threads
@@ -218,6 +218,16 @@ async def test_what_a_source_raises_is_raised_as_it_is(
     with pytest.raises(kind) as caught:
         await volume.put("a", content(error))
     assert caught.value is error
+
+
+@pytest.mark.parametrize("content", [half_way, Read, Refusing])
+async def test_a_cancellation_of_a_sources_own_is_an_error_of_content(
+    volume: Volume, content: Callable[[BaseException], Any]
+) -> None:
+    """Of a task that it waits for in its thread, say: nobody cancelled the put."""
+    with pytest.raises(InvalidError, match="raised CancelledError") as caught:
+        await volume.put("a", content(asyncio.CancelledError()))
+    assert caught.value.kind == "invalid.source"
 
 
 @pytest.mark.parametrize("content", [Read, Refusing])

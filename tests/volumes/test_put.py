@@ -1,5 +1,6 @@
 """put: what it writes, what it returns, what each mode asks for, and what it refuses."""
 
+import asyncio
 import errno
 import hashlib
 import io
@@ -362,6 +363,59 @@ async def test_put_many_tells_of_a_bad_item_in_its_outcome_and_goes_on(volume: V
     assert sorted(outcome.file.path for outcome in outcomes if outcome.file) == ["after", "before"]
     assert {(type(error), error.kind) for error in bad} == {(InvalidError, "invalid.source")}
     assert {type(error.__cause__) for error in bad} == {RuntimeError, OSError, TypeError}
+
+
+async def waiting_for(task: "asyncio.Future[bytes]") -> AsyncIterator[bytes]:
+    yield DATA
+    yield await task
+
+
+def raising_cancelled() -> Iterator[bytes]:
+    yield DATA
+    raise asyncio.CancelledError
+
+
+async def cancelled_task() -> "asyncio.Future[bytes]":
+    task: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+    task.cancel()
+    return task
+
+
+async def test_content_that_waits_for_what_was_cancelled_cannot_be_read(volume: Volume) -> None:
+    """Nobody cancelled the put: its caller is told so by an error, not by a cancellation."""
+    with pytest.raises(InvalidError, match="raised CancelledError") as caught:
+        await volume.put("a", waiting_for(await cancelled_task()))
+    assert caught.value.kind == "invalid.source"
+    assert isinstance(caught.value.__cause__, asyncio.CancelledError)
+
+
+async def test_content_that_was_cancelled_elsewhere_stops_no_other_item(volume: Volume) -> None:
+    async def items() -> AsyncIterator[Item]:
+        yield Item("asynchronous", waiting_for(await cancelled_task()))
+        yield Item("in a thread", raising_cancelled())
+        yield Item("after", b"2")
+
+    outcomes = {outcome.item.path: outcome async for outcome in volume.put_many(items())}
+    assert {path: outcome.error and outcome.error.kind for path, outcome in outcomes.items()} == {
+        "asynchronous": "invalid.source",
+        "in a thread": "invalid.source",
+        "after": None,
+    }
+
+
+async def test_a_put_that_is_cancelled_while_it_waits_for_content_is_cancelled(volume: Volume) -> None:
+    begun, never = asyncio.Event(), asyncio.get_running_loop().create_future()
+
+    async def chunks() -> AsyncIterator[bytes]:
+        begun.set()
+        yield await never
+
+    put = asyncio.create_task(volume.put("a", chunks()))
+    await begun.wait()
+    put.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await put
+    assert put.cancelled()
 
 
 async def test_put_many_raises_what_its_source_raises(volume: Volume) -> None:
