@@ -106,7 +106,9 @@ class Listener:
             return
         try:
             self._callback(event)
-        except Exception:
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException:  # a CancelledError too: whoever tells of the event is not cancelled
             if not self._failed:
                 self._failed = True
                 LOG.exception("on_event raised at a %s; further errors of it are not logged", type(event).__name__)

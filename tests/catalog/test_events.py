@@ -1,5 +1,6 @@
 """Events: what a callback hears, what the log says, and that neither can hurt or cost."""
 
+import asyncio
 import logging
 import sys
 from typing import Any
@@ -134,12 +135,15 @@ async def test_what_the_service_says_of_load_is_throttling(caplog: pytest.LogCap
     assert "slow down" in caplog.text
 
 
-async def test_a_callback_that_raises_hurts_no_write_and_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("error", [RuntimeError("a bug"), asyncio.CancelledError(), GeneratorExit()], ids=repr)
+async def test_a_callback_that_raises_hurts_no_write_and_is_logged_once(
+    error: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
     heard = []
 
     def broken(event: Event) -> None:
         heard.append(event)
-        raise RuntimeError("a bug")
+        raise error
 
     async with connect("memory:", on_event=broken) as cat:
         volume = await cat.create_volume("raw", shards=1)
@@ -147,6 +151,15 @@ async def test_a_callback_that_raises_hurts_no_write_and_is_logged_once(caplog: 
         assert await volume.read("a") == b"1"
     assert len(heard) > 5
     assert [record.levelname for record in caplog.records if "on_event" in record.message] == ["ERROR"]
+
+
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit])
+def test_a_callback_may_be_interrupted(interrupt: type[BaseException]) -> None:
+    def interrupted(_: Event) -> None:
+        raise interrupt
+
+    with pytest.raises(interrupt):
+        Listener(interrupted)(Event(op="put", key="a"))
 
 
 async def test_who_does_not_listen_pays_nothing() -> None:
