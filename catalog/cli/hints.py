@@ -64,6 +64,8 @@ def _prefix(error: "CatalogError") -> str:
 
 
 def _token(error: "CatalogError") -> str:
+    if error.op == "query":
+        return "pass what --limit showed after --after, whole, with the same --where, PREFIX, --order-by and --as-of"
     if error.key:
         return "give the --url of the catalog that the write went to"
     return "blobcat resolve TOKEN, with the whole token that the error showed"
