@@ -48,7 +48,9 @@ def local_file(path: Path, *, overwrite: bool) -> Iterator[LocalFile]:
     from ..destination import Existing, LocalFolder, Part, explaining
 
     existing: Existing = "overwrite" if overwrite else "fail"
-    part = Part(lambda: LocalFolder.opened(path.parent), [path.name], existing=existing, time_us=0, modified_us=None)
+    part = Part(
+        lambda: LocalFolder.opened(path.parent), [path.name or "."], existing=existing, time_us=0, modified_us=None
+    )
     try:
         with explaining("", path):
             part.begin()

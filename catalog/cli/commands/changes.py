@@ -1,5 +1,6 @@
 """`blobcat changes`."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,10 +10,11 @@ from ..columns import history_row
 from ..errors import UsageError
 from ..local_file import local_file
 from ..output import Line
+from ..records import system_message
 from ..session import Session
 
 if TYPE_CHECKING:
-    from ... import FileVersion
+    from ... import FileVersion, Volume
 
 
 async def changes(
@@ -44,25 +46,32 @@ async def changes(
         raise UsageError("--on and --off at once", "give one of them")
     if since is not None and cursor_file is not None:
         raise UsageError("--since and --cursor at once", "give one of them")
-    kept = None if cursor_file is None else Path(cursor_file)
-    async with session.volume() as volume:
-        if on or off:
-            await volume.set_change_log(on)
-        if off:
-            session.output.note("the change log is off", ("  blobcat changes --on begins a new one", "dim"))
-            return
-        found = volume.changes(since if kept is None else _kept(kept))
-        async for file in found:
-            session.output.show(file, _row)
-        cursor = found.cursor
-    session.output.flush()  # what cannot be shown was not seen
-    if kept is not None:
-        with local_file(kept, overwrite=True) as target:
+    kept = None if cursor_file is None or off else Path(cursor_file)
+    # that it can be written is seen before anything is done or shown
+    with nullcontext() if kept is None else local_file(kept, overwrite=True) as target:
+        after = since if kept is None else _kept(kept)
+        async with session.volume() as volume:
+            if on or off:
+                await volume.set_change_log(on)
+            if off:
+                session.output.note("the change log is off", ("  blobcat changes --on begins a new one", "dim"))
+                return
+            cursor = await _shown(session, volume, after)
+        if target is not None:
             target.write(f"{cursor}\n".encode())
-    elif session.output.json:
-        session.output.record({"cursor": cursor})
-    else:
-        session.output.note(cursor)
+        elif session.output.json:
+            session.output.record({"cursor": cursor})
+        else:
+            session.output.note(cursor)
+
+
+async def _shown(session: Session, volume: "Volume", after: str | None) -> str:
+    """Show what came after a cursor; the next one, once all of it was taken: what cannot be shown was not seen."""
+    found = volume.changes(after)
+    async for file in found:
+        session.output.show(file, _row)
+    session.output.flush()
+    return found.cursor
 
 
 def _kept(path: Path) -> str | None:
@@ -71,8 +80,10 @@ def _kept(path: Path) -> str | None:
         return path.read_text("utf-8").strip()
     except FileNotFoundError:
         return None
-    except (OSError, UnicodeDecodeError) as exc:
-        raise UsageError(f"{path} holds no cursor: {exc}") from exc
+    except OSError as exc:
+        raise UsageError(f"cannot read {system_message(exc)}") from exc
+    except UnicodeDecodeError as exc:
+        raise UsageError(f"{path} holds no cursor, and no text") from exc
 
 
 def _row(file: "FileVersion") -> Line:
