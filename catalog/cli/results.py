@@ -176,7 +176,7 @@ def _cell(value: Any) -> str:
     return json.dumps(found, ensure_ascii=False) if isinstance(found, dict | list) else text_of(found)
 
 
-def plain(value: Any) -> Any:  # noqa: PLR0911 — one case per type
+def plain(value: Any) -> Any:
     """What `json.dumps` takes, of all that metadata and SQL may hold; what JSON has no word for is text."""
     match value:
         case None | bool() | int() | float() | str():
@@ -185,8 +185,6 @@ def plain(value: Any) -> Any:  # noqa: PLR0911 — one case per type
             return record_of(value)
         case Mapping():
             return {str(key): plain(item) for key, item in value.items()}
-        case [*items] if items and all(isinstance(item, tuple) for item in items):  # a map, as Arrow gives it
-            return {str(key): plain(item) for key, item in items}
         case [*items]:
             return [plain(item) for item in items]
         case bytes():

@@ -275,12 +275,18 @@ def test_two_columns_of_one_name_are_told_apart(filled: Blobcat) -> None:
     assert row == {"size": 1, "size_1": 1}
 
 
-VALUES = {
+VALUES: dict[str, Any] = {
     "1::decimal(5, 2)": "1.00",
     "'a'::blob": "61",
     "[1, 2]": [1, 2],
     "{'a': 1, 'b': [true]}": {"a": 1, "b": [True]},
     "map {'k': 1}": {"k": 1},
+    "map {}": {},
+    "map {1: map {}, 2: null}": {"1": {}, "2": None},
+    "[map {}, map {'k': 1}]": [{}, {"k": 1}],
+    "array_value(map {}, map {'k': 1})": [{}, {"k": 1}],
+    "{'a': map {}}": {"a": {}},
+    "[]": [],
     "date '2026-11-20'": "2026-11-20",
     "timestamptz '2026-11-20 10:00:00+00'": "2026-11-20T10:00:00Z",
     "null": None,
@@ -295,6 +301,14 @@ def test_whatever_sql_gives_can_be_shown(filled: Blobcat, sql: str) -> None:
     assert filled("sql", f"select {sql} as x", "--json").record == {"x": VALUES[sql]}
     for form in ("table", "csv"):
         assert filled("sql", f"select {sql} as x", "--format", form).code == 0
+
+
+def test_metadata_of_a_file_that_has_none_are_an_empty_mapping_in_sql(filled: Blobcat) -> None:
+    filled("put", "-", "bare.txt")
+    statement = "select metadata from files where path = 'bare.txt'"
+    assert filled("sql", statement, "--json").record == {"metadata": {}}
+    assert rows_of(filled("sql", statement, "--format", "csv").out) == [["metadata"], ["{}"]]
+    assert filled("sql", statement).lines == ["{}"]
 
 
 def test_sql_that_is_wrong_is_one_line(filled: Blobcat) -> None:

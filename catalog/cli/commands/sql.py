@@ -70,10 +70,16 @@ async def sql(
 
 
 def _answer(table: "pa.Table") -> Answer:
+    from pyarrow.types import is_nested
+
+    kinds = {field.name: field.type for field in table.schema}
+    if not any(map(is_nested, kinds.values())):
+        kinds = {}
+
     async def rows() -> AsyncIterator[Mapping[str, Any]]:
         for batch in table.to_batches():
             for row in batch.to_pylist():
-                yield row
+                yield {name: _mapped(item, kinds[name]) for name, item in row.items()} if kinds else row
 
     async def batches() -> "AsyncIterator[pa.RecordBatch]":
         from pyarrow import RecordBatch
@@ -82,3 +88,18 @@ def _answer(table: "pa.Table") -> Answer:
             yield batch
 
     return Answer(table.column_names, rows, batches, lambda _, item: value(plain(item)))
+
+
+def _mapped(item: Any, kind: "pa.DataType") -> Any:
+    """The same value, with a mapping for each map: Arrow gives pairs, and an empty map looks like an empty list."""
+    from pyarrow.types import is_fixed_size_list, is_large_list, is_list, is_map, is_struct
+
+    if item is None:
+        return None
+    if is_map(kind):
+        return {str(key): _mapped(value, kind.item_type) for key, value in item}
+    if is_list(kind) or is_large_list(kind) or is_fixed_size_list(kind):
+        return [_mapped(each, kind.value_type) for each in item]
+    if is_struct(kind):
+        return {name: _mapped(value, kind.field(name).type) for name, value in item.items()}
+    return item
