@@ -5,12 +5,15 @@ import traceback
 from typing import TYPE_CHECKING, Any, Final
 
 from .help import arguments_of
-from .hints import hint_of, message_of
+from .hints import hint_of
 from .output import Output
+from .places import no_catalog
 from .records import error_record, system_message
 
 if TYPE_CHECKING:
     import typer
+
+    from .options import Common
 
 OK: Final = 0
 FINDINGS: Final = 1
@@ -52,8 +55,8 @@ class UsageError(Exception):
         self.hint = hint
 
 
-def report(exc: BaseException, output: Output, *, debug: bool) -> int:
-    """Tell of an error, and return its exit code."""
+def report(exc: BaseException, output: Output, *, debug: bool, options: "Common | None" = None) -> int:
+    """Tell of an error, and return its exit code. The options say which catalog it is of."""
     from ..errors import CatalogError
 
     found = _first(exc, (CatalogError, UsageError))
@@ -65,8 +68,12 @@ def report(exc: BaseException, output: Output, *, debug: bool) -> int:
             return USAGE
         case CatalogError():
             several = found.kind == "invalid.expression"  # the text, and a caret below it
-            message, *shown = message_of(found).split("\n") if several else [message_of(found)]
-            output.fault(message, hint_of(found), record=error_record(found), shown=shown)
+            message, *shown = str(found).split("\n") if several else [str(found)]
+            hint = hint_of(found)
+            if found.kind in ("not-found.table", "not-found.container") and options is not None and options.url:
+                lacking = found.kind.removeprefix("not-found.")
+                message, hint = no_catalog(lacking, options.url, options.container, options.table)
+            output.fault(message, hint, record=error_record(found), shown=shown)
             return _code(found)
         case OSError():
             hint = "make room, then run the same command again" if found.errno == errno.ENOSPC else ""

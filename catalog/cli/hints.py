@@ -4,15 +4,10 @@ import shlex
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from .places import MAKE_ONE
+
 if TYPE_CHECKING:
     from ..errors import CatalogError
-
-
-def message_of(error: "CatalogError") -> str:
-    """The error's own message, or a better one for who types commands."""
-    if error.kind in ("not-found.table", "not-found.container"):
-        return f"there is no catalog here yet: it has no {error.kind.rpartition('.')[2]}"
-    return str(error)
 
 
 def hint_of(error: "CatalogError") -> str:
@@ -51,7 +46,7 @@ def _folder(error: "CatalogError") -> str:
 
 def _volume(error: "CatalogError") -> str:
     if not error.key:
-        return _NO_CATALOG
+        return MAKE_ONE
     if error.op == "delete_volume":
         return "blobcat volumes shows those that are there"
     return f"blobcat volumes shows those that are there, blobcat init --volume {_about(error)} makes it"
@@ -115,7 +110,6 @@ def _row(error: "CatalogError") -> str:
     return "nothing is concluded from rows that are not understood: see who wrote it" if error.op == "reconcile" else ""
 
 
-_NO_CATALOG: Final = "make one with blobcat init"
 _ROLES: Final = (
     "the identity needs the roles Storage Blob Data Contributor and Storage Table Data Contributor; "
     "a key or SAS goes into BLOBCAT_CREDENTIAL"
@@ -170,7 +164,6 @@ _HINTS: Final[dict[str, str | Callable[["CatalogError"], str]]] = {
     "invalid.token": _token,
     "invalid.url": "",
     "not-found": _folder,
-    "not-found.container": _NO_CATALOG,
     "not-found.deleted": lambda error: f"blobcat history {_about(error)}, then blobcat get --version N {_about(error)}",
     "not-found.prefix": _prefix,
     "invalid.no-change-log": "blobcat changes --on",
@@ -180,7 +173,6 @@ _HINTS: Final[dict[str, str | Callable[["CatalogError"], str]]] = {
     "not-found.source": "",
     "not-found.target": "make it first: mkdir -p",
     "not-found.version": lambda error: f"blobcat history {_about(error)} shows those that there are",
-    "not-found.table": _NO_CATALOG,
     "not-found.volume": _volume,
     "outcome-unknown": _unknown,
     "too-large.memory": "--memory MB lets it take more; --where leaves out files that do not matter",

@@ -45,7 +45,7 @@ class Session:
             )
         if url.strip().lower() == "memory:":
             raise UsageError("a catalog in memory ends with its command", "keep it in a folder: --url local:FOLDER")
-        _check_folder(url)
+        check_folder(url)
         container, table = self.options.container, self.options.table
         remote = isinstance(parse_location(url, container=container, table=table), AzureLocation)
         async with connect(
@@ -65,7 +65,7 @@ class Session:
             yield await catalog.volume(self.options.volume)
 
 
-def _check_folder(url: str) -> None:
+def check_folder(url: str) -> None:
     """Raises: UsageError where the folder of a local catalog is a file, or lies in one."""
     from ..locations import LocalLocation, parse_location
 
@@ -137,5 +137,5 @@ def _carried_out(body: Body, session: Session, given: dict[str, Any]) -> int:
         abandon_stdout()
         return OK
     except Exception as exc:  # noqa: BLE001 — no traceback meets a person unasked
-        return report(exc, session.output, debug=session.options.debug)
+        return report(exc, session.output, debug=session.options.debug, options=session.options)
     return code

@@ -51,7 +51,7 @@ def test_before_init_it_says_init(empty: Blobcat, command: list[str]) -> None:
     refused = empty(*command)
     assert refused.code == 3
     assert refused.err.splitlines() == [
-        "blobcat: there is no catalog here yet: it has no table",
+        f"blobcat: there is no catalog in {empty.folder}/cat yet: it has no table",
         "  → make one with blobcat init",
     ]
     assert empty("ls", "--json").error["kind"] == "not-found.table"

@@ -1,7 +1,11 @@
 """What stands below an error is about the command that was typed, and in words of the command line."""
 
+from pathlib import Path
+from uuid import uuid4
+
 import pytest
 
+from azurite.launch import Azurite
 from tests.cli.driver import Blobcat
 
 
@@ -20,3 +24,34 @@ def test_a_token_that_a_query_cannot_take_is_spoken_of_as_a_querys(filled: Blobc
         assert refused.err.splitlines()[1:] == [
             "  → pass what --limit showed after --after, whole, with the same --where, PREFIX, --order-by and --as-of"
         ]
+
+
+def test_where_there_is_no_catalog_the_place_is_named(empty: Blobcat, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else who is in the wrong folder makes a second one there."""
+    empty("-u", "local:data", "init")
+    Path("below").mkdir()
+    monkeypatch.chdir("below")
+    assert empty("ls", "-u", "local:data").err.splitlines() == [
+        f"blobcat: there is no catalog in {empty.folder}/below/data yet: it has no table",
+        "  → make one with blobcat init; local:data is looked for from the folder where you are",
+    ]
+    monkeypatch.setenv("HOME", str(empty.folder))
+    for url in (f"local:{empty.folder}/typo", "local:~/typo"):
+        assert empty("ls", "-u", url).err.splitlines() == [
+            f"blobcat: there is no catalog in {empty.folder}/typo yet: it has no table",
+            "  → make one with blobcat init",
+        ]
+
+
+def test_where_there_is_no_catalog_in_an_account_its_place_is_named_without_its_key(
+    empty: Blobcat, azurite: Azurite
+) -> None:
+    name = f"t{uuid4().hex}"
+    remote = ["-u", f"{azurite.url}/{name}?table={name}"]
+    said = empty("ls", *remote).err.splitlines()
+    place = f"http://127.0.0.1:{azurite.table_port}/devstoreaccount1/{name}"
+    assert said == [f"blobcat: there is no catalog at {place} yet: it has no table", "  → make one with blobcat init"]
+    empty("init", *remote)
+    other = empty("put", empty.file("a"), "a", "-u", f"{azurite.url}/{name}2?table={name}").err
+    place = f"http://127.0.0.1:{azurite.blob_port}/devstoreaccount1/{name}2"
+    assert other.startswith(f"blobcat: there is no catalog at {place} yet: it has no container\n")
