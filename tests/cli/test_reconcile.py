@@ -404,6 +404,18 @@ def test_a_plan_is_written_over_no_other_file(filled: Blobcat) -> None:
         assert filled("reconcile", "--plan", "plan.jsonl").code == 0
 
 
+def test_where_no_plan_can_be_written_nothing_is_read(filled: Blobcat) -> None:
+    """It fails at once, not after hours: not even what is wrong with the volume is found out."""
+    Path("closed").mkdir(mode=0o500)
+    place = "/sys/plan.jsonl" if os.geteuid() == 0 else "closed/plan.jsonl"  # root may write everywhere else
+    refused = filled("reconcile", "--plan", place, "--volume", "nope")
+    assert (refused.code, refused.out) == (5, "")
+    assert refused.err.splitlines() == [
+        f"blobcat: cannot write {place}: no permission",
+        "  → choose another place, or see who owns it and who may use it",
+    ]
+
+
 def test_without_a_catalog_or_a_volume_it_is_not_found(empty: Blobcat) -> None:
     assert empty("reconcile").code == 3
     assert empty("init").code == 0

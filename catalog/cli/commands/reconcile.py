@@ -169,6 +169,10 @@ async def reconcile(
 
 def _check_place(catalog: "Catalog", plan: str) -> None:
     """Before all the work: whether the plan can be written there, and overwrites nothing but a plan."""
+    from tempfile import TemporaryFile
+
+    from ...destination import explaining
+
     path = Path(plan)
     if plan == "-" or path.is_dir():
         raise UsageError("a plan is a file, as apply reads it more than once", "--plan plan.jsonl")
@@ -178,6 +182,8 @@ def _check_place(catalog: "Catalog", plan: str) -> None:
         )
     if path.exists() and path.stat().st_size:
         catalog.plan(path)
+    with explaining("", path):
+        TemporaryFile(dir=path.parent).close()
 
 
 @contextmanager
