@@ -20,6 +20,13 @@ def hint_of(error: "CatalogError") -> str:
     return ""
 
 
+def hint_of_interruption(command: str) -> str:
+    """The line below "interrupted", of what is true of a command; "" where there is nothing to say."""
+    whole = "nothing half-done is visible" if command in WHOLE else ""
+    again = "the same command again goes on from there" if command in GOING_ON else ""
+    return "; ".join(filter(None, (whole, again)))
+
+
 def _about(error: "CatalogError") -> str:
     return shlex.quote(error.key) if error.key.isprintable() else "PATH"
 
@@ -97,6 +104,10 @@ def _conflict(error: "CatalogError") -> str:
     return f"look at it with blobcat stat {_about(error)}, then decide again"
 
 
+WHOLE: Final = frozenset({"adopt", "cp", "ingest", "load", "mv", "put", "restore", "rm"})
+"""Commands that, interrupted, leave nothing that others see a part of."""
+GOING_ON: Final = frozenset({"adopt", "apply", "index", "ingest", "load", "purge", "recover", "undo"})
+"""Commands that, started again, find what they did before."""
 _ELSEWHERE: Final = "load it into another catalog, or only what is not there: --volume NAME"
 
 

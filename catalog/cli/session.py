@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import typer
 
 from .errors import INTERRUPTED, OK, UsageError, report
+from .hints import hint_of_interruption
 from .options import Common, with_common_options
 from .output import Output, abandon_stdout
 
@@ -130,8 +131,7 @@ def _carried_out(body: Body, session: Session, given: dict[str, Any]) -> int:
         session.output.flush()
     except KeyboardInterrupt:
         record = {"kind": "interrupted", "message": "interrupted", "op": "", "key": ""}
-        hint = "nothing half-done is visible; the same command again goes on from there"
-        session.output.fault("interrupted", hint, record=record)
+        session.output.fault("interrupted", hint_of_interruption(body.__name__), record=record)
         return INTERRUPTED
     except BrokenPipeError:
         abandon_stdout()

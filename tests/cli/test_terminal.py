@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from catalog.cli.hints import GOING_ON, WHOLE, hint_of_interruption
+from catalog.cli.main import PANELS
 from catalog.cli.output import clean
 from tests.cli.driver import Blobcat
 
@@ -128,9 +130,9 @@ def test_a_reader_that_leaves_is_no_error(blobcat: Blobcat) -> None:
     assert process.wait() == 0
 
 
-def waiting_for_input(blobcat: Blobcat) -> "subprocess.Popen[bytes]":
-    """A `put -` that has read what there was, and waits for more."""
-    process = blobcat.start("put", "-", "x", stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+def waiting_for_input(blobcat: Blobcat, *arguments: str) -> "subprocess.Popen[bytes]":
+    """A command, by default `put -`, that has read what there was, and waits for more."""
+    process = blobcat.start(*(arguments or ("put", "-", "x")), stdin=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdin
     process.stdin.write(b"some")
     process.stdin.flush()
@@ -141,7 +143,7 @@ def waiting_for_input(blobcat: Blobcat) -> "subprocess.Popen[bytes]":
     return process
 
 
-def check_interrupted(process: "subprocess.Popen[bytes]") -> None:
+def check_interrupted(process: "subprocess.Popen[bytes]", hint: str = "nothing half-done is visible") -> None:
     """It ends with 130, one line and a hint."""
     try:
         assert process.wait(timeout=30) == 130
@@ -151,8 +153,7 @@ def check_interrupted(process: "subprocess.Popen[bytes]") -> None:
     process.stdin.close()
     assert process.stderr
     with process.stderr as err:
-        first, _ = err.read().decode().splitlines()
-    assert first == "blobcat: interrupted"
+        assert err.read().decode().splitlines() == ["blobcat: interrupted", f"  → {hint}"]
 
 
 def test_control_c_is_one_line_and_130(blobcat: Blobcat) -> None:
@@ -160,6 +161,31 @@ def test_control_c_is_one_line_and_130(blobcat: Blobcat) -> None:
     process.send_signal(signal.SIGINT)
     check_interrupted(process)
     assert blobcat("ls").lines == []
+
+
+def test_after_control_c_a_command_that_goes_on_says_so(blobcat: Blobcat) -> None:
+    process = waiting_for_input(blobcat, "load", "-")
+    process.send_signal(signal.SIGINT)
+    check_interrupted(process, "nothing half-done is visible; the same command again goes on from there")
+
+
+@pytest.mark.parametrize(
+    ("command", "hint"),
+    [
+        ("apply", "the same command again goes on from there"),
+        ("mv", "nothing half-done is visible"),
+        ("ls", ""),
+        ("dump", ""),  # which may write to standard output
+        ("get", ""),  # again, it meets the files that are there
+    ],
+)
+def test_of_an_interruption_nothing_untrue_is_said(command: str, hint: str) -> None:
+    assert hint_of_interruption(command) == hint
+
+
+def test_every_command_that_an_interruption_is_told_of_is_one() -> None:
+    bodies = {body.__name__ for each in PANELS.values() for body in each.values()}
+    assert bodies >= WHOLE | GOING_ON  # a misspelt one would be silent
 
 
 def test_a_control_c_that_another_thread_gets_is_heard(blobcat: Blobcat) -> None:
