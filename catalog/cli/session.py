@@ -66,7 +66,7 @@ class Session:
             yield await catalog.volume(self.options.volume)
 
 
-def check_folder(url: str) -> None:
+def check_folder(url: str, option: str = "--url") -> None:
     """Raises: UsageError where the folder of a local catalog is a file, or lies in one."""
     from ..locations import LocalLocation, parse_location
 
@@ -74,7 +74,7 @@ def check_folder(url: str) -> None:
         return
     there = next((place for place in (location.folder, *location.folder.parents) if place.exists()), None)
     if there is not None and not there.is_dir():
-        raise UsageError(f"{there} is a file, not a folder", "give another folder: --url local:FOLDER")
+        raise UsageError(f"{there} is a file, not a folder", f"give another folder: {option} local:FOLDER")
 
 
 def command(body: Body) -> Callable[..., int]:

@@ -50,6 +50,34 @@ def test_a_dump_is_read_from_standard_input(filled: Blobcat) -> None:
     assert (bad.code, "line 2 of the dump" in bad.err) == (8, True), bad.err
 
 
+def test_where_content_is_missing_it_is_said_what_helps(filled: Blobcat) -> None:
+    filled("dump", "d.jsonl")
+    ran = filled("load", "d.jsonl", *OTHER)
+    assert (ran.code, ran.lines[-1].startswith("nothing loaded")) == (1, True)
+    assert ran.err == "  → --from URL copies content; --allow-missing goes without what is missing\n"
+    assert filled("init", "-u", "local:empty").code == 0
+    ran = filled("load", "d.jsonl", "--from", "local:empty", *OTHER)
+    assert (ran.code, ran.err) == (1, "  → --allow-missing goes without what is missing\n")
+    assert filled("load", "d.jsonl", "--allow-missing", *OTHER).err == ""
+
+
+def test_a_source_that_is_no_catalog_is_spoken_of_as_any_other_url(filled: Blobcat) -> None:
+    filled("dump", "d.jsonl")
+    ran = filled("load", "d.jsonl", "--from", "local:nowhere", *OTHER)
+    assert ran.code == 2
+    said, hint = ran.err.splitlines()
+    assert said == f"blobcat: there is no catalog in {filled.folder}/nowhere yet: it has no container"
+    why = "local:nowhere is looked for from the folder where you are"
+    assert hint == f"  → --from takes the catalog that the dump was made of; {why}"
+    ran = filled("load", "d.jsonl", "--from", "local:d.jsonl", *OTHER)
+    assert ran.code == 2
+    assert ran.err.splitlines() == [
+        "blobcat: d.jsonl is a file, not a folder",
+        "  → give another folder: --from local:FOLDER",
+    ]
+    assert "this is no catalog's url" in filled("load", "d.jsonl", "--from", "nonsense", *OTHER).err
+
+
 def test_a_file_that_is_there_is_not_replaced_unasked(filled: Blobcat) -> None:
     Path("d").write_text("mine")
     refused = filled("dump", "d")

@@ -3,20 +3,24 @@
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 
 import typer
 
 from ..columns import GAP, count, size
-from ..errors import FINDINGS, OK
+from ..errors import FINDINGS, OK, UsageError
 from ..output import Line
+from ..places import no_catalog
 from ..progress import LoadText, progress
-from ..session import Session
+from ..session import Session, check_folder
 
 if TYPE_CHECKING:
     from ... import LoadReport
+
+NO_SOURCE: Final = "invalid.no-container"
 
 
 async def load(
@@ -45,8 +49,9 @@ async def load(
     lists Finding (file, error). See docs/json.md.
     """
     began = monotonic()
+    check_folder(content_from or "", "--from")
     async with session.catalog() as catalog:
-        with progress(session.output, "load") as update:
+        with progress(session.output, "load") as update, _explaining(content_from):
             report = await catalog.load(
                 cast("Any", _lines() if file == "-" else Path(file)),
                 volume=session.options.volume,
@@ -59,7 +64,24 @@ async def load(
         for finding in report.findings:
             session.output.line(("missing", "bold red"), f"{GAP}{finding.error}")
     session.output.show(report, lambda report: _line(report, monotonic() - began))
+    if report.missing and not report.volumes:
+        hint = "--allow-missing goes without what is missing"
+        session.output.note(("  → ", "dim"), (hint if content_from else f"--from URL copies content; {hint}", "dim"))
     return OK if report.volumes else FINDINGS
+
+
+@contextmanager
+def _explaining(content_from: str | None) -> Iterator[None]:
+    """Say where there is nothing to copy from, as of the catalog itself. Raises: InvalidError."""
+    from ...errors import InvalidError
+
+    try:
+        yield
+    except InvalidError as exc:
+        if exc.kind != NO_SOURCE or content_from is None:
+            raise
+        message, hint = no_catalog("container", content_from, hint="--from takes the catalog that the dump was made of")
+        raise UsageError(message, hint) from exc
 
 
 def _line(report: "LoadReport", seconds: float) -> Line:
