@@ -1,5 +1,6 @@
 """`--where EXPRESSION`: which files, as text says it."""
 
+import shlex
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +18,12 @@ WhereOption = Annotated[
         help="Which files, in quotes; see blobcat query --help. Of several, all must hold.",
     ),
 ]
+
+
+def hint_of_prefix(prefix: str, command: str = "query") -> str:
+    """What to say where nothing is below a prefix that reads like a condition; else ""."""
+    like = " " in prefix and any(each in prefix for each in "=<>~") and prefix.isprintable()
+    return f"a condition goes with --where: blobcat {command} --where {shlex.quote(prefix)}" if like else ""
 
 
 def condition_of(texts: Iterable[str] | None) -> "Condition | None":

@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from .conditions import hint_of_prefix
 from .places import MAKE_ONE
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ def _folder(error: "CatalogError") -> str:
         "verify",
     ):
         return ""
+    if error.op == "list" and (hint := hint_of_prefix(error.key)):
+        return hint
     folder = error.key.rstrip("/").rpartition("/")[0]
     listing = f"blobcat ls {shlex.quote(folder + '/')}" if folder and folder.isprintable() else "blobcat ls"
     return f"{listing} shows what is there"

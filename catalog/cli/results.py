@@ -110,8 +110,10 @@ class Answer:
     """How a value looks to people."""
 
 
-async def deliver(output: Output, form: Form, answer: Answer) -> None:
-    """Write rows as they come, and, of a file, tell that it is there. A file has its name when all of it is there.
+async def deliver(output: Output, form: Form, answer: Answer) -> int:
+    """Write rows as they come, and, of a file, tell that it is there; how many there were.
+
+    A file has its name when all of it is there.
 
     Raises: as `local_file`, and what the rows do.
     """
@@ -130,8 +132,9 @@ async def deliver(output: Output, form: Form, answer: Answer) -> None:
         output.closing(count(number, "row"))
     else:
         output.flush()
-        await _as_text(form.format, answer, sys.stdout.buffer.write)
+        number = await _as_text(form.format, answer, sys.stdout.buffer.write)
         sys.stdout.buffer.flush()
+    return number
 
 
 async def _as_text(form: str, answer: Answer, write: Write) -> int:

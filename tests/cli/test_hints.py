@@ -1,5 +1,6 @@
 """What stands below an error is about the command that was typed, and in words of the command line."""
 
+import shlex
 from pathlib import Path
 from uuid import uuid4
 
@@ -55,3 +56,21 @@ def test_where_there_is_no_catalog_in_an_account_its_place_is_named_without_its_
     other = empty("put", empty.file("a"), "a", "-u", f"{azurite.url}/{name}2?table={name}").err
     place = f"http://127.0.0.1:{azurite.blob_port}/devstoreaccount1/{name}2"
     assert other.startswith(f"blobcat: there is no catalog at {place} yet: it has no container\n")
+
+
+@pytest.mark.parametrize("condition", ["size > 1", "meta.owner = 'ops'", "path ~ '2026/*.csv'"])
+@pytest.mark.parametrize("command", ["query", "count", "ls"])
+def test_a_condition_in_place_of_a_prefix_is_taken_for_one(filled: Blobcat, command: str, condition: str) -> None:
+    verb = command if command != "ls" else "query"
+    hint = f"  → a condition goes with --where: blobcat {verb} --where {shlex.quote(condition)}"
+    assert filled(command, condition).err.splitlines()[-1] == hint
+    assert filled(command, "2026/none").err.count("--where") == 0
+    assert "--where" not in filled(command, condition, "--json").err
+    assert filled(*shlex.split(hint.partition("blobcat ")[2])).out != ""
+
+
+def test_a_prefix_is_taken_for_a_condition_only_where_nothing_is_below_it(filled: Blobcat) -> None:
+    filled("put", "-", "a = b/c")
+    for command in (["query"], ["query", "--columns", "path"], ["count"], ["ls"]):
+        assert filled(*command, "a = b/").err == ""
+    assert "--where" in filled("query", "a = c", "--columns", "path").err

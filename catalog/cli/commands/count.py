@@ -9,7 +9,7 @@ import typer
 from ..aligned import Table, of_a_file
 from ..columns import GAP, size
 from ..columns import count as many
-from ..conditions import WhereOption, condition_of
+from ..conditions import WhereOption, condition_of, hint_of_prefix
 from ..errors import UsageError
 from ..moments import parsed_moment
 from ..options import AsOfOption, PrefixArgument
@@ -68,6 +68,8 @@ async def count(
         _groups(session.output, report, groups)
     else:
         session.output.line(f"{many(report.files, 'file')}", (f"{GAP}{size(report.bytes)}", "green"))
+    if not report.files and (hint := hint_of_prefix(prefix, "count")):
+        session.output.note(("  → ", "dim"), (hint, "dim"))
 
 
 def _groups(output: Output, report: "CountReport", groups: "Sequence[CountGroup]") -> None:

@@ -7,7 +7,7 @@ import typer
 
 from ..aligned import of_a_file
 from ..columns import LONG_HEADING, SHORT_HEADING, count, file_row, size
-from ..conditions import WhereOption, condition_of
+from ..conditions import WhereOption, condition_of, hint_of_prefix
 from ..errors import UsageError
 from ..moments import parsed_moment
 from ..options import AsOfOption, LongOption, PrefixArgument
@@ -82,12 +82,16 @@ async def query(
         if explain or estimate:
             explained = await found.explain(run=explain)
             _explained(session.output, explained)
-        elif names is None and wanted.format == "table":
-            await _listed(session, found, limit, long=long)
+            return
+        if names is None and wanted.format == "table":
+            number = await _listed(session, found, limit, long=long)
         else:
             token = list[str]()
-            await deliver(session.output, wanted, _answer(found, limit, names, wanted.format, kinds, token.append))
+            answer = _answer(found, limit, names, wanted.format, kinds, token.append)
+            number = await deliver(session.output, wanted, answer)
             _told(session.output, token, of_rows=wanted.format == "json" and output is None)
+    if not number and (hint := hint_of_prefix(prefix)):
+        session.output.note(("  → ", "dim"), (hint, "dim"))
 
 
 def _explained(output: Output, explained: "Explanation") -> None:
@@ -133,7 +137,8 @@ def _answer(
     return Answer(chosen, rows, lambda: found.to_arrow(chosen, types=kinds), of_a_file)
 
 
-async def _listed(session: Session, found: "Query", limit: int | None, *, long: bool) -> None:
+async def _listed(session: Session, found: "Query", limit: int | None, *, long: bool) -> int:
+    """Show the files; how many there were."""
     files, bytes_, token = 0, 0, list[str]()
     async for file in _files(found, limit, token.append):
         if not files:
@@ -142,6 +147,7 @@ async def _listed(session: Session, found: "Query", limit: int | None, *, long: 
         session.output.line(*_row(session, file, long=long))
     session.output.closing(f"{count(files, 'file')}, {size(bytes_)}" if files else "no file is like that")
     _told(session.output, token, of_rows=False)
+    return files
 
 
 def _told(output: Output, token: Sequence[str], *, of_rows: bool) -> None:
