@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .help import arguments_of
 from .hints import hint_of
+from .messages import message_of
 from .output import Output
 from .places import no_catalog
 from .records import error_record, system_message
@@ -68,7 +69,7 @@ def report(exc: BaseException, output: Output, *, debug: bool, options: "Common 
             return USAGE
         case CatalogError():
             several = found.kind == "invalid.expression"  # the text, and a caret below it
-            message, *shown = str(found).split("\n") if several else [str(found)]
+            message, *shown = message_of(found).split("\n") if several else [message_of(found)]
             hint = hint_of(found)
             if found.kind in ("not-found.table", "not-found.container") and options is not None and options.url:
                 lacking = found.kind.removeprefix("not-found.")

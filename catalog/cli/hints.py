@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from .conditions import hint_of_prefix
+from .messages import wanted_index
 from .places import MAKE_ONE
 
 if TYPE_CHECKING:
@@ -60,6 +61,12 @@ def _volume(error: "CatalogError") -> str:
     if error.op == "delete_volume":
         return "blobcat volumes shows those that are there"
     return f"blobcat volumes shows those that are there, blobcat init --volume {_about(error)} makes it"
+
+
+def _order(error: "CatalogError") -> str:
+    if fields := wanted_index(error):
+        return f"blobcat index {fields} makes it"
+    return "blobcat index FIELD … makes one; created:desc has the highest first"
 
 
 def _prefix(error: "CatalogError") -> str:
@@ -159,7 +166,8 @@ _HINTS: Final[dict[str, str | Callable[["CatalogError"], str]]] = {
     "integrity.dump": "nothing of it was loaded: fetch it again, or make it again with blobcat dump",
     "integrity.head": "blobcat reconcile --plan FILE, then blobcat apply FILE: the file is back; then delete it first",
     "integrity.history": "blobcat history PATH shows it; the table was changed behind blobcat's back",
-    "invalid.order": "blobcat index FIELD … makes one; created:desc has the highest first",
+    "invalid.cursor": "blobcat changes without a cursor shows all of the log, and last the cursor to go on from",
+    "invalid.order": _order,
     "invalid.hierarchical": "use a storage account without hierarchical namespace: it cannot be switched off",
     "invalid.newer-dump": "upgrade blobcat",
     "integrity.row": _row,

@@ -1,5 +1,6 @@
 """What stands below an error is about the command that was typed, and in words of the command line."""
 
+import re
 import shlex
 from pathlib import Path
 from uuid import uuid4
@@ -7,6 +8,8 @@ from uuid import uuid4
 import pytest
 
 from azurite.launch import Azurite
+from catalog.cli.messages import message_of
+from catalog.errors import CatalogError, InvalidError, UnavailableError
 from tests.cli.driver import Blobcat
 
 
@@ -74,3 +77,57 @@ def test_a_prefix_is_taken_for_a_condition_only_where_nothing_is_below_it(filled
     for command in (["query"], ["query", "--columns", "path"], ["count"], ["ls"]):
         assert filled(*command, "a = b/").err == ""
     assert "--where" in filled("query", "a = c", "--columns", "path").err
+
+
+PYTHON = re.compile(r"`|\w\((?:True|'|…)|=…|\{'|as_of|order_by|timedelta|\btypes\b|FileVersion|OutcomeUnknown")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("query --order-by size:desc,created", "blobcat: volume 'main' has no index in order of size:desc, created"),
+        ("query --order-by path,size", "blobcat: --order-by: files are in order of path at last, "),
+        ("query --order-by size --as-of 2026-01-01", ": --as-of takes no --order-by"),
+        ("query --explain --as-of 2026-01-01", ": with --as-of there is no plan to explain"),
+        ("changes", "blobcat: volume 'main' has no change log\n  → blobcat changes --on\n"),
+        ("changes --since x", "blobcat: this is no cursor of changes, or not all of it\n  → blobcat changes without "),
+        ("resolve x", "blobcat: this is no token\n  → blobcat resolve TOKEN, "),
+        ("query --after x", "blobcat: this is no token of a query, or not all of it\n"),
+        ("query -o f.parquet --type n:int", "blobcat: --type names meta.n, which is not among the columns"),
+        ("query -o f.parquet -c meta.n --type n:int", ", but its column is of int, as --type says\n  → --type KEY:"),
+        ("query -o f.parquet -c meta.n --type n:time", ", but its column is of time, as --type says\n"),
+        ("stat top.txt --version 1 --as-of 2026-01-01", "blobcat: --version and --as-of exclude each other"),
+        ("rm top.txt --if-match=", "blobcat: --if-match takes the etag of a version, not ''\n"),
+        ("sign top.txt --expires-in 0s", "blobcat: --expires-in is a time from 1s up\n"),
+        ("ls -u DefaultEndpointsProtocol=https;AccountName=a;AccountKey=a;BlobEndpoint=https://x.org;TableEndpoint=https://x.org",
+         " is no host of Azure Storage ("),
+    ],
+)  # fmt: skip
+def test_who_types_commands_reads_of_commands(filled: Blobcat, arguments: str, said: str) -> None:
+    filled("put", "-", "texts", "--meta", "n=many")
+    err = filled(*arguments.split()).err
+    assert said in err
+    assert not PYTHON.search(err)
+
+
+def test_the_words_of_the_first_files_stay(filled: Blobcat) -> None:
+    filled("put", "-", "2026/0", "--meta", "owner:int=1")
+    assert (
+        "its column is of int, as the first files have it" in filled("query", "-o", "f.parquet", "-c", "meta.owner").err
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            InvalidError("begins, after this cursor: begin anew, with what list(as_of=…) shows and changes(since=…)",
+                         kind="invalid.cursor-too-old"),
+            "begins, after this cursor",
+        ),
+        (UnavailableError("not whole yet: set_change_log(True) goes on with that", kind="unavailable.change-log"),
+         "not whole yet"),
+    ],
+)  # fmt: skip
+def test_rarer_words_are_translated_too(error: CatalogError, said: str) -> None:
+    assert message_of(error) == said
