@@ -245,3 +245,11 @@ async def test_a_hierarchical_account_is_not_listed() -> None:
             await anext(aiter(store.list()))
         await store.close()
     assert (caught.value.kind, len(server.requests)) == ("invalid.hierarchical", 1)
+
+
+async def test_an_account_that_cannot_answer_now_is_no_account_that_does_not_tell() -> None:
+    async with serving(PROPERTIES, answer(500)) as server:
+        store = AzureBlobContent(blob_client(server.url, "container", AzureNamedKeyCredential("account", "a2V5")))
+        with pytest.raises(UnavailableError):
+            await store.examine()
+        await store.close()
