@@ -78,14 +78,18 @@ def _as_wanted(there: VolumeInfo) -> Wanted:
 
 
 def is_there(wanted: Wanted, other: VolumeInfo, *, exist_ok: bool) -> ConflictError:
-    """What is said where another volume has that name."""
-    expected, found = (
-        (each.layout, each.shards, each.root, "change log" if each.change_log else "no change log")
-        for each in (wanted, _as_wanted(other))
-    )
+    """What is said where another volume has that name: where it might have been as wanted, what differs."""
+    pairs = list(zip(_settings(wanted), _settings(_as_wanted(other)), strict=True))
+    differing = [pair for pair in pairs if pair[0] != pair[1]] if exist_ok else pairs
+    expected, found = (" and ".join(each) for each in zip(*differing, strict=True))
     message = f"volume {wanted.name!r} is there already"
     if exist_ok:
         message += f", with other settings: wanted {expected}, found {found}"
     return ConflictError(
         message, expected=expected, found=found, op="create_volume", key=wanted.name, kind="conflict.exists"
     )
+
+
+def _settings(each: Wanted) -> tuple[str, ...]:
+    shards = f"{each.shards} shard{'s' if each.shards > 1 else ''}"
+    return f"layout {each.layout}", shards, f"root {each.root}", "a change log" if each.change_log else "no change log"

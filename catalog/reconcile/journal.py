@@ -119,18 +119,19 @@ def index(path: Path, subjects: "Subjects", *, op: str = "undo") -> tuple[dict[s
         raise InvalidError(f"there is no journal {str(path)!r}", op=op, kind="invalid.journal")
     try:
         with closing(_records(path)) as records:
-            _, header, end = next(records, (0, {}, 0))  # with no whole line, it is none
-            _check_header(path, header, op)
+            header, end = _header(path, records, op)
             for at, record, end in records:  # noqa: B007 — that of the last one
                 entry = parse_entry(record)
                 if entry.phase == "begun":
                     subjects.begin(entry.subject, at)
                 elif entry.phase == "done":
                     subjects.end(entry.subject)
-    except TypeError as exc:
+    except InvalidError:
+        raise
+    except OSError as exc:
+        raise InvalidError(f"cannot read {str(path)!r}: {exc.strerror}", op=op, kind="invalid.journal") from exc
+    except (TypeError, ValueError) as exc:
         raise InvalidError(f"{str(path)!r} is damaged: {exc}", op=op, kind="invalid.journal") from exc
-    except (OSError, ValueError) as exc:
-        raise InvalidError(f"{str(path)!r} cannot be read as a journal: {exc}", op=op, kind="invalid.journal") from exc
     return header, end
 
 
@@ -142,14 +143,20 @@ def begun(path: Path, subjects: "Subjects") -> Iterator[Entry]:
             yield parse_entry(parsed(file.readline()))
 
 
-def _check_header(path: Path, header: Mapping[str, Any], op: str) -> None:
-    """Raises: InvalidError, TypeError."""
+def _header(path: Path, records: Iterator[tuple[int, dict[str, Any], int]], op: str) -> tuple[dict[str, Any], int]:
+    """The first line, and where it ends. Raises: InvalidError, OSError, TypeError."""
+    none = InvalidError(f"{str(path)!r} is no journal of blobcat's", op=op, kind="invalid.journal")
+    try:
+        _, header, end = next(records, (0, {}, 0))  # with no whole line, it is none
+    except ValueError as exc:  # no text, or no JSON
+        raise none from exc
     if header.get("blobcat") != "journal":
-        raise InvalidError(f"{str(path)!r} is no journal of blobcat's", op=op, kind="invalid.journal")
+        raise none
     if header.get("format") != FORMAT:
         message = f"{str(path)!r} is a journal of format {header.get('format')}; this blobcat knows {FORMAT}"
         raise InvalidError(message, op=op, kind="invalid.journal")
     check_texts(header, "plan", "volume", "epoch")
+    return header, end
 
 
 @contextmanager

@@ -255,8 +255,10 @@ def read(path: Path) -> PlanFile:
             values = parsed(first)
     except FileNotFoundError as exc:
         raise InvalidError(f"there is no plan {str(path)!r}", op="plan", kind="invalid.plan") from exc
-    except (ValueError, OSError) as exc:
-        raise InvalidError(f"{str(path)!r} cannot be read as a plan: {exc}", op="plan", kind="invalid.plan") from exc
+    except OSError as exc:
+        raise InvalidError(f"cannot read {str(path)!r}: {exc.strerror}", op="plan", kind="invalid.plan") from exc
+    except ValueError as exc:  # no text, or no JSON
+        raise InvalidError(f"{str(path)!r} is no plan of blobcat's", op="plan", kind="invalid.plan") from exc
     if not isinstance(values, dict) or values.pop("blobcat", "") != "plan":
         raise InvalidError(f"{str(path)!r} is no plan of blobcat's", op="plan", kind="invalid.plan")
     if values.get("format") != FORMAT:

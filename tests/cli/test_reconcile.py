@@ -293,20 +293,28 @@ def test_who_says_yes_or_deletes_nothing_is_not_asked(planned: Blobcat) -> None:
 
 def test_what_is_no_plan_is_called_that(filled: Blobcat) -> None:
     for name, content, said in (
-        ("notes.txt", b"hello\n", "cannot be read as a plan"),
+        ("notes.txt", b"hello\n", "is no plan of blobcat's"),
         ("other.json", b'{"a": 1}\n', "is no plan of blobcat's"),
         ("list.json", b"[]\n", "is no plan of blobcat's"),
-        ("empty", b"", "cannot be read as a plan"),
-        ("picture.png", bytes(range(256)), "cannot be read as a plan"),
+        ("empty", b"", "is no plan of blobcat's"),
+        ("picture.png", bytes(range(256)), "is no plan of blobcat's"),
     ):
         Path(name).write_bytes(content)
         ran = filled("apply", name)
         assert ran.code == 2
-        first, hint = ran.err.splitlines()
-        assert said in first
-        assert hint == "  → blobcat reconcile --plan FILE makes one"
+        assert ran.err.splitlines() == [f"blobcat: '{name}' {said}", "  → blobcat reconcile --plan FILE makes one"]
     assert "there is no plan 'nope'" in filled("apply", "nope").err
-    assert filled("apply", ".").code == 2
+    ran = filled("apply", ".")
+    assert (ran.code, ran.err.splitlines()[0]) == (2, "blobcat: cannot read '.': Is a directory")
+
+
+def test_what_is_no_journal_is_called_that_once(planned: Blobcat) -> None:
+    Path("notes.txt").write_text("hello\n")
+    for name in ("plan.jsonl", "notes.txt"):
+        ran = planned("undo", name)
+        assert (ran.code, ran.err.splitlines()[0]) == (2, f"blobcat: '{name}' is no journal of blobcat's")
+    ran = planned("undo", ".")
+    assert (ran.code, ran.err.splitlines()[0]) == (2, "blobcat: cannot read '.': Is a directory")
 
 
 def test_a_plan_that_was_cut_or_edited_is_refused(planned: Blobcat) -> None:

@@ -55,8 +55,12 @@ async def test_a_volume_that_is_there_is_a_conflict_unless_it_may_be(cat: Catalo
     with pytest.raises(ConflictError, match="volume 'raw' is there already"):
         await cat.create_volume("raw", shards=2)
     assert (await cat.create_volume("raw", shards=2, exist_ok=True)).info.epoch == made.info.epoch
-    with pytest.raises(ConflictError, match="other settings"):
+    with pytest.raises(ConflictError, match=r"other settings: wanted 4 shards, found 2 shards$") as caught:
         await cat.create_volume("raw", shards=4, exist_ok=True)
+    assert (caught.value.expected, caught.value.found) == ("4 shards", "2 shards")
+    said = r"wanted 1 shard and root other/ and a change log, found 2 shards and root raw/ and no change log$"
+    with pytest.raises(ConflictError, match=said):
+        await cat.create_volume("raw", shards=1, root="other/", change_log=True, exist_ok=True)
 
 
 @pytest.mark.parametrize("root", ["raw/", "raw/deep/", "r/../raw/"])
