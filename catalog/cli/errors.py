@@ -88,10 +88,24 @@ def report(exc: BaseException, output: Output, *, debug: bool, options: "Common 
 def usage_report(exc: "typer.TyperException", output: Output) -> int:
     """Tell of a command line that cannot be read, and return the exit code."""
     context = getattr(exc, "ctx", None)
-    message = " ".join(exc.format_message().split()).rstrip(".") or "a command is missing"
+    message = _of_a_number(exc) or " ".join(exc.format_message().split()).rstrip(".") or "a command is missing"
     record = {"kind": "usage", "message": message, "op": "", "key": ""}
     output.fault(message, _usage(context), record=record)
     return USAGE
+
+
+def _of_a_number(exc: "typer.TyperException") -> str:
+    """What an option takes that is a number, and what it was given; "" where that is not what is wrong."""
+    option, told = getattr(exc, "param", None), getattr(exc.__cause__, "errors", None)  # pydantic's, whom typer asks
+    if option is None or told is None:
+        return ""
+    takes = option.get_runtime_param().adapter.json_schema()
+    kind = {"integer": "a whole number", "number": "a number"}.get(takes.get("type"))
+    if kind is None:
+        return ""
+    least = f" from {takes['minimum']} up" if "minimum" in takes else ""
+    name = next(name for name in option.opts if name.startswith("--"))
+    return f"{name} is {kind}{least}, not {told()[0]['input']!r}"
 
 
 def _usage(context: Any) -> str:

@@ -207,9 +207,12 @@ def test_a_token_is_in_the_json_of_an_unknown_outcome(capsys: pytest.CaptureFixt
         (["frob"], "No such command 'frob'"),
         (["ls", "--frob"], "No such option: --frob"),
         (["put", "x"], "Missing argument 'PATH'"),
-        (["get", "x", "--version", "0"], "--version"),
-        (["get", "x", "--version", "x"], "--version"),
-        (["query", "--limit", "-1"], "--limit"),
+        (["put", "x", "x", "--if-version", "abc"], "blobcat: --if-version is a whole number from 1 up, not 'abc'"),
+        (["get", "x", "--version", "0"], "blobcat: --version is a whole number from 1 up, not '0'"),
+        (["restore", "x", "--version", "1.5"], "blobcat: --version is a whole number from 1 up, not '1.5'"),
+        (["query", "--limit", "-1"], "blobcat: --limit is a whole number from 0 up, not '-1'"),
+        (["recover", "--patience", "long"], "blobcat: --patience is a number from 0 up, not 'long'"),
+        (["reconcile", "--rate", "0"], "blobcat: --rate is a number from 0.01 up, not '0'"),
     ],
 )
 def test_wrong_usage_is_one_line_and_where_to_read(empty: Blobcat, arguments: list[str], said: str) -> None:
