@@ -35,7 +35,7 @@ class Index(TyperGroup):
 
 
 def _page(command: Any, ctx: typer.Context, panels: list[tuple[str, Rows]]) -> str:
-    options: dict[str, Rows] = {}
+    options: dict[str, Rows] = {"Options": []}  # a command's own come first
     arguments: Rows = []
     for parameter in command.get_params(ctx):
         if parameter.param_type_name == "argument":

@@ -141,7 +141,8 @@ PatienceOption = Annotated[
     typer.Option(
         "--patience",
         metavar="SECONDS",
-        help="After so long a write under way counts as left behind; 0: at once. Default: what it asked for, 600 up.",
+        help="After so long a write under way counts as left behind; 0: at once. Default: as long as its "
+        "writer asked for, at least 600.",
         min=0,
     ),
 ]

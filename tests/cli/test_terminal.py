@@ -196,6 +196,18 @@ def test_a_control_c_that_another_thread_gets_is_heard(blobcat: Blobcat) -> None
     check_interrupted(process)
 
 
+@pytest.mark.parametrize("command", [name for each in PANELS.values() for name in each])
+def test_a_commands_own_options_stand_before_those_of_all(empty: Blobcat, command: str) -> None:
+    headings = [line for line in empty(command, "--help").lines if line in ("Arguments", "Options", "Common options")]
+    assert headings[-2:] == ["Options", "Common options"]
+
+
+def test_one_letter_means_one_thing(empty: Blobcat) -> None:
+    """`-n` is a number of files; a version is told by its word, as everywhere."""
+    assert "-n, --limit" in empty("query", "--help").out
+    assert empty("restore", "x", "-n", "1").err.startswith("blobcat: No such option: -n\n")
+
+
 def test_help_lists_every_command_and_the_exit_codes(empty: Blobcat) -> None:
     shown = empty("--help")
     assert shown.code == 0

@@ -54,7 +54,7 @@ async def mv(
 async def restore(
     session: Session,
     path: PathArgument,
-    version: Annotated[int, typer.Option("--version", "-n", metavar="N", help="The version to bring back.", min=1)],
+    version: Annotated[int, typer.Option("--version", metavar="N", help="The version to bring back.", min=1)],
     if_version: IfVersionOption = None,
     if_match: IfMatchOption = None,
 ) -> None:
