@@ -58,3 +58,12 @@ def test_the_hint_for_a_folder_that_is_to_move_moves_it(filled: Blobcat, target:
     subprocess.run(["/usr/bin/env", "bash", "-c", line], env=os.environ | {"PATH": path}, check=True)
     folder = target.rstrip("/")
     assert sorted(filled("ls", "-r").lines) == sorted([f"{folder}/a.txt", f"{folder}/d/b c.txt", "top.txt"])
+
+
+def test_nobody_is_asked_about_a_folder_that_is_not_there(filled: Blobcat) -> None:
+    gone = filled("rm", "-r", "nosuch")
+    assert (gone.code, gone.err.splitlines()[0]) == (3, "blobcat: there is nothing below 'nosuch/' in volume 'main'")
+    assert filled("rm", "-r", "nosuch", "--missing-ok").code == 0
+    asked = filled("rm", "-r", "x")
+    assert (asked.code, "here is nobody to ask" in asked.err) == (2, True)
+    assert len(filled("ls", "-r").lines) == 3

@@ -216,6 +216,18 @@ def test_a_query_is_explained(filled: Blobcat) -> None:
     assert estimated["sent"].startswith("partition = '")
 
 
+def test_a_query_is_run_to_be_explained_or_it_is_not(filled: Blobcat) -> None:
+    refused = filled("query", "--explain", "--estimate")
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.err.startswith("blobcat: --explain runs the query, and --estimate does not\n")
+
+
+def test_columns_may_be_named_one_by_one(filled: Blobcat) -> None:
+    apart = filled("query", "--columns", "path", "-c", "size,version", "--json").records
+    assert apart == filled("query", "--columns", "path,size,version", "--json").records
+    assert list(apart[0]) == ["path", "size", "version"]
+
+
 def test_a_token_is_told_beside_a_file_and_never_in_it(filled: Blobcat) -> None:
     ran = filled("query", "--limit", "1", "--output", str(filled.folder / "one.json"))
     assert "there is more: --after" in ran.err

@@ -84,6 +84,15 @@ def test_volumes_deletes_one_without_files(blobcat: Blobcat) -> None:
     assert "delete its files first" in refused.err
 
 
+def test_nobody_is_asked_about_a_volume_that_is_not_there(blobcat: Blobcat) -> None:
+    gone = blobcat("volumes", "--delete", "nope")
+    assert gone.code == 3
+    assert gone.err.splitlines() == [
+        "blobcat: there is no volume 'nope'",
+        "  → blobcat volumes shows those that are there",
+    ]
+
+
 def test_the_volume_may_be_named_before_and_after_the_command_and_by_the_environment(
     blobcat: Blobcat, monkeypatch: pytest.MonkeyPatch
 ) -> None:

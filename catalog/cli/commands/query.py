@@ -31,8 +31,10 @@ async def query(
     limit: Annotated[int | None, typer.Option("--limit", "-n", metavar="N", help="At most so many.", min=0)] = None,
     long: LongOption = False,
     columns: Annotated[
-        str | None,
-        typer.Option("--columns", "-c", metavar="FIELDS", help="What to show: path,size,meta.owner and so on."),
+        list[str] | None,
+        typer.Option(
+            "--columns", "-c", metavar="FIELDS", help="What to show: path,size,meta.owner and so on. May be repeated."
+        ),
     ] = None,
     form: FormatOption = None,
     output: OutputOption = None,
@@ -75,7 +77,9 @@ async def query(
     wanted, kinds = form_of(session.output, form, output, overwrite=overwrite), parsed_types(types)
     if kinds and wanted.format != "parquet":
         raise UsageError("--type is for parquet: other formats say of each value what it is")
-    names = None if columns is None else [name.strip() for name in columns.split(",")]
+    if explain and estimate:
+        raise UsageError("--explain runs the query, and --estimate does not", "give one of them")
+    names = [name.strip() for each in columns for name in each.split(",")] if columns else None
     async with session.volume() as volume:
         order = "path" if order_by is None else [parsed_field(each.strip()) for each in order_by.split(",")]
         found = volume.query(condition, prefix=prefix, order_by=order, limit=limit, as_of=then, after=after)

@@ -63,13 +63,13 @@ async def _folder(session: Session, path: str, *, yes: bool, missing_ok: bool) -
 
     if not path:
         raise UsageError("rm -r takes a folder, and this is none", "to empty a volume, delete its folders by name")
-    if not yes and not session.output.asks:
-        raise UsageError("rm -r asks before it deletes, and here is nobody to ask", "--yes, if you are sure")
     folder = path if path.endswith("/") else path + "/"
     async with session.volume() as volume:
         files = [file async for file in volume.list(folder, recursive=True) if isinstance(file, FileVersion)]
         if not files:
             return _nothing(session, folder, volume.name, missing_ok=missing_ok)
+        if not yes and not session.output.asks:
+            raise UsageError("rm -r asks before it deletes, and here is nobody to ask", "--yes, if you are sure")
         held = f"{count(len(files), 'file')}, {size(sum(file.size for file in files))}"
         if not yes and not await session.output.confirmed(f"delete {folder}", f"{GAP}{held}"):
             session.output.note("nothing was deleted")

@@ -10,7 +10,7 @@ from ..output import Line
 from ..session import Session
 
 if TYPE_CHECKING:
-    from ... import VolumeInfo
+    from ... import Catalog, VolumeInfo
 
 
 STATES = {
@@ -42,7 +42,7 @@ async def volumes(
         if set_default is not None:
             await catalog.set_default_volume(set_default)
         if delete is not None:
-            if not yes and not await _agreed(session, delete):
+            if not yes and not await _agreed(session, catalog, delete):
                 return FINDINGS
             await catalog.delete_volume(delete)
             session.output.note(("volume ", ""), (delete, "bold"), (" deleted", "green"))
@@ -56,7 +56,12 @@ async def volumes(
     return OK
 
 
-async def _agreed(session: Session, name: str) -> bool:
+async def _agreed(session: Session, catalog: "Catalog", name: str) -> bool:
+    """Whether a volume is to be deleted. Raises: NotFoundError, before anybody is asked; UsageError."""
+    from ...errors import NotFoundError
+
+    if name not in [info.name async for info in catalog.volumes()]:
+        raise NotFoundError(f"there is no volume {name!r}", op="delete_volume", key=name, kind="not-found.volume")
     if not session.output.asks:
         raise UsageError("volumes --delete asks before it deletes, and here is nobody to ask", "--yes, if you are sure")
     if await session.output.confirmed(f"delete volume {name}", f"{GAP}its history goes out of reach"):
