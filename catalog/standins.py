@@ -140,9 +140,6 @@ class _Iteration:
         return wrapped(item, self._strand)
 
     async def _next(self) -> Any:
-        if self._ended:  # since it was asked for
-            self._strand.end()
-            return _END
         if self._iterator is None:
             self._iterator = aiter(self._items)
             self._strand.at_end(self._closing(self._iterator))
@@ -154,6 +151,8 @@ class _Iteration:
             self._ended = True
             if self._asked:
                 self._strand.last(self._close)
+            else:  # who asks at this very moment has one item at most
+                self._strand.end()
 
     async def _close(self) -> None:
         if self._iterator is not None:
