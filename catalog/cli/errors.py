@@ -36,6 +36,7 @@ _CODES: Final = {  # by class of the tree, which is what a handler does about it
     "OutcomeUnknownError": 7,
     "IntegrityError": 8,
 }
+QUOTED: Final = "put the pattern in quotes, else the shell makes names of it: --glob 'a/*'"
 _CODES_OF_KINDS: Final = {"invalid.incomplete-plan": INCOMPLETE}
 
 EXIT_CODES: Final = """\
@@ -90,7 +91,8 @@ def usage_report(exc: "typer.TyperException", output: Output) -> int:
     context = getattr(exc, "ctx", None)
     message = _of_a_number(exc) or " ".join(exc.format_message().split()).rstrip(".") or "a command is missing"
     record = {"kind": "usage", "message": message, "op": "", "key": ""}
-    output.fault(message, _usage(context), record=record)
+    unquoted = "unexpected extra argument" in message and context is not None and context.params.get("glob")
+    output.fault(message, QUOTED if unquoted else _usage(context), record=record)
     return USAGE
 
 

@@ -55,6 +55,16 @@ def _folder(error: "CatalogError") -> str:
     return f"{listing} shows what is there"
 
 
+def _in_folder(error: "CatalogError") -> str:
+    folder = f"{_about(error)}/"
+    match error.op:
+        case "delete":
+            return f"blobcat rm -r {folder}"
+        case "stat":
+            return f"blobcat ls {folder} or blobcat du {folder} shows what is in it"
+    return f"blobcat get -r {folder} FOLDER"
+
+
 def _volume(error: "CatalogError") -> str:
     if not error.key:
         return MAKE_ONE
@@ -190,6 +200,7 @@ _HINTS: Final[dict[str, str | Callable[["CatalogError"], str]]] = {
     "not-found.prefix": _prefix,
     "invalid.no-change-log": "blobcat changes --on",
     "invalid.cursor-too-old": "blobcat changes without a cursor shows all of the new log",
+    "not-found.folder": _in_folder,
     "not-found.index": "blobcat index shows those that there are",
     "not-found.purged": lambda error: f"blobcat history {_about(error)} shows its other versions",
     "not-found.source": "",

@@ -67,3 +67,31 @@ def test_nobody_is_asked_about_a_folder_that_is_not_there(filled: Blobcat) -> No
     asked = filled("rm", "-r", "x")
     assert (asked.code, "here is nobody to ask" in asked.err) == (2, True)
     assert len(filled("ls", "-r").lines) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "instead"),
+    [
+        (["get", "x/d"], "blobcat get -r x/d/ FOLDER"),
+        (["get", "x", "-"], "blobcat get -r x/ FOLDER"),
+        (["rm", "x"], "blobcat rm -r x/"),
+        (["stat", "x"], "blobcat ls x/ or blobcat du x/ shows what is in it"),
+    ],
+)
+def test_a_folder_without_its_slash_is_known_for_one(filled: Blobcat, arguments: list[str], instead: str) -> None:
+    path = arguments[1]
+    refused = filled(*arguments)
+    assert (refused.code, refused.out) == (3, "")
+    said, hint = refused.err.splitlines()
+    assert said.startswith(f"blobcat: there is no file '{path}' ")
+    assert said.endswith(f": {path}/ is a folder")
+    assert hint == f"  → {instead}"
+    filled("rm", "-r", path, "--yes")
+    assert "is a folder" not in filled(*arguments).err
+
+
+def test_what_is_no_file_is_called_that_before_its_name_is_judged(filled: Blobcat) -> None:
+    assert filled("get", "*.csv").err.startswith("blobcat: there is no file '*.csv' in volume 'main'\n")
+    filled("put", "-", "*.csv")
+    refused = filled("get", "*.csv")
+    assert (refused.code, "is no file's name on every system" in refused.err) == (2, True)

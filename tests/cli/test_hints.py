@@ -131,3 +131,12 @@ def test_the_words_of_the_first_files_stay(filled: Blobcat) -> None:
 )  # fmt: skip
 def test_rarer_words_are_translated_too(error: CatalogError, said: str) -> None:
     assert message_of(error) == said
+
+
+def test_a_pattern_that_the_shell_has_replaced_is_to_be_quoted(filled: Blobcat) -> None:
+    for names in (["a.csv", "b.csv"], ["a.csv", "b.csv", "c.csv"]):
+        refused = filled("ls", "--glob", *names)
+        assert refused.code == 2
+        assert refused.err.endswith("\n  → put the pattern in quotes, else the shell makes names of it: --glob 'a/*'\n")
+    assert "in quotes" not in filled("ls", "a.csv", "b.csv").err
+    assert "in quotes" not in filled("ls", "-r", "--glob", "**").err

@@ -10,7 +10,7 @@ import typer
 
 from ..columns import size, tree_summary
 from ..errors import FINDINGS, OK, UsageError
-from ..folders import check_file
+from ..folders import check_file, known_folder
 from ..moments import parsed_moment
 from ..options import AsOfOption, PathArgument, VersionOption
 from ..output import Line
@@ -70,13 +70,27 @@ async def get(
     async with session.volume() as volume:
         if recursive:
             return await _tree(session, volume, path, local, existing, then)
-        if local == "-":
-            async with volume.open(path, version=version, as_of=then) as reader:
-                await session.output.content(reader)
-        else:
-            target = _target_of(path, local)
-            await _file(session, volume, path, target, version=version, as_of=then, overwrite=overwrite)
+        async with known_folder(volume, path, then):
+            if local == "-":
+                async with volume.open(path, version=version, as_of=then) as reader:
+                    await session.output.content(reader)
+            else:
+                target = await _found(volume, path, local, version=version, as_of=then)
+                await _file(session, volume, path, target, version=version, as_of=then, overwrite=overwrite)
     return OK
+
+
+async def _found(
+    volume: "Volume", path: str, local: str | None, *, version: int | None, as_of: "datetime | None"
+) -> Path:
+    """Where a file goes. Raises: as `_target_of`, of a file that is there; else that it is not: NotFoundError."""
+    from ...errors import InvalidError
+
+    try:
+        return _target_of(path, local)
+    except InvalidError:
+        await volume.stat(path, version=version, as_of=as_of)
+        raise
 
 
 async def _file(

@@ -1,11 +1,11 @@
 """`blobcat ls`."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from ..columns import LONG_HEADING, SHORT_HEADING, count, file_row, folder_row, size
-from ..errors import UsageError
+from ..errors import QUOTED, UsageError
 from ..moments import parsed_moment
 from ..options import AsOfOption, LongOption, PrefixArgument
 from ..output import Line
@@ -13,6 +13,8 @@ from ..session import Session
 
 if TYPE_CHECKING:
     from ... import FileVersion, Folder
+
+EXAMPLE: Final = "blobcat ls --glob 'a/**'"
 
 
 async def ls(
@@ -45,7 +47,9 @@ async def ls(
     from ...paths import nothing_below
 
     if glob is not None and (prefix or recursive or deleted):
-        raise UsageError("--glob says it all: PREFIX, -r and --deleted do not go with it", "blobcat ls --glob 'a/**'")
+        raise UsageError(
+            "--glob says it all: PREFIX, -r and --deleted do not go with it", QUOTED if prefix else EXAMPLE
+        )
     then = parsed_moment("--as-of", as_of)
     folders = files = gone = bytes_ = 0
     async with session.volume() as volume:

@@ -9,7 +9,7 @@ import typer
 from ..columns import GAP, count, size
 from ..completion import complete_path
 from ..errors import FINDINGS, OK, UsageError
-from ..folders import check_file
+from ..folders import check_file, known_folder
 from ..modes import mode_of
 from ..options import IfMatchOption, IfVersionOption
 from ..output import Line
@@ -48,7 +48,7 @@ async def rm(
         return await _folder(session, path, yes=yes, missing_ok=missing_ok)
     check_file(path, f"blobcat rm -r {shlex.quote(path)}")
     mode = mode_of(if_version=if_version, if_match=if_match)
-    async with session.volume() as volume:
+    async with session.volume() as volume, known_folder(volume, path):
         file = await volume.delete(path, mode=mode, missing_ok=missing_ok)
     if file:
         session.output.show(file, _line)

@@ -4,7 +4,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from ..columns import size, time, value
-from ..folders import check_file
+from ..folders import check_file, known_folder
 from ..moments import parsed_moment
 from ..options import AsOfOption, PathArgument, VersionOption
 from ..output import Line
@@ -20,8 +20,9 @@ async def stat(session: Session, path: PathArgument, version: VersionOption = No
     --json: one FileVersion. See docs/json.md.
     """
     check_file(path, f"blobcat ls {shlex.quote(path)} or blobcat du {shlex.quote(path)} shows what is in it")
-    async with session.volume() as volume:
-        file = await volume.stat(path, version=version, as_of=parsed_moment("--as-of", as_of))
+    then = parsed_moment("--as-of", as_of)
+    async with session.volume() as volume, known_folder(volume, path, then):
+        file = await volume.stat(path, version=version, as_of=then)
     if session.output.json:
         session.output.record(file)
         return
