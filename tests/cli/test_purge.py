@@ -93,7 +93,7 @@ def test_where_nobody_is_there_to_ask_it_wants_a_yes(aged: Blobcat) -> None:
         (["--older-than", "90"], "'90' is no time"),
         (["--older-than", "soon"], "'soon' is no time"),
         (["--older-than", "-1d"], "'-1d' is no time"),
-        (["--keep-versions", "-1"], "'--keep-versions': Input should be greater than or equal to 0"),
+        (["--keep-versions", "-1"], "--keep-versions is a whole number from 0 up, not '-1'"),
     ],
 )
 def test_what_is_no_rule_is_refused(aged: Blobcat, arguments: list[str], said: str) -> None:
