@@ -72,10 +72,10 @@ def test_one_on_azure_starts_with_aiohttp_and_without_the_clients_of_the_sdks(
     assert not modules & (SDKS | {"rich", "sqlite3"})
 
 
-def test_who_wants_a_url_signed_pays_for_the_sdk_of_blobs(remote: Blobcat) -> None:
+def test_not_even_who_wants_a_url_signed_pays_for_the_sdks(remote: Blobcat) -> None:
     modules = imported("sign", "a", "--expires-in", "1m")
-    assert "azure.storage.blob" in modules
-    assert "azure.data" not in modules
+    assert "storage.azure_signing" in modules
+    assert not modules & SDKS
 
 
 COLLECTED = """
