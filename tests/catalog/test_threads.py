@@ -57,7 +57,7 @@ async def test_who_is_cancelled_while_threads_end_does_not_keep_them() -> None:
     held.set()
     threads.shutdown()
     for thread in threading.enumerate():
-        if thread.name.startswith("blobcat"):
+        if thread.name.startswith("blobcat-test"):
             thread.join()
 
 
